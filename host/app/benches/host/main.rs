@@ -1,0 +1,52 @@
+//! The whole host, measured from outside: the real release binary, real processes, real sockets. Each part prints its
+//! figures. `cargo bench -p razar-host --bench host -- [once|relaunch|boot|watch] [--seconds N]`.
+//!
+//! The same program is the trivial service of its stacks (see [`service`]).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    dead_code,
+    reason = "a bench fails by panicking and prints its result"
+)]
+
+mod boot;
+#[path = "../../../../tests/benches/figure.rs"]
+mod figure;
+mod once;
+mod relaunch;
+mod service;
+mod stack;
+mod watch;
+
+use std::time::Duration;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == service::WORD) {
+        return service::main(&words[1..]);
+    }
+    let seconds = words.iter().position(|word| word == "--seconds").and_then(|at| words.get(at + 1));
+    let seconds = seconds.map_or(60, |seconds| seconds.parse().expect("`--seconds` takes a number"));
+    let chosen: Vec<&str> = ["once", "relaunch", "boot", "watch"]
+        .into_iter()
+        .filter(|part| words.iter().any(|word| word == part))
+        .collect();
+    let wanted = |part: &str| chosen.is_empty() || chosen.contains(&part);
+    if wanted("once") {
+        once::measure();
+    }
+    if wanted("relaunch") {
+        relaunch::measure();
+    }
+    if wanted("boot") {
+        boot::measure();
+    }
+    if wanted("watch") {
+        watch::measure(Duration::from_secs(seconds));
+    }
+}

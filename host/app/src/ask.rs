@@ -1,0 +1,217 @@
+//! Keeps asking: one task per question about one process, ended as soon as core no longer wants the answer. It never
+//! judges an answer; detectors do.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use razar_core::effect::ExitStatus;
+use razar_core::fact::Phase;
+use razar_core::grant::CallScope;
+use razar_core::id::{ComponentId, InstanceId, PluginId};
+use razar_core::plan::{Check, LogSource, ProbePlan};
+use razar_core::supervisor::Input;
+use razar_runtime::contract::{Probe, ProbeCall, ProbeTarget};
+use razar_runtime::outcome::Outcome;
+use tokio::task::AbortHandle;
+
+use crate::drive::{Handle, Question, Watching};
+use crate::evidence::output_file;
+use crate::launcher::{CheckEnd, Launcher};
+use crate::packages::Packages;
+use crate::serve::metrics::Metrics;
+
+/// While a component starts it is asked this often at first, then ever more slowly: readiness is noticed within five
+/// percent of the time it took.
+const FIRST_WAIT: Duration = Duration::from_millis(10);
+
+/// Whoever can answer questions.
+#[derive(Clone)]
+pub(crate) struct Asker {
+    pub(crate) packages: Arc<Packages>,
+    pub(crate) launcher: Launcher,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) state: PathBuf,
+}
+
+/// One answer.
+struct Answer {
+    healthy: bool,
+    summary: String,
+    /// How the call ended, as a label.
+    outcome: &'static str,
+}
+
+impl Answer {
+    fn unhealthy(outcome: &'static str, summary: String) -> Self {
+        Self { healthy: false, summary, outcome }
+    }
+}
+
+impl Asker {
+    async fn ask(&self, question: &Question, probe: &ProbePlan, scope: &CallScope) -> Answer {
+        match &probe.check {
+            Check::Process => Answer { healthy: true, summary: "it runs".to_owned(), outcome: "reply" },
+            Check::Command(argv) => self.command(question, probe, argv).await,
+            Check::Plugin { plugin, address, settings, .. } => {
+                let Some(found) = self.packages.probe(plugin) else {
+                    return Answer::unhealthy("missing", format!("there is no probe `{plugin}`"));
+                };
+                let target = ProbeTarget {
+                    component: &question.plan.id,
+                    address: address.as_deref(),
+                    phase: question.phase,
+                    settings,
+                };
+                let deadline = probe.schedule.timeout.into();
+                self.plugin(plugin, found, ProbeCall { target, scope: scope.clone(), deadline }).await
+            }
+        }
+    }
+
+    async fn plugin(&self, plugin: &PluginId, probe: &dyn Probe, call: ProbeCall<'_>) -> Answer {
+        let report = probe.check(call).await;
+        let outcome = report.outcome.as_str();
+        self.metrics.observe_call(plugin, outcome);
+        for denied in report.record.denied() {
+            tracing::debug!(%plugin, %denied, "a probe was denied something");
+        }
+        match report.outcome {
+            Outcome::Reply(reply) => {
+                Answer { healthy: reply.health.is_well(), summary: reply.summary, outcome }
+            }
+            Outcome::Refused(error) => Answer::unhealthy(outcome, format!("{plugin}: {}", error.message)),
+            Outcome::Failed(failure) => {
+                Answer::unhealthy(outcome, format!("{plugin} gave no answer: {failure}"))
+            }
+        }
+    }
+
+    /// Nagios exit codes. A warning counts as well only if the check says the word: many a plain script exits 1 to say
+    /// that all is lost.
+    async fn command(&self, question: &Question, probe: &ProbePlan, argv: &[String]) -> Answer {
+        let report = match self.launcher.check(&question.plan, argv, probe.schedule.timeout).await {
+            Ok(report) => report,
+            Err(error) => return Answer::unhealthy("not-started", error.to_string()),
+        };
+        let said = report.output.lines().next().unwrap_or_default().trim().to_owned();
+        let with = |word: &str| if said.is_empty() { word.to_owned() } else { format!("{word}: {said}") };
+        match report.end {
+            CheckEnd::Exited(ExitStatus::Code(0)) => {
+                Answer { healthy: true, summary: with("ok"), outcome: "reply" }
+            }
+            CheckEnd::Exited(ExitStatus::Code(1)) if said.contains("WARNING") => {
+                Answer { healthy: true, summary: with("warning"), outcome: "reply" }
+            }
+            CheckEnd::Exited(exit @ ExitStatus::Code(_)) => {
+                Answer::unhealthy("reply", with(&format!("health check {exit}")))
+            }
+            CheckEnd::Exited(exit) => Answer::unhealthy("trap", with(&format!("health check {exit}"))),
+            CheckEnd::TimedOut => Answer::unhealthy(
+                "deadline",
+                with(&format!("health check did not end within {} ms", probe.schedule.timeout.0)),
+            ),
+        }
+    }
+
+    /// What each call of this question may reach besides what was granted at load.
+    fn scope(&self, question: &Question, check: &Check) -> CallScope {
+        let Check::Plugin { address, log, .. } = check else { return CallScope::default() };
+        let log = log.as_ref().map(|log| match log {
+            LogSource::Output => output_file(&self.state, &question.plan.id).to_string_lossy().into_owned(),
+            LogSource::File(path) => path.clone(),
+        });
+        CallScope { target: address.as_deref().and_then(|address| address.parse().ok()), log, tree: None }
+    }
+
+    async fn keep_asking(self, question: Question, driver: Handle) {
+        let probes = &question.plan.probes;
+        let probe = match question.phase {
+            Phase::Startup => Some(&probes.startup),
+            Phase::Readiness => probes.readiness.as_ref(),
+            Phase::Liveness => probes.liveness.as_ref(),
+        };
+        let Some(probe) = probe else { return };
+        let interval: Duration = probe.schedule.interval.into();
+        let scope = self.scope(&question, &probe.check);
+        let begun = Instant::now();
+        if question.phase == Phase::Liveness {
+            // It has just answered; and components that became ready together need not be asked together.
+            tokio::time::sleep(interval.mul_f64(spread(&question.plan.id))).await;
+        }
+        loop {
+            let asked = Instant::now();
+            let answer = self.ask(&question, probe, &scope).await;
+            self.metrics.observe_probe(&question.plan.id, question.phase, answer.outcome, asked.elapsed());
+            driver.input(Input::Probed {
+                component: question.plan.id.clone(),
+                instance: question.instance,
+                phase: question.phase,
+                healthy: answer.healthy,
+                summary: answer.summary,
+            });
+            let wait = match question.phase {
+                Phase::Liveness => interval,
+                Phase::Startup | Phase::Readiness => {
+                    (begun.elapsed() / 20).clamp(FIRST_WAIT.min(interval), interval)
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// A place between one half and one, from the name.
+fn spread(id: &ComponentId) -> f64 {
+    let sum = id.as_str().bytes().fold(17_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    0.5 + f64::from(sum % 1_000) / 2_000.0
+}
+
+/// The questions being asked.
+pub(crate) struct Questions {
+    asker: Asker,
+    driver: Handle,
+    runtime: tokio::runtime::Handle,
+    asked: HashMap<ComponentId, Vec<Asked>>,
+}
+
+struct Asked {
+    instance: InstanceId,
+    phase: Phase,
+    task: AbortHandle,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Questions {
+    /// None yet.
+    pub(crate) fn new(asker: Asker, driver: Handle, runtime: tokio::runtime::Handle) -> Self {
+        Self { asker, driver, runtime, asked: HashMap::new() }
+    }
+}
+
+impl Watching for Questions {
+    fn watch(&mut self, component: &ComponentId, questions: Vec<Question>) {
+        let mut before = self.asked.remove(component).unwrap_or_default();
+        let mut now = Vec::with_capacity(questions.len());
+        for question in questions {
+            let (instance, phase) = (question.instance, question.phase);
+            let same = before.iter().position(|asked| asked.instance == instance && asked.phase == phase);
+            now.push(match same {
+                Some(at) => before.swap_remove(at),
+                None => {
+                    let asking = self.asker.clone().keep_asking(question, self.driver.clone());
+                    Asked { instance, phase, task: self.runtime.spawn(asking).abort_handle() }
+                }
+            });
+        }
+        if !now.is_empty() {
+            self.asked.insert(component.clone(), now);
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! What may be typed. The help texts are the manual: they say what happens, where it is written, and how it ends.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Boots services in order, watches them with sandboxed WebAssembly probes, isolates what fails.
+#[derive(Debug, Parser)]
+#[command(
+    name = "razar-host",
+    version,
+    after_help = "Exit codes: 0 done, 1 it ran and failed, 2 wrong usage or configuration, 3 an internal error.\n\
+                  Everything is kept below `--state DIR` (default `./razar-state`): the facts in `razar.db`, and the \
+                  files operators know, written from them."
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) logging: Logging,
+}
+
+/// How the host logs what it does itself.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Logging {
+    /// What is logged on standard error, for instance `warn`, `info` or `razar_host=debug`
+    #[arg(
+        long,
+        global = true,
+        env = "RAZAR_LOG",
+        default_value = "warn",
+        value_name = "FILTER",
+        help_heading = "Logging"
+    )]
+    pub(crate) log: String,
+    /// Shape of log lines
+    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Logging")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Shape of log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Shape of answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people; a live view on a terminal, plain lines otherwise.
+    #[default]
+    Human,
+    /// For people, line by line, even on a terminal.
+    Plain,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// Which state directory.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct State {
+    /// Where facts, logs and sockets live; one host at a time
+    #[arg(long, value_name = "DIR", default_value = "razar-state", env = "RAZAR_STATE")]
+    pub(crate) state: PathBuf,
+}
+
+/// Which plugins, and what they may do.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Plugins {
+    /// A directory of plugin packages, one directory each with a `plugin.toml`; may be given more than once
+    #[arg(id = "plugins_dirs", long = "plugins", value_name = "DIR")]
+    pub(crate) plugins: Vec<PathBuf>,
+    /// What each plugin is granted beyond what its role always has; nothing without
+    #[arg(long, value_name = "FILE")]
+    pub(crate) grants: Option<PathBuf>,
+}
+
+/// The stack.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Stack {
+    /// The boot configuration: services, layers, probes
+    #[arg(long, value_name = "FILE", default_value = "config/boot_config.json")]
+    pub(crate) config: PathBuf,
+    /// Relaunches before a component is quarantined, for every component
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<u32>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Boot the stack and watch it until stopped
+    ///
+    /// Starts every component of the configuration, layer by layer; takes over what an earlier host left running.
+    /// Ctrl-C and SIGTERM stop everything in reverse order. If the host itself is killed, or its terminal closed, the
+    /// services go on, and the next `run` with the same `--state` adopts them. Ends with 1 if a vital component failed while booting.
+    Run(Run),
+    /// Check configuration, grants and plugins; start nothing
+    Check(Check),
+    /// What every component is doing
+    Status(Status),
+    /// Stop one component, or the whole stack in reverse order
+    Stop(OneOrAll),
+    /// Start a component that was stopped
+    Start(One),
+    /// Give a component a fresh process
+    Restart(One),
+    /// What is quarantined, and letting it out
+    #[command(subcommand)]
+    Quarantine(Quarantine),
+    /// What happened, one line an event
+    Timeline(Timeline),
+    /// Look at plugins, or run one once
+    #[command(subcommand)]
+    Plugin(Plugin),
+    /// Print shell completions
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// Owns the services; started by `run`
+    #[command(hide = true)]
+    Launcher {
+        /// Whose.
+        #[arg(long)]
+        state: PathBuf,
+    },
+    /// Compiles one plugin under limits; started by the host
+    #[command(hide = true)]
+    CompilePlugin,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub(crate) plugins: Plugins,
+    #[command(flatten)]
+    pub(crate) stack: Stack,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// What this boot is for; goes into every record of it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) mission: Option<String>,
+    /// The mission brief, a JSON file; archived under `logs/mission_briefs/`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) brief: Option<PathBuf>,
+    /// Quarantines over all boots after which a component is not even tried
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) failure_limit: u32,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// Where metrics and health are served, port from `RAZAR_METRICS_PORT` (default 9360)
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) metrics_address: std::net::IpAddr,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) plugins: Plugins,
+    #[command(flatten)]
+    pub(crate) stack: Stack,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `status`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Status {
+    /// Only this one
+    pub(crate) component: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// One component.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct One {
+    /// Which
+    pub(crate) component: String,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// One component, or the whole stack.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OneOrAll {
+    /// Which; everything without
+    pub(crate) component: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// What to do about quarantine.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Quarantine {
+    /// Who is quarantined, since when and why
+    List {
+        #[command(flatten)]
+        state: State,
+        /// Shape of the answer
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Let a component out on probation: one failure puts it back
+    Release {
+        #[command(flatten)]
+        one: One,
+        /// Why
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Stop a component and keep it out
+    Add {
+        #[command(flatten)]
+        one: One,
+        /// Why
+        #[arg(long)]
+        note: Option<String>,
+    },
+}
+
+/// Arguments of `timeline`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Timeline {
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Go on with what happens from now
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Shape of the lines
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// What to do about plugins.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Plugin {
+    /// All plugins: role, version, digest, and what is wrong with those that do not load
+    List {
+        #[command(flatten)]
+        plugins: Plugins,
+        /// Shape of the answer
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// One plugin: what it is, asks for, is granted and may use
+    Inspect {
+        /// Which
+        name: String,
+        #[command(flatten)]
+        plugins: Plugins,
+        /// Shape of the answer
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Run one probe once; print its report, what it used and what it was denied
+    ///
+    /// Ends with 0 if the answer is healthy or degraded, 1 otherwise.
+    Run(PluginRun),
+}
+
+/// Arguments of `plugin run`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PluginRun {
+    /// Which; with `--dev` the only one of that directory may be left out
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) plugins: Plugins,
+    /// A package being written: its `plugin.toml` and its component
+    #[arg(long, value_name = "DIR", conflicts_with = "plugins_dirs")]
+    pub(crate) dev: Option<PathBuf>,
+    /// Where the component listens: a URL or `host:port`
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Option<String>,
+    /// A log file whose tail the probe may read
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
+    /// Settings, a JSON object
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub(crate) settings: String,
+    /// Which question
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) phase: PhaseName,
+    /// The component's name, as the probe is told it
+    #[arg(long, default_value = "trial")]
+    pub(crate) component: String,
+    /// Milliseconds for the whole call
+    #[arg(long, value_name = "MS", default_value_t = 5_000)]
+    pub(crate) timeout: u64,
+    /// Where compiled plugins are kept
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// Which question.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PhaseName {
+    /// Has it come up?
+    Startup,
+    /// May others use it?
+    Readiness,
+    /// Must it be restarted?
+    #[default]
+    Liveness,
+}

@@ -1,0 +1,84 @@
+//! `check`: everything that `run` would find wrong, and nothing started. Also what `run` does first.
+
+use std::path::{Path, PathBuf};
+
+use razar_core::plan::{BootPlan, Context, MAX_DOCUMENT, Overrides, build};
+use razar_core::problem::Problem;
+
+use super::{Exit, complain, runtime, say, show_problems};
+use crate::cli::{self, Output};
+use crate::environment;
+use crate::packages::Packages;
+
+/// A configuration that holds.
+pub(super) struct Checked {
+    pub(super) plan: BootPlan,
+    /// The bytes as read: their digest goes into the facts.
+    pub(super) document: Vec<u8>,
+}
+
+/// Reads and validates the boot configuration against these packages.
+pub(super) fn read_plan(
+    config: &Path,
+    overrides: &Overrides,
+    packages: &Packages,
+) -> Result<Checked, Vec<Problem>> {
+    let file = config.display().to_string();
+    let wrong = |message: String, hint: Option<String>| {
+        vec![Problem { file: file.clone(), place: "file".to_owned(), message, hint }]
+    };
+    let length = std::fs::metadata(config).map(|meta| meta.len()).unwrap_or(0);
+    if length > MAX_DOCUMENT as u64 {
+        return Err(wrong(format!("has {length} bytes; at most {MAX_DOCUMENT} are read"), None));
+    }
+    let document = std::fs::read(config).map_err(|error| {
+        let hint = "name the boot configuration with `--config FILE`".to_owned();
+        wrong(format!("cannot be read: {error}"), Some(hint))
+    })?;
+    let directory =
+        absolute_parent(config).map_err(|error| wrong(format!("cannot be located: {error}"), None))?;
+    let directory = directory.display().to_string();
+    let context = Context { file: &file, directory: &directory, plugins: packages, overrides };
+    let plan = build(&document, &context)?;
+    Ok(Checked { plan, document })
+}
+
+fn absolute_parent(file: &Path) -> std::io::Result<PathBuf> {
+    let absolute = std::path::absolute(file)?;
+    Ok(absolute.parent().map(Path::to_owned).unwrap_or_default())
+}
+
+pub(super) async fn check(arguments: cli::Check) -> Exit {
+    let runtime = match runtime(None, None) {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&error);
+            return Exit::Internal;
+        }
+    };
+    let packages =
+        Packages::load(&arguments.plugins.plugins, arguments.plugins.grants.as_deref(), &runtime).await;
+    let interval = environment::probe_interval();
+    let overrides = Overrides { mission: None, retries: arguments.stack.retries, interval };
+    let plan = read_plan(&arguments.stack.config, &overrides, &packages);
+    let mut problems = packages.problems().to_vec();
+    let components = match plan {
+        Ok(checked) => checked.plan.components.len(),
+        Err(found) => {
+            problems.extend(found);
+            0
+        }
+    };
+    show_problems(&problems, arguments.output);
+    let plugins = packages.iter().count();
+    if arguments.output == Output::Json {
+        let sum =
+            serde_json::json!({ "components": components, "plugins": plugins, "problems": problems.len() });
+        say(&sum.to_string());
+    } else if problems.is_empty() {
+        say(&format!("{components} components and {plugins} plugins are in order"));
+    } else {
+        complain(&format!("{} problems; nothing was started", problems.len()));
+    }
+    if problems.is_empty() { Exit::Done } else { Exit::Usage }
+}

@@ -1,0 +1,297 @@
+//! `status`, `start`, `stop`, `restart`, `quarantine` and `timeline`: asks the running host over its control socket,
+//! or reads the ledger when there is none and looking is all that is wanted. It never changes the ledger itself.
+
+mod ask;
+mod offline;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use razar_core::id::ComponentId;
+
+use super::{Exit, leftovers};
+use crate::cli;
+use crate::serve::wire::{Answer, Request, StatusView};
+use ask::{Asked, Client};
+
+/// The shape of what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    /// For people.
+    Human,
+    /// One JSON object a line, as on the control socket.
+    Json,
+}
+
+/// Where answers and complaints go.
+struct Terminal<'a> {
+    /// Answers.
+    out: &'a mut dyn Write,
+    /// Complaints and notes.
+    err: &'a mut dyn Write,
+    /// The shape of answers.
+    format: Format,
+}
+
+/// What a command does to one component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// Let it run.
+    Start,
+    /// Let it rest.
+    Stop,
+    /// Give it a fresh process.
+    Restart,
+    /// Take it out.
+    Quarantine,
+    /// Let it back in.
+    Release,
+}
+
+pub(super) async fn status(arguments: cli::Status) -> Exit {
+    let cli::Status { component, state, output } = arguments;
+    with_terminal(output, move |terminal| try_status(&state.state, component.as_deref(), terminal)).await
+}
+
+pub(super) async fn stop(arguments: cli::OneOrAll) -> Exit {
+    let cli::OneOrAll { component, state, output } = arguments;
+    match component {
+        Some(component) => change(cli::One { component, state, output }, Change::Stop, None).await,
+        None if Client::nobody_listens(&state.state) && offline::status(&state.state).is_ok() => {
+            let stopped = leftovers::stop(&state.state).await;
+            with_terminal(output, move |terminal| match stopped {
+                Ok(processes) => {
+                    terminal.note(&format!(
+                        "no host was running; {processes} services of an earlier one were ended"
+                    ))?;
+                    show::stopped(terminal)?;
+                    Ok(Exit::Done)
+                }
+                Err(message) => {
+                    terminal.complain(&message)?;
+                    Ok(Exit::Failed)
+                }
+            })
+            .await
+        }
+        None => with_terminal(output, move |terminal| try_shutdown(&state.state, terminal)).await,
+    }
+}
+
+pub(super) async fn start(arguments: cli::One) -> Exit {
+    change(arguments, Change::Start, None).await
+}
+
+pub(super) async fn restart(arguments: cli::One) -> Exit {
+    change(arguments, Change::Restart, None).await
+}
+
+pub(super) async fn quarantine(arguments: cli::Quarantine) -> Exit {
+    match arguments {
+        cli::Quarantine::List { state, output } => {
+            with_terminal(output, move |terminal| try_quarantine_list(&state.state, terminal)).await
+        }
+        cli::Quarantine::Release { one, note } => change(one, Change::Release, note).await,
+        cli::Quarantine::Add { one, note } => change(one, Change::Quarantine, note).await,
+    }
+}
+
+pub(super) async fn timeline(arguments: cli::Timeline) -> Exit {
+    let cli::Timeline { state, follow, output } = arguments;
+    with_terminal(output, move |terminal| try_timeline(&state.state, None, follow, terminal)).await
+}
+
+async fn change(arguments: cli::One, change: Change, note: Option<String>) -> Exit {
+    let cli::One { component, state, output } = arguments;
+    with_terminal(output, move |terminal| try_change(&state.state, change, &component, note, terminal)).await
+}
+
+/// Conversations wait, for the host and for the disk: on a thread that may.
+async fn with_terminal(
+    output: cli::Output,
+    run: impl FnOnce(&mut Terminal<'_>) -> io::Result<Exit> + Send + 'static,
+) -> Exit {
+    let format = match output {
+        cli::Output::Json => Format::Json,
+        cli::Output::Human | cli::Output::Plain => Format::Human,
+    };
+    let blocking = tokio::task::spawn_blocking(move || {
+        finish(run(&mut Terminal { out: &mut io::stdout(), err: &mut io::stderr(), format }))
+    });
+    blocking.await.unwrap_or(Exit::Internal)
+}
+
+/// A reader that closes the pipe has seen enough; anything else that cannot be written is a failure.
+fn finish(exit: io::Result<Exit>) -> Exit {
+    match exit {
+        Ok(exit) => exit,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(_) => Exit::Internal,
+    }
+}
+
+fn try_status(state: &Path, component: Option<&str>, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
+    let mut status = match seen(state, terminal)? {
+        Ok(status) => status,
+        Err(exit) => return Ok(exit),
+    };
+    if let Some(wanted) = component {
+        status.components.retain(|component| component.component.as_str() == wanted);
+        if status.components.is_empty() {
+            let wanted = crate::report::escape::line(wanted);
+            terminal
+                .complain(&format!("there is no component `{wanted}`; `razar-host status` lists them"))?;
+            return Ok(Exit::Failed);
+        }
+    }
+    show::status(terminal, &status)?;
+    Ok(Exit::Done)
+}
+
+fn try_quarantine_list(state: &Path, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
+    let mut status = match seen(state, terminal)? {
+        Ok(status) => status,
+        Err(exit) => return Ok(exit),
+    };
+    status.components.retain(|component| component.is_quarantined());
+    show::quarantine(terminal, &status)?;
+    Ok(Exit::Done)
+}
+
+/// What the host shows; what the ledger says when there is no host.
+fn seen(state: &Path, terminal: &mut Terminal<'_>) -> io::Result<Result<StatusView, Exit>> {
+    match ask::once(state, Request::Status {}) {
+        Asked::Answer(Answer::Status { status }) => Ok(Ok(status)),
+        Asked::NoHost => match offline::status(state) {
+            Ok(status) => {
+                terminal.note(
+                    "no host is running here: this is what was recorded last; `razar-host run` takes over what still \
+                     runs",
+                )?;
+                Ok(Ok(status))
+            }
+            Err(error) => {
+                terminal.complain(&error.to_string())?;
+                Ok(Err(Exit::Failed))
+            }
+        },
+        other => Ok(Err(unanswered(other, terminal)?)),
+    }
+}
+
+fn try_change(
+    state: &Path,
+    change: Change,
+    component: &str,
+    note: Option<String>,
+    terminal: &mut Terminal<'_>,
+) -> io::Result<Exit> {
+    let component: ComponentId = match component.parse() {
+        Ok(component) => component,
+        Err(error) => {
+            terminal.complain(&error.to_string())?;
+            return Ok(Exit::Usage);
+        }
+    };
+    match ask::once(state, change.request(component.clone(), note)) {
+        Asked::Answer(Answer::Done {}) => {
+            show::done(terminal, &component, change)?;
+            Ok(Exit::Done)
+        }
+        other => unanswered(other, terminal),
+    }
+}
+
+impl Change {
+    fn request(self, component: ComponentId, note: Option<String>) -> Request {
+        match self {
+            Self::Start => Request::Start { component },
+            Self::Stop => Request::Stop { component },
+            Self::Restart => Request::Restart { component },
+            Self::Quarantine => Request::Quarantine { component, note },
+            Self::Release => Request::Release { component, note },
+        }
+    }
+}
+
+fn try_shutdown(state: &Path, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
+    let request = Request::Shutdown { reason: "asked for with `razar-host stop`".to_owned() };
+    let mut client = match Client::ask(state, &request) {
+        Ok(client) => client,
+        Err(failed) => return unanswered(failed, terminal),
+    };
+    loop {
+        match client.next() {
+            Asked::Answer(Answer::Event { event }) => show::event(terminal, &event)?,
+            Asked::Answer(Answer::Done {}) => break,
+            // The host may end before its last line arrives; the ledger knows whether it was done.
+            Asked::Lost(_) if offline::status(state).is_ok_and(|s| s.boot.is_some_and(|b| b.is_over())) => {
+                break;
+            }
+            other => return unanswered(other, terminal),
+        }
+    }
+    show::stopped(terminal)?;
+    Ok(Exit::Done)
+}
+
+fn try_timeline(
+    state: &Path,
+    since: Option<u64>,
+    follow: bool,
+    terminal: &mut Terminal<'_>,
+) -> io::Result<Exit> {
+    let mut client = match Client::ask(state, &Request::Timeline { since, follow }) {
+        Ok(client) => client,
+        Err(Asked::NoHost) => return past(state, since, follow, terminal),
+        Err(failed) => return unanswered(failed, terminal),
+    };
+    client.wait_for_ever();
+    loop {
+        match client.next() {
+            Asked::Answer(Answer::Event { event }) => show::event(terminal, &event)?,
+            Asked::Answer(Answer::Done {}) => return Ok(Exit::Done),
+            Asked::Lost(_) if follow => {
+                terminal.note("the host has ended")?;
+                return Ok(Exit::Done);
+            }
+            other => return unanswered(other, terminal),
+        }
+    }
+}
+
+fn past(state: &Path, since: Option<u64>, follow: bool, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
+    let told = offline::timeline(state, since, |event| show::event(terminal, event));
+    match told {
+        Ok(written) => written?,
+        Err(error) => {
+            terminal.complain(&error.to_string())?;
+            return Ok(Exit::Failed);
+        }
+    }
+    if follow {
+        terminal.note("no host is running here, so nothing follows; `razar-host run` starts one")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Says what came instead of the answer.
+fn unanswered(asked: Asked, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
+    let (message, exit) = match asked {
+        Asked::Answer(Answer::Refused { message }) => (message, Exit::Failed),
+        Asked::Answer(Answer::Failed { message, .. }) => (message, Exit::Failed),
+        Asked::Answer(_) => ("the host answered something else: do both have the same version?".to_owned(), Exit::Internal),
+        Asked::NoHost => (
+            "no host is running here, so there is nothing to command: `razar-host run` starts one and takes over what \
+             still runs; is `--state` the right directory?"
+                .to_owned(),
+            Exit::Failed,
+        ),
+        Asked::Lost(message) => (message, Exit::Failed),
+    };
+    terminal.complain(&message)?;
+    Ok(exit)
+}

@@ -1,0 +1,107 @@
+//! How answers are printed: aligned and harmless for people, one JSON object a line for programs.
+
+use std::io;
+
+use razar_core::id::ComponentId;
+use razar_core::time::Millis;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Change, Format, Terminal};
+use crate::report::words::Event;
+use crate::report::{escape, moment, table};
+use crate::serve::wire::StatusView;
+
+impl Terminal<'_> {
+    /// Says what went wrong.
+    pub(super) fn complain(&mut self, message: &str) -> io::Result<()> {
+        writeln!(self.err, "error: {}", escape::line(message))
+    }
+
+    /// Says what should be known beside the answer.
+    pub(super) fn note(&mut self, message: &str) -> io::Result<()> {
+        writeln!(self.err, "note: {}", escape::line(message))
+    }
+
+    fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut *self.out, value)?;
+        self.out.write_all(b"\n")?;
+        self.out.flush()
+    }
+}
+
+/// Everything at a glance.
+pub(super) fn status(terminal: &mut Terminal<'_>, status: &StatusView) -> io::Result<()> {
+    if terminal.format == Format::Json {
+        return terminal.json(status);
+    }
+    let now = moment::now();
+    match &status.boot {
+        None => writeln!(terminal.out, "no boot was ever begun here")?,
+        Some(boot) => {
+            let mission = boot.mission.as_deref().map(escape::line);
+            let mission = mission.map(|mission| format!(" for mission `{mission}`")).unwrap_or_default();
+            let age = now.since(boot.began());
+            writeln!(
+                terminal.out,
+                "boot {}{mission}: {}, began {} UTC ({} ago)",
+                boot.id,
+                escape::line(&boot.stage),
+                moment::date(boot.began()),
+                moment::span(Millis(age.0))
+            )?;
+        }
+    }
+    if let Some(stuck) = &status.stuck {
+        let stuck = escape::line(stuck);
+        writeln!(terminal.out, "nothing can be recorded, so nothing is acted on: {stuck}")?;
+    }
+    write!(terminal.out, "{}", table::table(&status.components, now))
+}
+
+/// Who is quarantined.
+pub(super) fn quarantine(terminal: &mut Terminal<'_>, status: &StatusView) -> io::Result<()> {
+    if terminal.format == Format::Json {
+        return terminal.json(&json!({ "quarantined": status.components }));
+    }
+    if status.components.is_empty() {
+        return writeln!(terminal.out, "nothing is quarantined");
+    }
+    for component in &status.components {
+        let reason = component.reason.as_deref().map(escape::line).unwrap_or_default();
+        writeln!(terminal.out, "{}: {reason}", component.component)?;
+    }
+    writeln!(terminal.out, "`razar-host quarantine release COMPONENT` lets one out, on probation")
+}
+
+/// A change is recorded and under way.
+pub(super) fn done(terminal: &mut Terminal<'_>, component: &ComponentId, change: Change) -> io::Result<()> {
+    if terminal.format == Format::Json {
+        return terminal.json(&json!({ "component": component, "done": true }));
+    }
+    let what = match change {
+        Change::Start => "will be started",
+        Change::Stop => "is being stopped and stays so; `razar-host start` lets it run again",
+        Change::Restart => "is being restarted",
+        Change::Quarantine => "is quarantined; `razar-host quarantine release` lets it out",
+        Change::Release => "is released, on probation: one failure puts it back",
+    };
+    writeln!(terminal.out, "`{component}` {what}")
+}
+
+/// Something happened.
+pub(super) fn event(terminal: &mut Terminal<'_>, event: &Event) -> io::Result<()> {
+    if terminal.format == Format::Json {
+        return terminal.json(event);
+    }
+    writeln!(terminal.out, "{}", event.line())?;
+    terminal.out.flush()
+}
+
+/// Everything has stopped.
+pub(super) fn stopped(terminal: &mut Terminal<'_>) -> io::Result<()> {
+    if terminal.format == Format::Json {
+        return terminal.json(&json!({ "done": true }));
+    }
+    writeln!(terminal.out, "everything has stopped")
+}

@@ -1,0 +1,293 @@
+//! `run`: the composition root. It puts the parts together, waits for the end, and says how it was. The order of what
+//! it opens is the order of what may be wrong: what was typed, then files, then the state directory, then processes.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use razar_core::fact::Fact;
+use razar_core::id::Digest;
+use razar_core::plan::Overrides;
+use razar_core::problem::Problem;
+use razar_core::supervisor::{BootRequest, Command, Input, Settings, Stage, State};
+use razar_ledger::{Ledger, LedgerError, Views};
+use razar_runtime::engine::PoolOptions;
+use rustix::fs::{Access, access};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::check::{Checked, read_plan};
+use super::{Exit, complain, runtime, show_problems};
+use crate::ask::{Asker, Questions};
+use crate::cli;
+use crate::drive::{Clock, Driver, Handle, ViewWriter};
+use crate::launcher::Launcher;
+use crate::packages::Packages;
+use crate::perform::{self, Hands};
+use crate::{environment, report, serve};
+
+/// Largest mission brief: it is archived at every boot.
+const MAX_BRIEF: u64 = 1 << 20;
+
+/// Why a run did not even begin, or did not end by itself.
+struct Ended {
+    exit: Exit,
+    problems: Vec<Problem>,
+}
+
+impl Ended {
+    fn with(exit: Exit, message: impl ToString) -> Self {
+        complain(&message.to_string());
+        Self { exit, problems: Vec::new() }
+    }
+
+    fn internal(message: impl ToString) -> Self {
+        Self::with(Exit::Internal, message)
+    }
+}
+
+pub(super) async fn run(arguments: cli::Run) -> Exit {
+    let output = arguments.output;
+    match try_run(arguments).await {
+        Ok(exit) => exit,
+        Err(ended) => {
+            show_problems(&ended.problems, output);
+            ended.exit
+        }
+    }
+}
+
+async fn try_run(arguments: cli::Run) -> Result<Exit, Ended> {
+    // Before anything is started: nobody who is told to stop may be killed instead.
+    let signals = Signals::listen().map_err(Ended::internal)?;
+    let ready = Ready::check(&arguments).await?;
+    let state_dir = std::path::absolute(&arguments.state.state).map_err(Ended::internal)?;
+    let (ledger, views, state) = remember(&state_dir, &arguments, &ready.checked)?;
+    let mut ledger = ledger;
+    let brief = match &ready.brief {
+        Some(bytes) => Some(ledger.put_blob(bytes).map_err(Ended::internal)?),
+        None => None,
+    };
+    let request = BootRequest {
+        mission: ready.checked.plan.mission.clone(),
+        brief,
+        config: Some(Digest::of(&ready.checked.document)),
+    };
+
+    let program = std::env::current_exe().map_err(Ended::internal)?;
+    let (launcher, events, situation) =
+        Launcher::connect_or_spawn(&state_dir, &program).await.map_err(Ended::internal)?;
+    let metrics = Arc::new(serve::metrics::Metrics::new(&ready.checked.plan).map_err(Ended::internal)?);
+    let asker = Asker {
+        packages: Arc::clone(&ready.packages),
+        launcher: launcher.clone(),
+        metrics: Arc::clone(&metrics),
+        state: state_dir.clone(),
+    };
+    let tokio = tokio::runtime::Handle::current();
+    let (driver, handle) = Driver::new(state, ledger, views, Clock::start(), |handle| {
+        let hands = Hands { launcher: launcher.clone(), driver: handle.clone(), runtime: tokio.clone() };
+        (hands, Questions::new(asker, handle.clone(), tokio.clone()))
+    });
+    let mut end = End::watch(&handle);
+    // First in the queue, before the driver runs and before anybody is served: a deadline that passed while no host was
+    // there, or a command, must not be judged by what the world was before.
+    handle.input(Input::Found(perform::found(&situation)));
+    handle.input(Input::Boot(request));
+    let served = serve::start(&state_dir, arguments.metrics_address, &handle, &metrics).await;
+    let told = report::start(arguments.output, &handle);
+
+    tokio.spawn(perform::listen(events, handle.clone(), state_dir.clone()));
+    let driving = std::thread::Builder::new().name("driver".to_owned()).spawn(move || driver.run());
+    let driving = driving.map_err(Ended::internal)?;
+    tokio.spawn(signals.stop(handle.clone()));
+
+    let halted = end.wait(&driving).await;
+    told.finish(&handle).await;
+    handle.close();
+    let driven = tokio::task::spawn_blocking(move || driving.join()).await;
+    served.finish().await;
+    // A launcher that has services left stays; so it should.
+    let _ = launcher.shutdown_when_idle().await;
+    match driven {
+        Ok(Ok(Ok(()))) if halted => Ok(Exit::Failed),
+        Ok(Ok(Ok(()))) => Ok(Exit::Done),
+        Ok(Ok(Err(error))) => Err(Ended::internal(error)),
+        _ => Err(Ended::internal("the host's own loop ended; the services go on, `run` takes them over")),
+    }
+}
+
+/// What was typed and written holds.
+struct Ready {
+    packages: Arc<Packages>,
+    checked: Checked,
+    brief: Option<Vec<u8>>,
+}
+
+impl Ready {
+    async fn check(arguments: &cli::Run) -> Result<Self, Ended> {
+        usable(&arguments.state.state).map_err(|message| Ended::with(Exit::Usage, message))?;
+        let runtime =
+            runtime(Some(&arguments.state.state), Some(PoolOptions::default())).map_err(Ended::internal)?;
+        if let Some(fallback) = runtime.pool_fallback() {
+            tracing::warn!("{fallback}");
+        }
+        let dirs = &arguments.plugins.plugins;
+        let packages = Packages::load(dirs, arguments.plugins.grants.as_deref(), &runtime).await;
+        let overrides = Overrides {
+            mission: arguments.mission.clone(),
+            retries: arguments.stack.retries,
+            interval: environment::probe_interval(),
+        };
+        let checked = read_plan(&arguments.stack.config, &overrides, &packages);
+        let brief = arguments.brief.as_deref().map(read_brief).transpose();
+        let mut problems = packages.problems().to_vec();
+        match (checked, brief) {
+            (Ok(checked), Ok(brief)) if problems.is_empty() => {
+                Ok(Self { packages: Arc::new(packages), checked, brief })
+            }
+            (checked, brief) => {
+                problems.extend(checked.err().into_iter().flatten());
+                problems.extend(brief.err());
+                Err(Ended { exit: Exit::Usage, problems })
+            }
+        }
+    }
+}
+
+/// Makes the state directory when there is none: everything else lies below it.
+fn usable(state: &Path) -> Result<(), String> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(state);
+    let needed = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+    made.and_then(|()| Ok(access(state, needed)?)).map_err(|error| {
+        let state = state.display();
+        format!("cannot use the state directory `{state}`: {error}; check its owner and mode, or name another one with `--state DIR`")
+    })
+}
+
+fn read_brief(file: &Path) -> Result<Vec<u8>, Problem> {
+    let problem = |message: String| {
+        Problem {
+        file: file.display().to_string(),
+        place: "file".to_owned(),
+        message,
+        hint: Some("a mission brief is a JSON object such as `{\"priority_map\": {}, \"current_status\": {}, \"open_issues\": []}`".to_owned()),
+    }
+    };
+    let meta = std::fs::metadata(file).map_err(|error| problem(format!("cannot be read: {error}")))?;
+    if !meta.is_file() || meta.len() > MAX_BRIEF {
+        return Err(problem(format!("is no file of at most {MAX_BRIEF} bytes")));
+    }
+    let bytes = std::fs::read(file).map_err(|error| problem(format!("cannot be read: {error}")))?;
+    match serde_json::from_slice::<serde_json::Value>(&bytes) {
+        Ok(serde_json::Value::Object(_)) => Ok(bytes),
+        Ok(_) => Err(problem("is not a JSON object".to_owned())),
+        Err(error) => Err(problem(format!("is not JSON: {error}"))),
+    }
+}
+
+fn remember(
+    dir: &Path,
+    arguments: &cli::Run,
+    checked: &Checked,
+) -> Result<(Ledger, ViewWriter, State), Ended> {
+    let ledger = Ledger::open(dir).map_err(|error| match error {
+        LedgerError::Held { .. } | LedgerError::Foreign(_) | LedgerError::Newer { .. } => {
+            Ended::with(Exit::Usage, error)
+        }
+        other => Ended::internal(other),
+    })?;
+    let facts: Result<Vec<_>, _> = ledger.replay(1).collect();
+    let facts = facts.map_err(Ended::internal)?;
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+    let seed = u64::from(nanos) << 32 | u64::from(std::process::id());
+    let settings = Settings { seed, failure_limit: arguments.failure_limit, ..Settings::default() };
+    let state = State::replay(&checked.plan, settings, facts);
+    let views = Views::open(&ledger, dir).map_err(Ended::internal)?;
+    let views = ViewWriter::start(views).map_err(Ended::internal)?;
+    Ok((ledger, views, state))
+}
+
+/// The end of the boot this process runs.
+struct End {
+    facts: tokio::sync::broadcast::Receiver<razar_core::fact::Recorded>,
+    handle: Handle,
+}
+
+impl End {
+    fn watch(handle: &Handle) -> Self {
+        Self { facts: handle.subscribe(), handle: handle.clone() }
+    }
+
+    /// Waits for it; true if the boot was halted.
+    async fn wait(
+        &mut self,
+        driving: &std::thread::JoinHandle<Result<(), razar_ledger::AppendError>>,
+    ) -> bool {
+        let mut halted = false;
+        loop {
+            match tokio::time::timeout(Duration::from_secs(1), self.facts.recv()).await {
+                Ok(Ok(recorded)) => match recorded.fact {
+                    Fact::BootHalted { .. } => halted = true,
+                    Fact::BootEnded { .. } => return halted,
+                    _ => {}
+                },
+                Ok(Err(_)) | Err(_) => {
+                    // Missed some, or nothing happens: the stage says the same.
+                    let stage = *self.handle.stage().borrow();
+                    halted |= stage == Some(Stage::Halting);
+                    let begun = self.facts.is_empty();
+                    if driving.is_finished() || (begun && stage == Some(Stage::Ended)) {
+                        return halted;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Each stops the stack in order; a second one changes nothing, because the order is the promise.
+    async fn stop(mut self, handle: Handle) {
+        loop {
+            let reason = tokio::select! {
+                _ = self.interrupt.recv() => "Ctrl-C",
+                _ = self.terminate.recv() => "SIGTERM",
+            };
+            match handle.command(Command::Shutdown(reason.to_owned())).await {
+                Ok(Ok(())) => tracing::info!("{reason}: stopping everything in reverse order"),
+                Ok(Err(refused)) => tracing::info!("{reason}: {refused}"),
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_directory_that_cannot_be_used_is_named_with_a_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(usable(&dir.path().join("a/b")), Ok(()));
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for wrong in [file.clone(), file.join("below")] {
+            let said = usable(&wrong).unwrap_err();
+            assert!(said.contains(&format!("state directory `{}`", wrong.display())), "{said}");
+            assert!(said.ends_with("name another one with `--state DIR`"), "{said}");
+        }
+    }
+}

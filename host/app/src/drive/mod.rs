@@ -1,0 +1,128 @@
+//! The loop: it takes what happens, lets core decide, commits the facts of the turn, and only then has the effects
+//! performed. It owns the state, the ledger and the views; nobody else changes any of them. It decides nothing.
+//!
+//! ```text
+//!  inputs ──► step ──► facts, EffectStarted ──► commit ──► answers to commands, subscribers, views
+//!                        │                              └─► perform ──► inputs
+//!                        └─► watches ──► probes ──► inputs
+//! ```
+//!
+//! It runs on a thread of its own, because a commit waits for the disk. If the disk is full nothing is acted on: the
+//! turn is kept and tried again, and whoever asks is told.
+
+mod clock;
+mod turn;
+mod views;
+
+use std::sync::mpsc;
+
+use razar_core::fact::Recorded;
+use razar_core::id::ComponentId;
+use razar_core::supervisor::{Boot, Command, Input, Refused, Stage, Summary};
+use tokio::sync::{broadcast, oneshot, watch};
+
+pub(crate) use clock::Clock;
+pub(crate) use turn::{Driver, Performer};
+pub(crate) use views::ViewWriter;
+
+/// How many facts a slow subscriber may be behind before it is told that it missed some.
+const BACKLOG: usize = 4_096;
+
+/// What an operator sees of the whole.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshot {
+    /// The newest boot.
+    pub(crate) boot: Option<Boot>,
+    /// Every component.
+    pub(crate) components: Vec<Summary>,
+    /// Why facts cannot be recorded at the moment; nothing is acted on until they can.
+    pub(crate) stuck: Option<String>,
+}
+
+/// What may be sent to the driver.
+pub(crate) enum Message {
+    /// Something happened.
+    Input(Input),
+    /// Somebody asks for something.
+    Command(Command, oneshot::Sender<Result<(), Refused>>),
+    /// Somebody wants to look.
+    Look(oneshot::Sender<Snapshot>),
+    /// No more turns: the process ends.
+    Close,
+}
+
+/// The way to the driver; clones share it.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    messages: mpsc::Sender<Message>,
+    facts: broadcast::Sender<Recorded>,
+    stage: watch::Receiver<Option<Stage>>,
+}
+
+/// The driver has gone: the process is ending.
+#[derive(Debug, thiserror::Error)]
+#[error("the host is ending")]
+pub(crate) struct Gone;
+
+impl Handle {
+    /// The way to whoever receives these messages.
+    #[cfg(test)]
+    pub(crate) const fn new(
+        messages: mpsc::Sender<Message>,
+        facts: broadcast::Sender<Recorded>,
+        stage: watch::Receiver<Option<Stage>>,
+    ) -> Self {
+        Self { messages, facts, stage }
+    }
+
+    /// Reports what happened. Lost only when the process is ending.
+    pub(crate) fn input(&self, input: Input) {
+        let _ = self.messages.send(Message::Input(input));
+    }
+
+    /// Asks for something; answered once the facts are committed.
+    pub(crate) async fn command(&self, command: Command) -> Result<Result<(), Refused>, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.messages.send(Message::Command(command, answer)).map_err(|_| Gone)?;
+        answered.await.map_err(|_| Gone)
+    }
+
+    /// Looks at everything.
+    pub(crate) async fn look(&self) -> Result<Snapshot, Gone> {
+        let (answer, answered) = oneshot::channel();
+        self.messages.send(Message::Look(answer)).map_err(|_| Gone)?;
+        answered.await.map_err(|_| Gone)
+    }
+
+    /// Every fact from now on, once it is committed.
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Recorded> {
+        self.facts.subscribe()
+    }
+
+    /// How far the boot is, as it changes.
+    pub(crate) fn stage(&self) -> watch::Receiver<Option<Stage>> {
+        self.stage.clone()
+    }
+
+    /// Ends the loop.
+    pub(crate) fn close(&self) {
+        let _ = self.messages.send(Message::Close);
+    }
+}
+
+/// Told which components' questions may have changed: keeps one asker per question.
+pub(crate) trait Watching {
+    /// The questions to ask about a component from now on, replacing those before.
+    fn watch(&mut self, component: &ComponentId, watches: Vec<Question>);
+}
+
+/// One question to keep asking.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    /// Which process.
+    pub(crate) instance: razar_core::id::InstanceId,
+    /// Which question.
+    pub(crate) phase: razar_core::fact::Phase,
+    /// Of which component, with everything about it.
+    pub(crate) plan: std::sync::Arc<razar_core::plan::ComponentPlan>,
+}

@@ -1,0 +1,257 @@
+//! One turn after the other. The order inside a turn is the promise: decide, mark as started, commit, tell, answer,
+//! perform.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use razar_core::effect::Decided;
+use razar_core::fact::{Fact, Recorded};
+use razar_core::id::ComponentId;
+use razar_core::plan::ComponentPlan;
+use razar_core::supervisor::{Command, Input, Refused, Stage, State, step};
+use razar_core::time::Timestamp;
+use razar_ledger::{AppendError, Ledger};
+use tokio::sync::{broadcast, oneshot, watch};
+
+use super::views::ViewWriter;
+use super::{BACKLOG, Clock, Handle, Message, Question, Snapshot, Watching};
+
+/// Inputs that one commit may cover.
+const BATCH: usize = 512;
+
+/// Between two attempts to record what could not be recorded.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Performs effects, and reports how they ended.
+pub(crate) trait Performer {
+    /// Begins; the end comes as an input. `plan` is none for a component the configuration no longer names.
+    fn perform(&self, decided: Decided, plan: Option<Arc<ComponentPlan>>);
+}
+
+/// Whether a command was accepted.
+type Accepted = Result<(), Refused>;
+
+/// Whoever gave it and waits to hear.
+type Asker = oneshot::Sender<Accepted>;
+
+/// A turn that is not recorded yet.
+struct Turn {
+    at: Timestamp,
+    facts: Vec<Fact>,
+    /// Decided in this turn.
+    decided: Vec<Decided>,
+    /// Decided and marked as started in this turn: performed once that is recorded.
+    started: Vec<Decided>,
+    answers: Vec<(Asker, Accepted)>,
+}
+
+/// The loop's owner of everything that changes.
+pub(crate) struct Driver<P, W> {
+    state: State,
+    ledger: Ledger,
+    views: ViewWriter,
+    clock: Clock,
+    performer: P,
+    watching: W,
+    messages: Receiver<Message>,
+    facts: broadcast::Sender<Recorded>,
+    stage: watch::Sender<Option<Stage>>,
+    waiting: VecDeque<Turn>,
+    touched: HashSet<ComponentId>,
+    stuck: Option<String>,
+}
+
+impl<P: Performer, W: Watching> Driver<P, W> {
+    /// Everything in place, nothing begun: the loop begins with [`Self::run`]. `with` is given the way to this driver,
+    /// for whoever performs and asks.
+    pub(crate) fn new(
+        state: State,
+        ledger: Ledger,
+        views: ViewWriter,
+        clock: Clock,
+        with: impl FnOnce(&Handle) -> (P, W),
+    ) -> (Self, Handle) {
+        let (messages, received) = std::sync::mpsc::channel();
+        let (facts, _) = broadcast::channel(BACKLOG);
+        let (stage, stage_seen) = watch::channel(state.durable().boot.as_ref().map(|boot| boot.stage));
+        let handle = Handle { messages, facts: facts.clone(), stage: stage_seen };
+        let (performer, watching) = with(&handle);
+        let driver = Self {
+            state,
+            ledger,
+            views,
+            clock,
+            performer,
+            watching,
+            messages: received,
+            facts,
+            stage,
+            waiting: VecDeque::new(),
+            touched: HashSet::new(),
+            stuck: None,
+        };
+        (driver, handle)
+    }
+
+    /// Turns until it is told to close. An error means that facts can never be recorded again.
+    pub(crate) fn run(mut self) -> Result<(), AppendError> {
+        loop {
+            let patience = self.patience();
+            let first = match self.messages.recv_timeout(patience) {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout) => Message::Input(Input::Tick),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            let more: Vec<Message> = self.messages.try_iter().take(BATCH).collect();
+            if !self.take(std::iter::once(first).chain(more)) {
+                self.flush()?;
+                self.views.finish();
+                return Ok(());
+            }
+            self.flush()?;
+            self.ask();
+        }
+    }
+
+    fn patience(&mut self) -> Duration {
+        let wake = self.state.next_wake().map(|wake| self.clock.until(wake));
+        let retry = (!self.waiting.is_empty()).then_some(RETRY);
+        // An idle stack still shows that its driver lives.
+        wake.into_iter().chain(retry).min().unwrap_or(Duration::from_secs(60))
+    }
+
+    /// One batch of messages becomes one turn; false when the loop is to end.
+    fn take(&mut self, messages: impl Iterator<Item = Message>) -> bool {
+        let at = self.clock.now();
+        let mut turn =
+            Turn { at, facts: Vec::new(), decided: Vec::new(), started: Vec::new(), answers: Vec::new() };
+        let mut goes_on = true;
+        for message in messages {
+            match message {
+                Message::Input(input) => {
+                    let _ = self.step(&mut turn, input);
+                }
+                Message::Command(command, answer) => {
+                    let outcome = self.command(&mut turn, command);
+                    turn.answers.push((answer, outcome));
+                }
+                Message::Look(answer) => {
+                    let _ = answer.send(self.snapshot());
+                }
+                Message::Close => goes_on = false,
+            }
+        }
+        if self.state.next_wake().is_some_and(|wake| wake <= at) {
+            let _ = self.step(&mut turn, Input::Tick);
+        }
+        self.mark_started(&mut turn);
+        if !turn.facts.is_empty() || !turn.answers.is_empty() {
+            self.waiting.push_back(turn);
+        }
+        goes_on
+    }
+
+    fn command(&mut self, turn: &mut Turn, command: Command) -> Accepted {
+        self.step(turn, Input::Command(command)).map_or(Ok(()), Err)
+    }
+
+    fn step(&mut self, turn: &mut Turn, input: Input) -> Option<Refused> {
+        let decision = step(&mut self.state, turn.at, input);
+        turn.facts.extend(decision.facts);
+        turn.decided.extend(decision.effects);
+        self.touched.extend(decision.touched);
+        decision.refused
+    }
+
+    /// Records every waiting turn, oldest first; what follows from a turn happens only after it is recorded.
+    fn flush(&mut self) -> Result<(), AppendError> {
+        while let Some(turn) = self.waiting.pop_front() {
+            if !turn.facts.is_empty() {
+                match self.ledger.append(turn.at, &turn.facts) {
+                    Ok(recorded) => self.tell(recorded),
+                    Err(error) if error.is_retriable() => {
+                        self.complain(&error);
+                        self.waiting.push_front(turn);
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error),
+                }
+                if self.stuck.take().is_some() {
+                    tracing::info!("facts can be recorded again; what was held back is done now");
+                }
+            }
+            for (answer, outcome) in turn.answers {
+                let _ = answer.send(outcome);
+            }
+            for decided in turn.started {
+                let (id, component) = match &decided {
+                    Decided::Start(start) => (start.id(), &start.effect().component),
+                    Decided::Stop(stop) => (stop.id(), &stop.effect().component),
+                };
+                // Void, when the disk kept the turn waiting and the world was looked at meanwhile.
+                if self.state.is_open(id) {
+                    let plan = self.state.plan(component).cloned();
+                    self.performer.perform(decided, plan);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Decided and started are recorded together, because nothing may come between them: a commit waits for the disk, and
+    /// a service that is down waits for the commit. A crash after it leaves an effect that is looked for in the world.
+    fn mark_started(&mut self, turn: &mut Turn) {
+        for one in std::mem::take(&mut turn.decided) {
+            let id = match &one {
+                Decided::Start(start) => start.id(),
+                Decided::Stop(stop) => stop.id(),
+            };
+            let decision = step(&mut self.state, turn.at, Input::EffectStarted { id });
+            // No fact: what happened later in this turn has made the decision void.
+            if !decision.facts.is_empty() {
+                turn.facts.extend(decision.facts);
+                turn.started.push(one);
+            }
+        }
+    }
+
+    fn complain(&mut self, error: &AppendError) {
+        if self.stuck.is_none() {
+            tracing::error!(%error, "nothing is started or stopped until facts can be recorded");
+        }
+        self.stuck = Some(error.to_string());
+    }
+
+    fn tell(&mut self, recorded: Vec<Recorded>) {
+        let stage = self.state.durable().boot.as_ref().map(|boot| boot.stage);
+        self.stage.send_if_modified(|known| std::mem::replace(known, stage) != stage);
+        for recorded in &recorded {
+            // Nobody may be listening.
+            let _ = self.facts.send(recorded.clone());
+        }
+        self.views.show(recorded);
+    }
+
+    fn ask(&mut self) {
+        for component in std::mem::take(&mut self.touched) {
+            let Some(plan) = self.state.plan(&component).cloned() else { continue };
+            let watches = self.state.watches(&component).into_iter();
+            let questions = watches.map(|watch| Question {
+                instance: watch.instance,
+                phase: watch.phase,
+                plan: Arc::clone(&plan),
+            });
+            self.watching.watch(&component, questions.collect());
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            boot: self.state.durable().boot.clone(),
+            components: self.state.summaries().collect(),
+            stuck: self.stuck.clone(),
+        }
+    }
+}

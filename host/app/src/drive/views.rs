@@ -1,0 +1,60 @@
+//! The files operators read are written beside the loop, never in it: a slow disk must not delay a relaunch. What a
+//! crash leaves unwritten is completed from the facts at the next start.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use razar_core::fact::Recorded;
+use razar_ledger::Views;
+
+/// A thread that owns the views.
+pub(crate) struct ViewWriter {
+    recorded: Option<Sender<Vec<Recorded>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ViewWriter {
+    /// Takes the views over.
+    pub(crate) fn start(views: Views) -> std::io::Result<Self> {
+        let (recorded, received) = channel();
+        let thread =
+            std::thread::Builder::new().name("views".to_owned()).spawn(move || write(views, &received))?;
+        Ok(Self { recorded: Some(recorded), thread: Some(thread) })
+    }
+
+    /// Shows committed facts, soon.
+    pub(crate) fn show(&self, recorded: Vec<Recorded>) {
+        if let Some(sender) = &self.recorded {
+            // A writer that has gone is made good by the next start.
+            let _ = sender.send(recorded);
+        }
+    }
+
+    /// Waits until everything shown is written.
+    pub(crate) fn finish(&mut self) {
+        drop(self.recorded.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the files for operators were not completed; the next start completes them");
+        }
+    }
+}
+
+fn write(mut views: Views, received: &Receiver<Vec<Recorded>>) {
+    let mut complaint = None;
+    while let Ok(mut recorded) = received.recv() {
+        received.try_iter().for_each(|more| recorded.extend(more));
+        let now = match views.project(&recorded) {
+            Ok(behind) => behind.first().map(ToString::to_string),
+            Err(error) => Some(error.to_string()),
+        };
+        if now != complaint {
+            match &now {
+                Some(now) => tracing::warn!("a file for operators is behind: {now}"),
+                None => tracing::info!("all files for operators are up to date again"),
+            }
+            complaint = now;
+        }
+    }
+}

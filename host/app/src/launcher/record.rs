@@ -1,0 +1,72 @@
+//! Which process is which instance: one small file per instance, written before anybody is told that it runs.
+//!
+//! A record is believed only when number, start time and the machine's boot agree with what `/proc` shows.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use razar_core::effect::Process;
+use razar_core::id::{ComponentId, InstanceId};
+use serde::{Deserialize, Serialize};
+
+use super::place::{Place, replace};
+use super::wire::OutputCap;
+
+/// What is remembered about an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Whose.
+    pub(crate) component: ComponentId,
+    /// Which.
+    pub(crate) instance: InstanceId,
+    /// Its main process.
+    pub(crate) process: Process,
+    /// The machine's boot: start times are counted from it.
+    pub(crate) machine_boot: String,
+    /// How much of what it prints is kept.
+    pub(crate) output: OutputCap,
+}
+
+impl Record {
+    /// Makes it last.
+    pub(crate) fn save(&self, place: &Place) -> io::Result<()> {
+        replace(&place.record(&self.component, self.instance), &serde_json::to_vec(self)?)
+    }
+}
+
+/// All records there are. Files that are none are named in `strange`; half-written ones are swept.
+pub(crate) fn load_all(place: &Place, strange: &mut Vec<String>) -> io::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for item in fs::read_dir(place.run())? {
+        let path = item?.path();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("tmp") => remove(&path),
+            Some("json") => match fs::read(&path)
+                .map_err(|error| error.to_string())
+                .and_then(|bytes| serde_json::from_slice::<Record>(&bytes).map_err(|error| error.to_string()))
+            {
+                Ok(record) => records.push(record),
+                Err(error) => strange.push(format!("{}: {error}", path.display())),
+            },
+            _ => {}
+        }
+    }
+    Ok(records)
+}
+
+/// Forgets an instance: its record and its pipe.
+pub(crate) fn forget(place: &Place, component: &ComponentId, instance: InstanceId) {
+    remove(&place.record(component, instance));
+    remove(&place.pipe(component, instance));
+}
+
+/// Which boot of the machine this is.
+pub(crate) fn machine_boot() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+fn remove(path: &Path) {
+    // What cannot be removed is stale, and a stale record is never believed.
+    let _ = fs::remove_file(path);
+}

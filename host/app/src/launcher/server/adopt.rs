@@ -1,0 +1,106 @@
+//! Finding the services of a launcher that died: by record where number, start time and the machine's boot agree, by
+//! marker where the crash came before the record. What has lost its main process is ended.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use razar_core::effect::{ExitStatus, Process};
+use razar_core::id::{ComponentId, InstanceId};
+use rustix::process::Signal;
+
+use super::super::output::{Pipe, RotatingLog};
+use super::super::process::{self, CHECK_MARKER, SERVICE_MARKER, Table, Variable};
+use super::super::record::{self, Record};
+use super::super::service::Service;
+use super::super::wire::OutputCap;
+use super::Server;
+
+/// An instance that may be alive.
+struct Found {
+    component: ComponentId,
+    main: Process,
+    output: OutputCap,
+    lives: bool,
+    recorded: bool,
+}
+
+impl Server {
+    /// Takes over what an earlier launcher of this state directory left.
+    pub(super) fn adopt(&mut self) -> io::Result<()> {
+        let mut strange = Vec::new();
+        let records = record::load_all(&self.place, &mut strange)?;
+        for strange in strange {
+            self.note(&format!("ignored a record that cannot be read: {strange}"));
+        }
+        let table = process::table();
+        let found = self.find(records, &table);
+        for (instance, found) in found {
+            self.take_over(instance, found);
+        }
+        Ok(())
+    }
+
+    fn find(&self, records: Vec<Record>, table: &Table) -> BTreeMap<InstanceId, Found> {
+        let mut found: BTreeMap<InstanceId, Found> = BTreeMap::new();
+        for record in records {
+            let lives = record.machine_boot == self.machine_boot
+                && table
+                    .get(&record.process.pid)
+                    .is_some_and(|entry| entry.process == record.process && !entry.zombie);
+            let Record { component, instance, process: main, output, .. } = record;
+            found.insert(instance, Found { component, main, output, lives, recorded: true });
+        }
+        for entry in table.values().filter(|entry| !entry.zombie) {
+            let pid = entry.process.pid;
+            if process::variable(pid, CHECK_MARKER) == Variable::Is(self.id.clone()) {
+                process::send(entry.process, Signal::KILL); // nobody waits for its answer any more
+                continue;
+            }
+            let Variable::Is(marker) = process::variable(pid, SERVICE_MARKER) else { continue };
+            let Some((component, instance)) = process::parse_marker(&marker, &self.id) else { continue };
+            // The eldest leader of a group is the one that was started; the others are what it started. A record
+            // needs no help: if the process it names is dead, no descendant takes its place.
+            let leads = entry.group == pid;
+            match found.get_mut(&instance) {
+                Some(known) if known.recorded || !leads => {}
+                Some(known) if known.lives && known.main.start_time <= entry.process.start_time => {}
+                Some(known) => (known.main, known.lives) = (entry.process, true),
+                None => {
+                    let (main, output) = (entry.process, OutputCap::default());
+                    found.insert(instance, Found { component, main, output, lives: leads, recorded: false });
+                }
+            }
+        }
+        found
+    }
+
+    fn take_over(&mut self, instance: InstanceId, found: Found) {
+        let Found { component, main, output, lives, .. } = found;
+        let handle = lives.then(|| process::open(main)).and_then(Result::ok);
+        let pipe = Pipe::open(&self.place.pipe(&component, instance));
+        if let Err(error) = &pipe
+            && handle.is_some()
+        {
+            self.note(&format!(
+                "the output of `{component}` instance {instance} is lost from here on: {error}; restart it"
+            ));
+        }
+        let log = RotatingLog::new(self.place.service_log(&component), output);
+        let ended = handle.is_none();
+        let mut service =
+            Service::new(&self.id, component.clone(), instance, main, handle, pipe.ok(), log).found();
+        if ended {
+            service.main_ended(ExitStatus::Unknown);
+            self.note(&format!("`{component}` instance {instance} ended while there was no launcher"));
+        } else {
+            let machine_boot = self.machine_boot.clone();
+            let record =
+                Record { component: component.clone(), instance, process: main, machine_boot, output };
+            if let Err(error) = record.save(&self.place) {
+                self.note(&format!("cannot record `{component}`: {error}"));
+            }
+            self.note(&format!("`{component}` instance {instance} found again, process {}", main.pid));
+        }
+        self.services.insert(instance, service);
+    }
+}

@@ -1,0 +1,84 @@
+//! The binary: parses what was typed, sets logging up, runs one command, turns its end into an exit code. Hidden
+//! commands come first, because the launcher must begin before any thread does.
+
+mod ask;
+mod cli;
+mod command;
+mod drive;
+mod environment;
+mod evidence;
+mod launcher;
+mod packages;
+mod perform;
+mod report;
+mod serve;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+use cli::{Cli, Command, LogFormat, Logging};
+use command::Exit;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == launcher::exec::SUBCOMMAND) {
+        let code = launcher::exec::main(words.get(1..).unwrap_or_default());
+        return ExitCode::from(u8::try_from(code).unwrap_or(126));
+    }
+    let cli = Cli::parse();
+    let exit = match cli.command {
+        Command::Launcher { state } => match launcher::server::run(&state) {
+            Ok(()) => Exit::Done,
+            Err(error) => complain(&error.to_string(), Exit::Internal),
+        },
+        Command::CompilePlugin => {
+            let code =
+                razar_runtime::compile::compile_main(std::io::stdin().lock(), std::io::stdout().lock());
+            return ExitCode::from(code);
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "razar-host", &mut script);
+            // A closed pipe (`| head`) is no failure.
+            let _ = std::io::stdout().write_all(&script);
+            Exit::Done
+        }
+        other => match prepare(&cli.logging).and_then(|()| threads()) {
+            Ok(runtime) => {
+                let exit = runtime.block_on(command::run(other));
+                // A guest stuck in a system call must not keep the process.
+                runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+                exit
+            }
+            Err(error) => complain(&error, Exit::Internal),
+        },
+    };
+    ExitCode::from(exit as u8)
+}
+
+fn complain(message: &str, exit: Exit) -> Exit {
+    // If nobody listens, the exit code still says it.
+    let _ = writeln!(std::io::stderr(), "error: {message}");
+    exit
+}
+
+fn threads() -> Result<tokio::runtime::Runtime, String> {
+    let made = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    made.map_err(|error| format!("no threads can be started: {error}"))
+}
+
+fn prepare(logging: &Logging) -> Result<(), String> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&logging.log).map_err(|error| {
+        format!("`--log {}` is no filter: {error}; write for instance `info`", logging.log)
+    })?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    match logging.log_format {
+        LogFormat::Human => lines.with_target(false).init(),
+        LogFormat::Json => lines.json().init(),
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! The plugins of this host: what the runtime loaded, met with what the operator grants, ready to be asked. A package
+//! that cannot be used is kept with its reason, so that it is named instead of missing; the others run.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use razar_core::document::grants::Grants;
+use razar_core::grant::{Grant, Meeting, Role, meet};
+use razar_core::id::PluginId;
+use razar_core::plan::{Plugins, SettingsProblem};
+use razar_core::problem::Problem;
+use razar_runtime::Runtime;
+use razar_runtime::contract::Probe;
+use razar_runtime::package::Package;
+use razar_runtime::plugin::LoadedPlugin;
+
+/// Problems told about one probe's settings: enough to mend them.
+const MAX_SETTINGS_PROBLEMS: usize = 20;
+
+/// A plugin that runs.
+pub(crate) struct Entry {
+    pub(crate) package: Package,
+    pub(crate) plugin: Arc<LoadedPlugin>,
+    pub(crate) grant: Grant,
+    pub(crate) meeting: Meeting,
+    settings: Option<jsonschema::Validator>,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(crate) struct Packages {
+    entries: BTreeMap<PluginId, Entry>,
+    /// What cannot be used, and what is wrong with the grants.
+    problems: Vec<Problem>,
+}
+
+impl Packages {
+    /// Loads every package of these directories.
+    pub(crate) async fn load(dirs: &[PathBuf], grants: Option<&Path>, runtime: &Arc<Runtime>) -> Self {
+        Self::load_those(dirs, grants, runtime, None).await
+    }
+
+    /// Loads what goes by one name: a one-shot does not pay for the others.
+    pub(crate) async fn load_named(
+        dirs: &[PathBuf],
+        grants: Option<&Path>,
+        runtime: &Arc<Runtime>,
+        name: &PluginId,
+    ) -> Self {
+        Self::load_those(dirs, grants, runtime, Some(name)).await
+    }
+
+    async fn load_those(
+        dirs: &[PathBuf],
+        grants: Option<&Path>,
+        runtime: &Arc<Runtime>,
+        only: Option<&PluginId>,
+    ) -> Self {
+        let mut packages = Self::default();
+        let given = grants.map_or_else(Grants::new, |file| packages.read_grants(file));
+        for dir in dirs {
+            let found = match only {
+                Some(name) => runtime.load_named(dir, name, &given).await,
+                None => runtime.load_dir(dir, &given).await,
+            };
+            match found {
+                Ok(found) => {
+                    for failed in found.failed() {
+                        let place =
+                            failed.id.as_ref().map_or_else(|| "package".to_owned(), ToString::to_string);
+                        packages.problem(&failed.dir, &place, failed.error.to_string(), None);
+                    }
+                    for installed in found.loaded() {
+                        packages.add(
+                            installed.package.clone(),
+                            Arc::clone(&installed.plugin),
+                            &given,
+                            grants,
+                        );
+                    }
+                }
+                Err(error) => {
+                    let hint = "name a directory of plugin packages; `cargo xtask plugins` builds those of this repository";
+                    packages.problem(dir, "directory", error.to_string(), Some(hint.to_owned()));
+                }
+            }
+        }
+        let missing = |plugin: &&PluginId| only.is_none() && !packages.entries.contains_key(*plugin);
+        for plugin in given.keys().filter(missing) {
+            tracing::info!(%plugin, "grants name a plugin that is not in any `--plugins` directory");
+        }
+        packages
+    }
+
+    /// One package that its author is working on.
+    pub(crate) async fn load_one(dir: &Path, grants: Option<&Path>, runtime: &Runtime) -> Self {
+        let mut packages = Self::default();
+        let given = grants.map_or_else(Grants::new, |file| packages.read_grants(file));
+        match Package::read(dir) {
+            Err(error) => packages.problem(dir, "package", error.to_string(), None),
+            Ok(package) => {
+                let grant = given.get(&package.manifest.name).cloned().unwrap_or_default();
+                match runtime.load(package.source(), &grant).await {
+                    Ok(plugin) => packages.add(package, Arc::new(plugin), &given, grants),
+                    Err(error) => packages.problem(dir, "package", error.to_string(), None),
+                }
+            }
+        }
+        packages
+    }
+
+    fn add(&mut self, package: Package, plugin: Arc<LoadedPlugin>, given: &Grants, file: Option<&Path>) {
+        let (name, dir) = (package.manifest.name.clone(), package.dir.clone());
+        if let Some(other) = self.entries.get(&name) {
+            let message =
+                format!("`{name}` is also the name of the package in `{}`", other.package.dir.display());
+            let hint = "give one of them another name, or take it away".to_owned();
+            return self.problem(&dir, "name", message, Some(hint));
+        }
+        let settings = match package.settings.as_deref().map(validator).transpose() {
+            Ok(settings) => settings,
+            Err(message) => return self.problem(&dir, "settings", message, None),
+        };
+        let grant = given.get(&name).cloned().unwrap_or_default();
+        let meeting = meet(&roles(&plugin), &package.manifest.request, &grant);
+        for unused in &meeting.unused {
+            let message =
+                format!("grants {} `{}`, which `{name}` never asks for", unused.capability, unused.granted);
+            let hint = "take the line away, or ask for it in the plugin's `plugin.toml`".to_owned();
+            self.problem(file.unwrap_or(&dir), &format!("[{name}]"), message, Some(hint));
+        }
+        for unmet in &meeting.unmet {
+            let message = format!("asks for {} `{}` and is not granted it", unmet.capability, unmet.wanted);
+            self.problem(&dir, "request", message, Some(unmet.remedy(&name)));
+        }
+        if meeting.unmet.is_empty() {
+            self.entries.insert(name, Entry { package, plugin, grant, meeting, settings });
+        }
+    }
+
+    fn problem(&mut self, file: &Path, place: &str, message: String, hint: Option<String>) {
+        let file = file.display().to_string();
+        self.problems.push(Problem { file, place: place.to_owned(), message, hint });
+    }
+
+    fn read_grants(&mut self, file: &Path) -> Grants {
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) => {
+                self.problem(file, "file", format!("cannot be read: {error}"), None);
+                return Grants::new();
+            }
+        };
+        razar_core::document::grants::parse(&file.display().to_string(), &text).unwrap_or_else(|problems| {
+            self.problems.extend(problems);
+            Grants::new()
+        })
+    }
+
+    /// All that run.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&PluginId, &Entry)> {
+        self.entries.iter()
+    }
+
+    /// One as a probe.
+    pub(crate) fn probe(&self, name: &PluginId) -> Option<&dyn Probe> {
+        self.entries.get(name)?.plugin.probe()
+    }
+
+    /// Everything that is wrong.
+    pub(crate) fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl Plugins for Packages {
+    fn names(&self) -> Vec<PluginId> {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.plugin.probe().is_some())
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    fn check_settings(&self, plugin: &PluginId, settings: &serde_json::Value) -> Vec<SettingsProblem> {
+        self.entries.get(plugin).map(|entry| entry.check_settings(settings)).unwrap_or_default()
+    }
+}
+
+impl Entry {
+    /// What is wrong with these settings.
+    pub(crate) fn check_settings(&self, settings: &serde_json::Value) -> Vec<SettingsProblem> {
+        let Some(schema) = &self.settings else { return Vec::new() };
+        let file = self.package.manifest.settings.as_ref().map(|name| self.package.dir.join(name.as_str()));
+        let problems = schema.iter_errors(settings).map(|error| SettingsProblem {
+            pointer: error.instance_path().to_string(),
+            message: error.to_string(),
+            hint: file.as_ref().map(|file| format!("`{}` says what may be written", file.display())),
+        });
+        problems.take(MAX_SETTINGS_PROBLEMS).collect()
+    }
+}
+
+fn validator(schema: &str) -> Result<jsonschema::Validator, String> {
+    let schema: serde_json::Value =
+        serde_json::from_str(schema).map_err(|error| format!("the settings' schema is not JSON: {error}"))?;
+    jsonschema::validator_for(&schema)
+        .map_err(|error| format!("the settings' schema is no JSON Schema: {error}"))
+}
+
+/// What a plugin is for.
+pub(crate) fn roles(plugin: &LoadedPlugin) -> Vec<Role> {
+    plugin.inspection().roles.iter().map(|export| export.role).collect()
+}

@@ -1,0 +1,114 @@
+//! Performs decided effects through the launcher and reports how they ended. It can do nothing that was not
+//! authorized: the permission is consumed by the launcher's client.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use razar_core::effect::{Authorized, Decided, EffectOutcome, Start, Stop};
+use razar_core::plan::{ComponentPlan, StopPolicy};
+use razar_core::supervisor::{Found, FoundState, Input};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::drive::{Handle, Performer};
+use crate::evidence;
+use crate::launcher::{Event, Launcher, LauncherError, Situation, StartError, StopError};
+
+/// See the module.
+#[derive(Clone)]
+pub(crate) struct Hands {
+    pub(crate) launcher: Launcher,
+    pub(crate) driver: Handle,
+    pub(crate) runtime: tokio::runtime::Handle,
+}
+
+impl Performer for Hands {
+    fn perform(&self, decided: Decided, plan: Option<Arc<ComponentPlan>>) {
+        let hands = self.clone();
+        self.runtime.spawn(async move {
+            match (decided, plan) {
+                (Decided::Start(start), Some(plan)) => hands.start(start, &plan).await,
+                (Decided::Start(start), None) => {
+                    let error = "the configuration no longer names it".to_owned();
+                    hands.finished(start.id(), EffectOutcome::NotStarted { error });
+                }
+                (Decided::Stop(stop), plan) => {
+                    hands.stop(stop, plan.map_or_else(StopPolicy::default, |plan| plan.stop)).await;
+                }
+            }
+        });
+    }
+}
+
+impl Hands {
+    async fn start(&self, start: Authorized<Start>, plan: &ComponentPlan) {
+        let id = start.id();
+        match self.launcher.start(start, plan).await {
+            Ok(process) => self.finished(id, EffectOutcome::Running(process)),
+            // The launcher's successor tells what runs.
+            Err(StartError::Launcher(LauncherError::Lost)) => {}
+            Err(error) => self.finished(id, EffectOutcome::NotStarted { error: error.to_string() }),
+        }
+    }
+
+    async fn stop(&self, stop: Authorized<Stop>, policy: StopPolicy) {
+        let id = stop.id();
+        match self.launcher.stop(stop, policy).await {
+            Ok(exit) => self.finished(id, EffectOutcome::Ended { exit }),
+            Err(StopError::Launcher(LauncherError::Lost)) => {}
+            Err(error) => {
+                tracing::error!(%error, "a process could not be ended; looking what runs");
+                self.look().await;
+            }
+        }
+    }
+
+    fn finished(&self, id: razar_core::id::EffectId, outcome: EffectOutcome) {
+        self.driver.input(Input::EffectFinished { id, outcome });
+    }
+
+    async fn look(&self) {
+        match self.launcher.list().await {
+            Ok(situation) => self.driver.input(Input::Found(found(&situation))),
+            Err(error) => tracing::error!(%error, "the launcher cannot be asked what runs"),
+        }
+    }
+}
+
+/// What a launcher has, in core's words.
+pub(crate) fn found(situation: &Situation) -> Vec<Found> {
+    let running = situation.running.iter().map(|running| Found {
+        component: running.component.clone(),
+        instance: running.instance,
+        state: FoundState::Running(running.process),
+    });
+    let ended = situation.ended.iter().map(|ending| Found {
+        component: ending.component.clone(),
+        instance: ending.instance,
+        state: FoundState::Ended(ending.exit),
+    });
+    running.chain(ended).collect()
+}
+
+/// Turns what the launcher tells unasked into inputs, until the launcher's client ends.
+pub(crate) async fn listen(mut events: UnboundedReceiver<Event>, driver: Handle, state: PathBuf) {
+    while let Some(event) = events.recv().await {
+        match event {
+            Event::Ended(ending) => {
+                let mut evidence = evidence::last_words(&state, &ending.component).await;
+                if ending.forked_away {
+                    evidence = format!(
+                        "it went into the background and was ended; run it in the foreground, for instance without `--daemon`. {evidence}"
+                    );
+                } else if ending.left > 0 {
+                    tracing::warn!(component = %ending.component, left = ending.left, "processes it had started were ended with it");
+                }
+                let (component, instance, exit) = (ending.component, ending.instance, ending.exit);
+                driver.input(Input::Exited { component, instance, exit, evidence });
+            }
+            Event::Reconnected(situation) => {
+                tracing::warn!("the launcher had died; another one has taken the services over");
+                driver.input(Input::Found(found(&situation)));
+            }
+        }
+    }
+}

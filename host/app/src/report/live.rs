@@ -1,0 +1,213 @@
+//! The loop that shows what happens until everything has stopped: a live table on a terminal, plain lines otherwise,
+//! JSON lines for programs. It gives the cursor back however it ends.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use razar_core::fact::{Fact, Recorded};
+use razar_core::failure::FailureClass;
+use razar_core::time::Millis;
+use serde_json::json;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::watch;
+
+use super::summary::{Absent, Ending, summary};
+use super::words::Teller;
+use super::{moment, screen};
+use crate::drive::{Handle, Snapshot};
+
+/// How often the live table is drawn anew: smooth enough for a clock that shows tenths.
+const FRAME: Duration = Duration::from_millis(200);
+/// How often the rest only looks, to have something to sum up.
+const GLANCE: Duration = Duration::from_secs(1);
+/// A driver that waits for the disk must not freeze the view.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A table that is drawn anew in place, below a log of what happened.
+    Live,
+    /// `HH:MM:SS component: what happened`.
+    Plain,
+    /// One JSON object a line: every fact, then the summary.
+    Json,
+}
+
+/// Shows what happens.
+#[derive(Debug)]
+pub(crate) struct Report<W: Write> {
+    out: W,
+    form: Form,
+    teller: Teller,
+    classes: HashMap<String, FailureClass>,
+    /// Of the boot, once it is complete.
+    took: Option<Millis>,
+    /// Lines of the frame on the screen.
+    drawn: usize,
+    /// What was seen before everything was stopped.
+    last_up: Option<Snapshot>,
+    /// Whose failure halted the boot.
+    halted: Option<Absent>,
+}
+
+impl<W: Write> Report<W> {
+    /// Nothing is shown yet.
+    pub(crate) fn new(out: W, form: Form) -> Self {
+        Self {
+            out,
+            form,
+            teller: Teller::default(),
+            classes: HashMap::new(),
+            took: None,
+            drawn: 0,
+            last_up: None,
+            halted: None,
+        }
+    }
+
+    /// Shows facts until everything has stopped or the host is ending, then the summary. An output that is closed ends
+    /// the showing, never the host.
+    pub(crate) async fn run(
+        mut self,
+        driver: Handle,
+        mut facts: Receiver<Recorded>,
+        mut over: watch::Receiver<bool>,
+    ) -> io::Result<Ending> {
+        if self.form == Form::Live {
+            write!(self.out, "\x1b[?25l")?;
+        }
+        let mut frames = tokio::time::interval(if self.form == Form::Live { FRAME } else { GLANCE });
+        frames.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                biased;
+                fact = facts.recv() => match fact {
+                    Ok(recorded) => {
+                        let ended = matches!(recorded.fact, Fact::BootEnded { .. });
+                        if settles(&recorded.fact) {
+                            self.look(&driver).await;
+                        }
+                        self.take(&recorded)?;
+                        if ended {
+                            break;
+                        }
+                    }
+                    Err(RecvError::Lagged(missed)) => self.missed(missed)?,
+                    Err(RecvError::Closed) => break,
+                },
+                // Whatever was there before has been shown: facts come first.
+                _ = over.wait_for(|over| *over) => break,
+                _ = frames.tick() => {
+                    if let Some(snapshot) = self.look(&driver).await && self.form == Form::Live {
+                        self.draw(&snapshot)?;
+                    }
+                }
+            }
+        }
+        self.end()
+    }
+
+    /// The newest picture of a stack that is not being stopped is what the summary is about.
+    async fn look(&mut self, driver: &Handle) -> Option<Snapshot> {
+        let snapshot = tokio::time::timeout(LOOK, driver.look()).await.ok()?.ok()?;
+        let runs = snapshot.boot.as_ref().is_some_and(|boot| boot.stage.launches());
+        if runs || self.last_up.is_none() {
+            self.last_up = Some(snapshot.clone());
+        }
+        Some(snapshot)
+    }
+
+    fn take(&mut self, recorded: &Recorded) -> io::Result<()> {
+        match &recorded.fact {
+            Fact::BootStarted { .. } => (self.took, self.halted) = (None, None),
+            Fact::BootHalted { component, reason, .. } => {
+                let class = self.classes.get(component.as_str()).copied();
+                self.halted = Some(Absent::new(component, "failed", Some(reason.clone()), class));
+            }
+            Fact::BootCompleted { took, .. } => self.took = Some(*took),
+            Fact::Failed { component, failure, .. } | Fact::Quarantined { component, failure, .. } => {
+                self.classes.insert(component.to_string(), failure.class);
+            }
+            _ => {}
+        }
+        if self.form == Form::Json {
+            return self.json(&json!({ "seq": recorded.seq, "at": recorded.at, "fact": recorded.fact }));
+        }
+        let Some((who, what)) = self.teller.sentence(recorded) else { return Ok(()) };
+        self.above(&format!("{} {who}: {what}", moment::clock(recorded.at)))
+    }
+
+    fn missed(&mut self, missed: u64) -> io::Result<()> {
+        if self.form == Form::Json {
+            return self.json(&json!({ "missed": missed }));
+        }
+        self.above(&format!("… {missed} facts were not shown; `razar-host timeline` has them"))
+    }
+
+    fn json(&mut self, value: &serde_json::Value) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, value)?;
+        self.out.write_all(b"\n")?;
+        self.out.flush()
+    }
+
+    /// A line that stays; the frame moves below it.
+    fn above(&mut self, line: &str) -> io::Result<()> {
+        self.erase()?;
+        writeln!(self.out, "{line}")?;
+        self.out.flush()
+    }
+
+    fn draw(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        let (rows, columns) = console::Term::stdout().size();
+        let lines =
+            screen::frame(snapshot, moment::now(), usize::from(rows).saturating_sub(1), usize::from(columns));
+        self.erase()?;
+        for line in &lines {
+            writeln!(self.out, "{line}")?;
+        }
+        self.drawn = lines.len();
+        self.out.flush()
+    }
+
+    fn erase(&mut self) -> io::Result<()> {
+        if self.drawn > 0 {
+            write!(self.out, "\x1b[{}A\x1b[J", self.drawn)?;
+            self.drawn = 0;
+        }
+        Ok(())
+    }
+
+    fn end(mut self) -> io::Result<Ending> {
+        self.erase()?;
+        let snapshot = self.last_up.take().unwrap_or_default();
+        let classes = std::mem::take(&mut self.classes);
+        let mut ending = Ending::new(&snapshot, self.took, moment::now(), |id| classes.get(id).copied());
+        if let Some(halted) = self.halted.take() {
+            ending.halt(halted);
+        }
+        if self.form == Form::Json {
+            self.json(&json!({ "summary": ending }))?;
+        } else {
+            write!(self.out, "{}", summary(&ending))?;
+            self.out.flush()?;
+        }
+        Ok(ending)
+    }
+}
+
+impl<W: Write> Drop for Report<W> {
+    fn drop(&mut self) {
+        if self.form == Form::Live {
+            // The terminal may be gone; then there is no cursor to give back.
+            let _ = self.erase();
+            let _ = write!(self.out, "\x1b[?25h");
+            let _ = self.out.flush();
+        }
+    }
+}
+
+const fn settles(fact: &Fact) -> bool {
+    matches!(fact, Fact::BootCompleted { .. } | Fact::Quarantined { .. })
+}

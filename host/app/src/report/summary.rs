@@ -1,0 +1,173 @@
+//! The account at the end: what was ready, what was not and why, what helps, and how long it took.
+
+use std::fmt::Write as _;
+
+use razar_core::failure::FailureClass;
+use razar_core::id::ComponentId;
+use razar_core::supervisor::{Stage, Status, Summary};
+use razar_core::time::{Millis, Timestamp};
+use serde::Serialize;
+
+use super::{escape, moment};
+use crate::drive::Snapshot;
+
+/// How the boot went, in numbers and names; made from what was seen before everything was stopped.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Ending {
+    /// Which boot.
+    pub(crate) boot: Option<u64>,
+    /// Its mission.
+    pub(crate) mission: Option<String>,
+    /// `up`, or why it is not.
+    pub(crate) outcome: &'static str,
+    /// Whose failure halted it.
+    pub(crate) halted: Option<Absent>,
+    /// How long the boot took, or has taken.
+    pub(crate) took_ms: u64,
+    /// All of them.
+    pub(crate) components: usize,
+    /// Ready.
+    pub(crate) ready: Vec<String>,
+    /// Taken out, and why.
+    pub(crate) quarantined: Vec<Absent>,
+    /// Waiting for one that was taken out.
+    pub(crate) blocked: Vec<Absent>,
+    /// In any other state.
+    pub(crate) unsettled: Vec<Absent>,
+}
+
+/// One that is not ready.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Absent {
+    /// Whose.
+    pub(crate) component: String,
+    /// One word.
+    pub(crate) state: &'static str,
+    /// In words.
+    pub(crate) reason: Option<String>,
+    /// Where to look.
+    pub(crate) class: Option<&'static str>,
+    /// What helps.
+    pub(crate) hint: Option<&'static str>,
+}
+
+impl Ending {
+    /// The account of a snapshot. `class` knows the newest failure of a component.
+    pub(crate) fn new(
+        snapshot: &Snapshot,
+        took: Option<Millis>,
+        now: Timestamp,
+        class: impl Fn(&str) -> Option<FailureClass>,
+    ) -> Self {
+        let boot = snapshot.boot.as_ref();
+        let absent = |summary: &Summary| {
+            Absent::new(
+                &summary.id,
+                summary.status.as_str(),
+                summary.reason.clone(),
+                class(summary.id.as_str()),
+            )
+        };
+        let of = |status: Status| {
+            snapshot.components.iter().filter(move |summary| summary.status == status).map(absent).collect()
+        };
+        let settled = [Status::Ready, Status::Quarantined, Status::Blocked];
+        Self {
+            boot: boot.map(|boot| boot.id.0),
+            mission: boot.and_then(|boot| boot.mission.clone()),
+            outcome: boot.map_or("not booted", |boot| stage_word(boot.stage)),
+            halted: None,
+            took_ms: took.or_else(|| Some(now.since(boot?.since))).unwrap_or_default().0,
+            components: snapshot.components.len(),
+            ready: snapshot
+                .components
+                .iter()
+                .filter(|summary| summary.status == Status::Ready)
+                .map(|summary| summary.id.to_string())
+                .collect(),
+            quarantined: of(Status::Quarantined),
+            blocked: of(Status::Blocked),
+            unsettled: snapshot
+                .components
+                .iter()
+                .filter(|summary| !settled.contains(&summary.status))
+                .map(absent)
+                .collect(),
+        }
+    }
+
+    /// The boot was halted by the failure of a vital component.
+    pub(crate) fn halt(&mut self, by: Absent) {
+        self.outcome = "halted";
+        for group in [&mut self.quarantined, &mut self.blocked, &mut self.unsettled] {
+            group.retain(|absent| absent.component != by.component);
+        }
+        self.halted = Some(by);
+    }
+}
+
+impl Absent {
+    /// One that is not ready.
+    pub(crate) fn new(
+        component: &ComponentId,
+        state: &'static str,
+        reason: Option<String>,
+        class: Option<FailureClass>,
+    ) -> Self {
+        Self {
+            component: component.to_string(),
+            state,
+            reason,
+            class: class.map(FailureClass::as_str),
+            hint: class.map(FailureClass::hint),
+        }
+    }
+}
+
+/// A stage in one word.
+pub(crate) const fn stage_word(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Booting => "booting",
+        Stage::Up => "up",
+        Stage::Halting => "halting",
+        Stage::Stopping => "stopping",
+        Stage::Ended => "ended",
+    }
+}
+
+/// The account for people.
+pub(crate) fn summary(ending: &Ending) -> String {
+    let mut out = String::new();
+    let boot = ending.boot.map(|boot| format!("boot {boot}")).unwrap_or_else(|| "no boot".to_owned());
+    let mission =
+        ending.mission.as_deref().map(|m| format!(" for mission `{}`", escape::line(m))).unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "{boot}{mission}: {}, {} of {} components ready, took {}",
+        ending.outcome,
+        ending.ready.len(),
+        ending.components,
+        moment::span(Millis(ending.took_ms))
+    );
+    if !ending.ready.is_empty() {
+        let _ = writeln!(out, "  ready        {}", ending.ready.join(", "));
+    }
+    let groups = [&ending.quarantined, &ending.blocked, &ending.unsettled];
+    for absent in ending.halted.iter().chain(groups.into_iter().flatten()) {
+        push(&mut out, absent);
+    }
+    out
+}
+
+fn push(out: &mut String, absent: &Absent) {
+    let reason = absent.reason.as_deref().map(|text| format!(": {}", escape::line(text))).unwrap_or_default();
+    let class = absent.class.map(|class| format!(" [{class}]")).unwrap_or_default();
+    let _ = writeln!(out, "  {:<12} {}{class}{reason}", absent.state, absent.component);
+    if let Some(hint) = absent.hint {
+        let _ = writeln!(out, "               hint: {hint}");
+    }
+    if absent.state == Status::Quarantined.as_str() {
+        let _ =
+            writeln!(out, "               `razar-host quarantine release {}` lets it out", absent.component);
+    }
+}

@@ -1,0 +1,120 @@
+//! What is shown, to the letter.
+
+use razar_core::fact::{Fact, QuarantineReason, Recorded};
+use razar_core::failure::{Failure, FailureClass, FailureKind};
+use razar_core::supervisor::{Stage, Status};
+use razar_core::time::{Millis, Timestamp};
+use tokio::sync::{broadcast, watch};
+
+use super::live::{Form, Report};
+use super::summary::{Ending, summary};
+use super::words::Teller;
+use super::{screen, table};
+use crate::serve::testing::{component, ended, fake, id, snapshot};
+use crate::serve::wire::StatusView;
+
+const NOW: Timestamp = Timestamp(3_400);
+
+fn quarantined() -> Recorded {
+    let failure = Failure {
+        kind: FailureKind::Exited,
+        class: FailureClass::Dependency,
+        error: "No module named 'x'\u{1b}[31m".to_owned(),
+    };
+    let reason = QuarantineReason::RetriesExhausted;
+    let fact = Fact::Quarantined { component: id("web"), reason, failure, attempts: 4 };
+    Recorded { seq: 2, at: Timestamp(1_795_225_297_007), fact }
+}
+
+#[test]
+fn the_table_is_aligned_and_harmless() {
+    let view = StatusView::from(&snapshot(Stage::Up));
+    assert_eq!(
+        table::table(&view.components, NOW),
+        "COMPONENT  STATE        SINCE  PID  LAUNCHES  REASON\n\
+         store      ready        2.4 s  41   1\n\
+         web        quarantined  -      -    1         all launches failed: \\u{1b}[2Jgone\\nfake line\n"
+    );
+}
+
+#[test]
+fn the_frame_fits_the_terminal_and_shows_first_what_is_wrong() {
+    assert_eq!(
+        screen::frame(&snapshot(Stage::Up), NOW, 24, 60),
+        [
+            "boot 3 · demo · up · 1/2 ready · 2.9 s",
+            "+ store ready              2.4 s",
+            "x web   quarantined               all launches failed: \\u{…",
+        ]
+    );
+    let mut many = snapshot(Stage::Up);
+    many.components = (0..100).map(|n| component(&format!("c{n}"), Status::Ready, None)).collect();
+    many.components.push(component("last", Status::Unready, None));
+    for rows in 1..40 {
+        assert!(screen::frame(&many, NOW, rows, 80).len() <= rows, "{rows}");
+    }
+    let frame = screen::frame(&many, NOW, 5, 80);
+    assert!(frame[1].starts_with("! last"), "{frame:?}");
+    assert!(frame.last().unwrap().contains("and 99 more"), "{frame:?}");
+}
+
+#[test]
+fn the_timeline_speaks_the_words_of_the_mission_log() {
+    assert_eq!(
+        Teller::default().event(&quarantined()).unwrap().line(),
+        "2026-11-21T01:41:37.007+00:00 quarantine web: quarantined - all launches failed: No module named \
+         'x'\\u{1b}[31m"
+    );
+}
+
+#[test]
+fn the_summary_says_who_is_missing_why_and_what_helps() {
+    let class = |id: &str| (id == "web").then_some(FailureClass::Dependency);
+    let ending = Ending::new(&snapshot(Stage::Up), Some(Millis(2_500)), NOW, class);
+    assert_eq!(
+        summary(&ending),
+        "boot 3 for mission `demo`: up, 1 of 2 components ready, took 2.5 s\n  \
+           ready        store\n  \
+           quarantined  web [dependency]: all launches failed: \\u{1b}[2Jgone\\nfake line\n               \
+                        hint: Install missing packages or verify the environment.\n               \
+                        `razar-host quarantine release web` lets it out\n"
+    );
+}
+
+async fn shown(form: Form) -> String {
+    let fake = fake(snapshot(Stage::Up));
+    let facts = fake.handle.subscribe();
+    fake.facts.send(quarantined()).unwrap();
+    fake.facts.send(ended(3)).unwrap();
+    let (_over, seen) = watch::channel(false);
+    let mut out = Vec::new();
+    Report::new(&mut out, form).run(fake.handle.clone(), facts, seen).await.unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[tokio::test]
+async fn each_form_tells_the_same_and_the_cursor_comes_back() {
+    let plain = shown(Form::Plain).await;
+    assert!(plain.starts_with("01:41:37 web: quarantined, all launches failed: No module"), "{plain}");
+    assert!(plain.contains("\n00:00:09 system: everything has stopped\nboot 3"), "{plain}");
+    assert!(!plain.contains('\u{1b}'), "{plain}");
+    let json = shown(Form::Json).await;
+    let lines: Vec<serde_json::Value> =
+        json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[2]["summary"]["quarantined"][0]["class"], "dependency");
+    let live = shown(Form::Live).await;
+    assert!(live.starts_with("\u{1b}[?25l") && live.ends_with("\u{1b}[?25h"), "{live:?}");
+}
+
+#[tokio::test]
+async fn what_was_missed_is_said() {
+    let fake = fake(snapshot(Stage::Up));
+    let (facts, behind) = broadcast::channel(1);
+    facts.send(quarantined()).unwrap();
+    facts.send(ended(3)).unwrap();
+    let (_over, seen) = watch::channel(false);
+    let mut out = Vec::new();
+    Report::new(&mut out, Form::Plain).run(fake.handle.clone(), behind, seen).await.unwrap();
+    assert!(String::from_utf8(out).unwrap().contains("1 facts were not shown"));
+}

@@ -1,0 +1,250 @@
+//! What a fact means to an operator: a sentence for whoever is watching, and a line of the timeline in the words the
+//! mission log has always used. Facts that only matter to the ledger say nothing.
+
+use std::collections::{BTreeSet, HashMap};
+
+use razar_core::effect::{Effect, EffectOutcome};
+use razar_core::fact::{Fact, Phase, Recorded};
+use razar_core::id::{ComponentId, EffectId};
+use razar_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{escape, moment};
+
+/// Who an event is about when it is about all.
+pub(crate) const SYSTEM: &str = "system";
+
+/// One line of the timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Event {
+    /// Position of the fact in the ledger.
+    pub(crate) seq: u64,
+    /// When, in milliseconds since the epoch.
+    pub(crate) at: u64,
+    /// A word of the mission log's vocabulary.
+    pub(crate) event: String,
+    /// Whose, or `system`.
+    pub(crate) component: String,
+    /// How it went.
+    pub(crate) status: String,
+    /// In words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) details: Option<String>,
+}
+
+impl Event {
+    /// `<timestamp> <event> <component>: <status>[ - <details>]`.
+    pub(crate) fn line(&self) -> String {
+        let details =
+            self.details.as_deref().map(|text| format!(" - {}", escape::line(text))).unwrap_or_default();
+        format!(
+            "{} {} {}: {}{details}",
+            moment::full(Timestamp(self.at)),
+            escape::line(&self.event),
+            escape::line(&self.component),
+            escape::line(&self.status)
+        )
+    }
+}
+
+/// Says what facts mean; must see them in order, because a component that becomes ready after a failure has recovered.
+#[derive(Debug, Default)]
+pub(crate) struct Teller {
+    failing: BTreeSet<ComponentId>,
+    /// Whose an effect is: facts about its later life carry its number alone.
+    effects: HashMap<EffectId, ComponentId>,
+}
+
+impl Teller {
+    /// The timeline's line about a fact, if it is worth one.
+    pub(crate) fn event(&mut self, recorded: &Recorded) -> Option<Event> {
+        if let Fact::EffectDecided { id, effect } = &recorded.fact {
+            self.effects.insert(*id, effect.component().clone());
+        }
+        let (event, component, status, details) = self.told(&recorded.fact)?;
+        Some(Event {
+            seq: recorded.seq,
+            at: recorded.at.0,
+            event: event.to_owned(),
+            component,
+            status: status.to_owned(),
+            details,
+        })
+    }
+
+    fn told(&mut self, fact: &Fact) -> Option<(&'static str, String, &'static str, Option<String>)> {
+        let system = || SYSTEM.to_owned();
+        Some(match fact {
+            Fact::BootStarted { boot, mission, .. } => {
+                self.failing.clear();
+                let mission =
+                    mission.as_deref().map(|mission| format!(", mission {mission}")).unwrap_or_default();
+                ("start", system(), "started", Some(format!("boot {boot}{mission}")))
+            }
+            Fact::BootResumed { boot, host } => {
+                ("recovery", system(), "resumed", Some(format!("boot {boot} by razar-host {host}")))
+            }
+            Fact::BootCompleted { took, absent, .. } if absent.is_empty() => {
+                ("start", system(), "success", Some(format!("in {} ms", took.0)))
+            }
+            Fact::BootCompleted { took, absent, .. } => {
+                let details = format!("in {} ms without {}", took.0, names(absent));
+                ("start", system(), "partial", Some(details))
+            }
+            Fact::BootHalted { component, reason, .. } => {
+                ("error", system(), "halted", Some(format!("{component}: {reason}")))
+            }
+            Fact::ShutdownStarted { reason } => ("shutdown", system(), "started", Some(reason.clone())),
+            Fact::BootEnded { .. } => ("shutdown", system(), "success", None),
+            Fact::Adopted { component, process, .. } => {
+                ("recovery", component.to_string(), "adopted", Some(format!("pid {}", process.pid)))
+            }
+            Fact::Exited { component, exit, asked: true, .. } => {
+                ("shutdown", component.to_string(), "stopped", Some(exit.to_string()))
+            }
+            Fact::EffectFinished { id, outcome } => {
+                let component = self.effects.remove(id)?;
+                let EffectOutcome::Ended { exit } = outcome else { return None };
+                ("shutdown", component.to_string(), "stopped", Some(exit.to_string()))
+            }
+            Fact::Ready { component, took, .. } => {
+                let event = if self.failing.remove(component) { "recovery" } else { "start" };
+                (event, component.to_string(), "success", Some(format!("ready after {} ms", took.0)))
+            }
+            Fact::HealthChanged { component, phase, healthy, summary } => {
+                let status = if *healthy { "success" } else { "fail" };
+                let details = format!("{}: {summary}", phase.as_str());
+                ("health", component.to_string(), status, Some(details))
+            }
+            Fact::FlappingStarted { component, changes } => {
+                ("health", component.to_string(), "flapping", Some(format!("{changes} changes")))
+            }
+            Fact::FlappingEnded { component } => ("health", component.to_string(), "steady", None),
+            Fact::Failed { component, attempt, failure, .. } => {
+                self.failing.insert(component.clone());
+                let details = format!("attempt {attempt}: {}", failure.error);
+                ("error", component.to_string(), "fail", Some(details))
+            }
+            Fact::Quarantined { component, reason, failure, .. } => {
+                let details = format!("{}: {}", reason.as_str(), failure.error);
+                ("quarantine", component.to_string(), "quarantined", Some(details))
+            }
+            Fact::Released { component, note } => {
+                ("resolved", component.to_string(), "released", note.clone())
+            }
+            Fact::Reinstated { component } => ("resolved", component.to_string(), "success", None),
+            Fact::Exited { .. }
+            | Fact::EffectDecided { .. }
+            | Fact::EffectStarted { .. }
+            | Fact::EffectUnknown { .. }
+            | Fact::BackingOff { .. }
+            | Fact::Stopped { .. }
+            | Fact::StartRequested { .. }
+            | Fact::RestartRequested { .. }
+            | Fact::StopRequested { .. } => return None,
+        })
+    }
+
+    /// Who is concerned and what happened, for whoever is watching; already harmless.
+    pub(crate) fn sentence(&mut self, recorded: &Recorded) -> Option<(String, String)> {
+        let (who, what) = self.said(recorded)?;
+        Some((who.map_or_else(|| SYSTEM.to_owned(), |id| id.to_string()), escape::line(&what)))
+    }
+
+    fn said(&mut self, recorded: &Recorded) -> Option<(Option<ComponentId>, String)> {
+        let about = |component: &ComponentId, what: String| Some((Some(component.clone()), what));
+        let all = |what: String| Some((None, what));
+        match &recorded.fact {
+            Fact::BootStarted { boot, mission, components, .. } => {
+                let mission =
+                    mission.as_deref().map(|mission| format!(" for mission `{mission}`")).unwrap_or_default();
+                all(format!("boot {boot} of {} components began{mission}", components.len()))
+            }
+            Fact::BootResumed { boot, .. } => all(format!("boot {boot} goes on with this host")),
+            Fact::BootCompleted { took, absent, .. } if absent.is_empty() => {
+                all(format!("everything is ready after {}", moment::span(*took)))
+            }
+            Fact::BootCompleted { took, absent, .. } => {
+                all(format!("booted after {} without {}", moment::span(*took), names(absent)))
+            }
+            Fact::BootHalted { component, reason, .. } => {
+                all(format!("boot halted, because vital `{component}` failed: {reason}"))
+            }
+            Fact::ShutdownStarted { reason } => all(format!("stopping everything: {reason}")),
+            Fact::BootEnded { .. } => all("everything has stopped".to_owned()),
+            Fact::EffectDecided { id, effect } => self.decided(*id, effect),
+            Fact::EffectFinished { id, outcome } => {
+                let component = self.effects.remove(id)?;
+                match outcome {
+                    EffectOutcome::Running(process) => {
+                        about(&component, format!("started as pid {}", process.pid))
+                    }
+                    EffectOutcome::Ended { exit } => about(&component, format!("stopped; it {exit}")),
+                    EffectOutcome::NotStarted { .. } => None,
+                }
+            }
+            Fact::EffectUnknown { id } => {
+                let component = self.effects.remove(id)?;
+                about(
+                    &component,
+                    "the last host ended while acting on it; looking at what is there".to_owned(),
+                )
+            }
+            Fact::Adopted { component, process, .. } => {
+                about(component, format!("taken over, running as pid {}", process.pid))
+            }
+            Fact::Ready { component, took, .. } => {
+                about(component, format!("ready after {}", moment::span(*took)))
+            }
+            Fact::HealthChanged { component, phase, healthy, summary } => {
+                let how = if *healthy { "healthy again" } else { "unhealthy" };
+                let phase = if *phase == Phase::Liveness { "" } else { phase.as_str() };
+                let space = if phase.is_empty() { "" } else { " " };
+                about(component, format!("{how} ({phase}{space}probe: {summary})"))
+            }
+            Fact::FlappingStarted { component, changes } => about(
+                component,
+                format!("flapping: its health changed {changes} times; waiting until it is steady"),
+            ),
+            Fact::FlappingEnded { component } => about(component, "steady again".to_owned()),
+            Fact::Failed { component, attempt, failure, .. } => about(
+                component,
+                format!("attempt {attempt} failed ({}): {}", failure.class.as_str(), failure.error),
+            ),
+            Fact::BackingOff { component, until, attempt } => {
+                let wait = moment::span(until.since(recorded.at));
+                about(component, format!("attempt {attempt} follows in {wait}"))
+            }
+            Fact::Quarantined { component, reason, failure, .. } => about(
+                component,
+                format!("quarantined, {}: {}; {}", reason.as_str(), failure.error, failure.class.hint()),
+            ),
+            Fact::Released { component, note } => {
+                let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+                about(component, format!("released from quarantine, on probation{note}"))
+            }
+            Fact::Reinstated { component } => about(component, "passed its probation".to_owned()),
+            Fact::StartRequested { component } => about(component, "start requested".to_owned()),
+            Fact::RestartRequested { component } => about(component, "restart requested".to_owned()),
+            Fact::StopRequested { component } => about(component, "stop requested".to_owned()),
+            // Said by the failure, or by the end of the effect.
+            Fact::EffectStarted { .. } | Fact::Exited { .. } | Fact::Stopped { .. } => None,
+        }
+    }
+
+    fn decided(&mut self, id: EffectId, effect: &Effect) -> Option<(Option<ComponentId>, String)> {
+        self.effects.insert(id, effect.component().clone());
+        match effect {
+            Effect::Start(start) if start.attempt > 1 => {
+                Some((Some(start.component.clone()), format!("launching, attempt {}", start.attempt)))
+            }
+            Effect::Start(start) => Some((Some(start.component.clone()), "launching".to_owned())),
+            Effect::Stop(stop) => Some((Some(stop.component.clone()), "stopping".to_owned())),
+        }
+    }
+}
+
+fn names(ids: &[ComponentId]) -> String {
+    let names: Vec<_> = ids.iter().map(ComponentId::as_str).collect();
+    names.join(", ")
+}

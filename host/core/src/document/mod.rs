@@ -1,0 +1,7 @@
+//! What a human writes, as written: plain serde, unknown keys refused, no methods.
+
+pub mod boot;
+pub mod grants;
+mod located;
+pub mod plugin;
+pub mod units;

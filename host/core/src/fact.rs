@@ -1,0 +1,268 @@
+//! What is remembered. State is a fold over facts, nothing else; every file an operator reads is a view of them.
+//! A fact's JSON is its canonical form in the ledger: within a major version fields are only ever added, with a
+//! default.
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Effect, EffectOutcome, ExitStatus, Process};
+use crate::failure::Failure;
+use crate::id::{BootId, ComponentId, Digest, EffectId, InstanceId};
+use crate::time::{Millis, Timestamp};
+
+/// A change worth remembering.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact {
+    /// An operator's `run` began a boot.
+    BootStarted {
+        /// Which.
+        boot: BootId,
+        /// `--mission`, else the document's.
+        mission: Option<String>,
+        /// Digest of the mission brief, archived beside the facts.
+        brief: Option<Digest>,
+        /// Digest of the boot configuration as read.
+        config: Digest,
+        /// All of them, in document order.
+        components: Vec<ComponentId>,
+        /// The version that decides.
+        host: String,
+    },
+    /// A host took over a boot that another host had left running.
+    BootResumed {
+        /// Which.
+        boot: BootId,
+        /// The version that decides now.
+        host: String,
+    },
+    /// Every component is settled.
+    BootCompleted {
+        /// Which.
+        boot: BootId,
+        /// Since its start.
+        took: Millis,
+        /// Ready at this moment.
+        ready: Vec<ComponentId>,
+        /// Quarantined, or waiting for one that is.
+        absent: Vec<ComponentId>,
+    },
+    /// A vital component failed for good while booting.
+    BootHalted {
+        /// Which.
+        boot: BootId,
+        /// Whose failure it was.
+        component: ComponentId,
+        /// In words.
+        reason: String,
+    },
+    /// Somebody asked for everything to stop.
+    ShutdownStarted {
+        /// Who or what, in words.
+        reason: String,
+    },
+    /// Everything has stopped.
+    BootEnded {
+        /// Which.
+        boot: BootId,
+    },
+    /// An effect was decided; the permission is spent in this process or never.
+    EffectDecided {
+        /// Its number.
+        id: EffectId,
+        /// What.
+        effect: Effect,
+    },
+    /// It is about to be done.
+    EffectStarted {
+        /// Its number.
+        id: EffectId,
+    },
+    /// It is done.
+    EffectFinished {
+        /// Its number.
+        id: EffectId,
+        /// How it ended.
+        #[serde(flatten)]
+        outcome: EffectOutcome,
+    },
+    /// A crash left it open; what the world shows follows as facts of its own.
+    EffectUnknown {
+        /// Its number.
+        id: EffectId,
+    },
+    /// A process of an earlier host was found alive and taken over.
+    Adopted {
+        /// Whose.
+        component: ComponentId,
+        /// Which.
+        instance: InstanceId,
+        /// Pid and start time.
+        process: Process,
+    },
+    /// A process ended.
+    Exited {
+        /// Whose.
+        component: ComponentId,
+        /// Which.
+        instance: InstanceId,
+        /// How.
+        exit: ExitStatus,
+        /// Somebody had asked it to.
+        asked: bool,
+    },
+    /// It passed its startup probe: others may depend on it.
+    Ready {
+        /// Whose.
+        component: ComponentId,
+        /// Which process.
+        instance: InstanceId,
+        /// Since its launch.
+        took: Millis,
+    },
+    /// Its health changed for the windowed detector of a phase.
+    HealthChanged {
+        /// Whose.
+        component: ComponentId,
+        /// Which of the probes says so.
+        phase: Phase,
+        /// Healthy now.
+        healthy: bool,
+        /// What the probe said.
+        summary: String,
+    },
+    /// Its health changes so often that changes stop being acted on until it is steady.
+    FlappingStarted {
+        /// Whose.
+        component: ComponentId,
+        /// Changes seen within the damping's memory.
+        changes: u32,
+    },
+    /// It is steady again.
+    FlappingEnded {
+        /// Whose.
+        component: ComponentId,
+    },
+    /// It failed.
+    Failed {
+        /// Whose.
+        component: ComponentId,
+        /// Which process; none when none could be started.
+        instance: Option<InstanceId>,
+        /// Which launch of this incident.
+        attempt: u32,
+        /// What happened.
+        failure: Failure,
+    },
+    /// It will be launched again, not before `until`.
+    BackingOff {
+        /// Whose.
+        component: ComponentId,
+        /// When.
+        until: Timestamp,
+        /// The launch that will be.
+        attempt: u32,
+    },
+    /// It is not launched again until released.
+    Quarantined {
+        /// Whose.
+        component: ComponentId,
+        /// Why.
+        reason: QuarantineReason,
+        /// The failure it is about.
+        failure: Failure,
+        /// Launches made in the incident.
+        attempts: u32,
+    },
+    /// An operator let it out on probation: one failure puts it back.
+    Released {
+        /// Whose.
+        component: ComponentId,
+        /// Why, in the operator's words.
+        note: Option<String>,
+    },
+    /// It stayed healthy through its probation.
+    Reinstated {
+        /// Whose.
+        component: ComponentId,
+    },
+    /// It was stopped on request and stays so until started.
+    Stopped {
+        /// Whose.
+        component: ComponentId,
+    },
+    /// An operator asked for it to run again.
+    StartRequested {
+        /// Whose.
+        component: ComponentId,
+    },
+    /// An operator asked for a fresh process.
+    RestartRequested {
+        /// Whose.
+        component: ComponentId,
+    },
+    /// An operator asked for it to stop.
+    StopRequested {
+        /// Whose.
+        component: ComponentId,
+    },
+}
+
+/// Which question a probe answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Has it come up?
+    Startup,
+    /// May others use it?
+    Readiness,
+    /// Must it be restarted?
+    Liveness,
+}
+
+impl Phase {
+    /// The word in logs and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Startup => "startup",
+            Self::Readiness => "readiness",
+            Self::Liveness => "liveness",
+        }
+    }
+}
+
+/// Why a component is not launched again: closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuarantineReason {
+    /// All launches of an incident failed.
+    RetriesExhausted,
+    /// It failed too often over several boots.
+    FailureLimit,
+    /// It failed while on probation.
+    Probation,
+    /// An operator asked for it.
+    Operator,
+}
+
+impl QuarantineReason {
+    /// In words, as the quarantine file and the log row say it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RetriesExhausted => "all launches failed",
+            Self::FailureLimit => "Exceeded failure limit",
+            Self::Probation => "failed while on probation",
+            Self::Operator => "quarantined by the operator",
+        }
+    }
+}
+
+/// A fact as the ledger holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Position, from 1, without gaps.
+    pub seq: u64,
+    /// When the turn was that wrote it.
+    pub at: Timestamp,
+    /// The fact.
+    pub fact: Fact,
+}

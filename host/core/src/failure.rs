@@ -1,0 +1,98 @@
+//! What a failure is, which class it belongs to, and the remedy operators know for that class.
+
+use serde::{Deserialize, Serialize};
+
+/// Where to look: the classes operators know from `razar.issue_analyzer`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailureClass {
+    /// Something it needs is not installed.
+    Dependency,
+    /// Its own code is wrong.
+    Logic,
+    /// Everything else: network, peers, machine.
+    External,
+}
+
+impl FailureClass {
+    /// Sorts an error or a log tail: case-insensitive, first match wins, as operators know it.
+    pub fn of(text: &str) -> Self {
+        const DEPENDENCY: [&str; 5] =
+            ["importerror", "modulenotfounderror", "no module named", "dependencyerror", "cannot import"];
+        const LOGIC: [&str; 6] =
+            ["assertionerror", "typeerror", "valueerror", "keyerror", "indexerror", "attributeerror"];
+        let text = text.to_ascii_lowercase();
+        let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        if any(&DEPENDENCY) {
+            Self::Dependency
+        } else if any(&LOGIC) {
+            Self::Logic
+        } else {
+            Self::External
+        }
+    }
+
+    /// The word in logs and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dependency => "dependency",
+            Self::Logic => "logic",
+            Self::External => "external",
+        }
+    }
+
+    /// The remediation text operators know.
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::Dependency => "Install missing packages or verify the environment.",
+            Self::Logic => "Inspect the stack trace and fix the underlying code logic.",
+            Self::External => "Check network connectivity and external service status.",
+        }
+    }
+}
+
+/// One failure of one component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// What happened.
+    pub kind: FailureKind,
+    /// Where to look.
+    pub class: FailureClass,
+    /// In words, bounded by who reports it.
+    pub error: String,
+}
+
+/// What happened: closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The command could not be started.
+    NotStarted,
+    /// The process ended although nobody asked it to.
+    Exited,
+    /// It did not become healthy before its startup deadline.
+    StartupDeadline,
+    /// It was healthy and its liveness probe failed K of N.
+    Liveness,
+    /// Nothing happened; an operator took it out.
+    Operator,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_the_ones_operators_know() {
+        for (text, class) in [
+            ("ModuleNotFoundError: No module named 'x'", FailureClass::Dependency),
+            ("ImportError while TypeError", FailureClass::Dependency),
+            ("Traceback … KeyError: 'a'", FailureClass::Logic),
+            ("connection refused", FailureClass::External),
+            ("", FailureClass::External),
+        ] {
+            assert_eq!(FailureClass::of(text), class, "{text}");
+        }
+    }
+}

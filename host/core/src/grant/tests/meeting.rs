@@ -1,0 +1,201 @@
+//! Request against grant: what is missing, what is too much, and remedies that work when they are pasted.
+
+use super::*;
+use crate::document::grants::parse;
+
+fn request() -> Request {
+    Request {
+        http: vec![
+            "GET,POST https://api.example.com/v1/*".parse().unwrap(),
+            "GET,POST {target}".parse().unwrap(),
+        ],
+        tcp: vec!["*.db.example.com:5432".parse().unwrap()],
+        dirs: vec!["write {operator} at /cache".parse().unwrap()],
+        names: vec!["example.com".parse().unwrap()],
+        config: ["model".to_owned()].into(),
+        env: ["TZ".to_owned()].into(),
+    }
+}
+
+fn given(lines: &str) -> Grant {
+    parse("grants.toml", &format!("[p]\n{lines}")).unwrap().remove("p").unwrap()
+}
+
+#[test]
+fn everything_unmet_is_named_with_a_line_that_gives_it() {
+    let meeting = meet(&[Role::Probe], &request(), &Grant::default());
+    let wanted: Vec<String> = meeting.unmet.iter().map(|unmet| unmet.wanted.clone()).collect();
+    assert_eq!(
+        wanted,
+        [
+            "GET,POST https://api.example.com/v1/*",
+            "POST {target}", // GET is the role's own
+            "*.db.example.com:5432",
+            "write {operator} at /cache",
+            "example.com",
+            "model",
+            "TZ",
+        ]
+    );
+    for unmet in &meeting.unmet {
+        let line = unmet.line().unwrap();
+        let after = meet(&[Role::Probe], &request(), &given(line));
+        assert!(!after.unmet.contains(unmet), "{line}");
+        assert_eq!(after.unmet.len() + 1, meeting.unmet.len(), "{line}");
+        assert_eq!(after.unused, [], "{line}");
+        let plugin = "p".parse().unwrap();
+        assert!(unmet.remedy(&plugin).ends_with(line) && unmet.remedy(&plugin).contains("[p]"));
+    }
+}
+
+#[test]
+fn agreement_leaves_nothing() {
+    let grant = given(
+        r#"
+        http = [
+            { url = "https://api.example.com/v1/*", methods = ["GET"] },
+            { url = "https://api.example.com/*", methods = ["POST"] },
+            { url = "{target}", methods = ["POST"] },
+        ]
+        tcp = ["*.example.com:5432"]
+        dirs = [{ source = "/srv/cache", at = "/cache", access = "write" }]
+        names = ["example.com"]
+        config = { model = "x" }
+        env = { TZ = "UTC" }
+        "#,
+    );
+    assert_eq!(meet(&[Role::Probe], &request(), &grant), Meeting::default());
+}
+
+#[test]
+fn what_is_given_and_never_wanted_is_named() {
+    let grant = given(
+        r#"
+        http = [{ url = "https://other.example.com/*", methods = ["GET"] }]
+        tcp = ["db.example.com:5433"]
+        dirs = [{ source = "/srv/x", at = "/x", access = "read" }]
+        names = ["example.org"]
+        config = { mdoel = "x" }
+        env = { PATH = "/bin" }
+        "#,
+    );
+    let unused: Vec<String> = meet(&[Role::Tools], &request(), &grant)
+        .unused
+        .into_iter()
+        .map(|unused| format!("{} {}", unused.capability, unused.granted))
+        .collect();
+    assert_eq!(
+        unused,
+        [
+            "config mdoel",
+            "env PATH",
+            "http GET https://other.example.com/*",
+            "tcp db.example.com:5433",
+            "dir read /srv/x at /x",
+            "name-lookup example.org",
+        ]
+    );
+}
+
+#[test]
+fn a_directory_granted_to_read_does_not_meet_a_wish_to_write() {
+    let request = Request { dirs: vec!["write {operator} at /c".parse().unwrap()], ..Request::default() };
+    let grant = given("dirs = [{ source = \"/srv/c\", at = \"/c\", access = \"read\" }]");
+    assert_eq!(meet(&[Role::Tools], &request, &grant).unmet.len(), 1);
+    // And for an agent nothing can.
+    let grant = given("dirs = [{ source = \"/srv/c\", at = \"/c\", access = \"write\" }]");
+    assert_eq!(meet(&[Role::Tools], &request, &grant), Meeting::default());
+    let agent = meet(&[Role::Agent], &request, &grant);
+    assert_eq!((agent.unmet.len(), agent.unused.len()), (1, 1));
+    assert_eq!(agent.unmet[0].line(), None);
+}
+
+#[test]
+fn what_a_role_has_needs_no_grant_but_a_request() {
+    let wish = |rule: &str| Request { dirs: vec![rule.parse().unwrap()], ..Request::default() };
+    for (role, rule, met) in [
+        (Role::Probe, "read {log} at /log", true),
+        (Role::Evaluator, "read {tree} at /tree", true),
+        (Role::Evaluator, "write {scratch} at /scratch", true),
+        (Role::Probe, "read {tree} at /tree", false),
+        (Role::Tools, "read {log} at /log", false),
+        (Role::Agent, "read {tree} at /tree", false),
+    ] {
+        assert_eq!(meet(&[role], &wish(rule), &Grant::default()).unmet.is_empty(), met, "{role} {rule}");
+    }
+    let lines: Vec<String> = role_defaults(Role::Probe)
+        .lines()
+        .iter()
+        .map(|(capability, rule)| format!("{capability}: {rule}"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "http: GET,HEAD,OPTIONS {target}",
+            "tcp: {target}",
+            "dir: read {log} at /log",
+            "name-lookup: {target}"
+        ]
+    );
+    assert!(role_defaults(Role::Agent).lines().is_empty());
+    let unasked = Arc::new(StandingGrant::new(Role::Probe, &Request::default(), &Grant::default()));
+    assert!(unasked.lines().is_empty());
+}
+
+#[test]
+fn a_denial_prints_the_line_that_allows_it() {
+    let plugin = "agent-k2".parse().unwrap();
+    let call = |grant: &Grant| {
+        let scope = CallScope::about("http://127.0.0.1:80/".parse().unwrap());
+        Arc::new(StandingGrant::new(Role::Probe, &request(), grant)).for_call(scope)
+    };
+    let before = call(&Grant::default());
+
+    let denied = before.permit_http("POST", "https://api.example.com/v1/chat?x").unwrap_err();
+    assert_eq!(
+        denied.remedy(&plugin),
+        "write below `[agent-k2]` in `config/grants.toml`: \
+         http = [{ url = \"https://api.example.com/v1/*\", methods = [\"POST\"] }]"
+    );
+    assert!(
+        call(&given(denied.line().unwrap())).permit_http("POST", "https://api.example.com/v1/chat?x").is_ok()
+    );
+
+    let denied = before.permit_http("POST", "http://127.0.0.1/").unwrap_err();
+    assert!(call(&given(denied.line().unwrap())).permit_http("POST", "http://127.0.0.1/").is_ok());
+
+    let denied = before.permit_tcp("a.db.example.com", 5432).unwrap_err();
+    assert_eq!(denied.line(), Some("tcp = [\"a.db.example.com:5432\"]"));
+    assert!(call(&given(denied.line().unwrap())).permit_tcp("a.db.example.com", 5432).is_ok());
+
+    let denied = before.permit_name("a.db.example.com").unwrap_err();
+    assert_eq!(denied.line(), Some("tcp = [\"a.db.example.com:5432\"]"));
+    assert!(call(&given(denied.line().unwrap())).permit_name("a.db.example.com").is_ok());
+
+    let denied = before.permit_name("example.com").unwrap_err();
+    assert!(call(&given(denied.line().unwrap())).permit_name("example.com").is_ok());
+}
+
+#[test]
+fn a_denial_that_no_line_can_lift_says_so() {
+    let plugin = "p".parse().unwrap();
+    let grant = http_both(&["GET https://a.example/*"]).for_call(CallScope::default());
+    for (method, url) in [
+        ("CONNECT", "https://a.example/"),
+        ("GET", "https://u@a.example/"),
+        ("GET", "https://127.1/"),
+        ("GET", "https://b.example/"),
+        ("GET", "nonsense\x1b[31m\u{202e}"),
+    ] {
+        let denied = grant.permit_http(method, url).unwrap_err();
+        assert_eq!(denied.line(), None);
+        assert!(denied.remedy(&plugin).starts_with("no "), "{}", denied.remedy(&plugin));
+        assert!(!denied.to_string().contains(['\x1b', '\u{202e}']), "{denied}");
+    }
+    let permit = grant.permit_http("GET", "https://a.example/").unwrap();
+    let denied = permit.address("10.0.0.1:443".parse().unwrap()).unwrap_err();
+    let remedy = denied.remedy(&plugin);
+    assert!(remedy.starts_with("no line lets a name lead to an address of a private network"), "{remedy}");
+    assert!(remedy.ends_with("in what the plugin is told to call"), "{remedy}");
+    assert_eq!(denied.to_string(), "`http` denied (address-private): `a.example:443 at 10.0.0.1:443`");
+}

@@ -1,0 +1,369 @@
+//! The part of the state that is a fold over facts: [`Durable::apply`] is the only function that changes it, so a
+//! replay of the ledger gives exactly what the host had. It must never read the plan or anything volatile.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::effect::{Effect, EffectOutcome, Process};
+use crate::fact::{Fact, Phase, QuarantineReason};
+use crate::failure::Failure;
+use crate::id::{BootId, ComponentId, Digest, EffectId, InstanceId};
+use crate::time::Timestamp;
+
+/// Everything facts say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Durable {
+    /// The newest boot.
+    pub boot: Option<Boot>,
+    /// Every component that any fact has named, or the plan.
+    pub(crate) components: Vec<Component>,
+    pub(crate) index: HashMap<ComponentId, usize>,
+    /// Decided and not finished.
+    pub(crate) open_effects: BTreeMap<EffectId, Effect>,
+    pub(crate) last_effect: u64,
+    pub(crate) last_instance: u64,
+}
+
+/// One boot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Boot {
+    /// Its number.
+    pub id: BootId,
+    /// When it began.
+    pub since: Timestamp,
+    /// Its mission.
+    pub mission: Option<String>,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// How far a boot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Components are still being started for the first time.
+    Booting,
+    /// Every component is settled.
+    Up,
+    /// A vital component failed; everything is being stopped.
+    Halting,
+    /// Somebody asked; everything is being stopped.
+    Stopping,
+    /// Everything has stopped.
+    Ended,
+}
+
+impl Stage {
+    /// Components may be launched.
+    pub const fn launches(self) -> bool {
+        matches!(self, Self::Booting | Self::Up)
+    }
+
+    /// Everything is being stopped.
+    pub const fn stops(self) -> bool {
+        matches!(self, Self::Halting | Self::Stopping)
+    }
+}
+
+/// What facts say about one component.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Component {
+    /// Its name.
+    pub id: ComponentId,
+    /// Its process.
+    pub life: Life,
+    /// An operator wants it down.
+    pub stopped: bool,
+    /// Why it is not launched.
+    pub quarantine: Option<Quarantine>,
+    /// Let out of quarantine, not yet trusted.
+    pub probation: bool,
+    /// Not launched before this moment.
+    pub backing_off: Option<Timestamp>,
+    /// Failed, and nothing decided about it yet.
+    pub unjudged: Option<Unjudged>,
+    /// Failures of this incident, forgiven ones taken off.
+    pub failures: u32,
+    /// Quarantines after exhausted launches, over all boots, and when the last was.
+    pub exhausted: (u32, Timestamp),
+    /// The newest failure.
+    pub last_failure: Option<Failure>,
+    /// Its health changes too often to be acted on.
+    pub flapping: bool,
+    /// Its readiness probe has failed since it was ready.
+    pub unready: bool,
+    /// Launches in this boot.
+    pub launches: u32,
+    /// What the newest process was started from.
+    pub spec: Option<Digest>,
+}
+
+/// A failure waiting for a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unjudged {
+    /// What happened.
+    pub failure: Failure,
+    /// It had been ready.
+    pub was_ready: bool,
+}
+
+/// Why a component is not launched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantine {
+    /// Why.
+    pub reason: QuarantineReason,
+    /// The failure it is about.
+    pub failure: Failure,
+    /// Since when.
+    pub since: Timestamp,
+    /// Launches made before.
+    pub attempts: u32,
+}
+
+/// A component's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// There is none.
+    Down,
+    /// It is being started.
+    Launching {
+        /// The start's number.
+        effect: EffectId,
+        /// The process' number.
+        instance: InstanceId,
+    },
+    /// It runs.
+    Up {
+        /// Its number.
+        instance: InstanceId,
+        /// Its pid and start time.
+        process: Process,
+        /// Since when it runs.
+        since: Timestamp,
+        /// Since when it has been ready.
+        ready: Option<Timestamp>,
+    },
+    /// It is being ended.
+    Stopping {
+        /// The stop's number.
+        effect: EffectId,
+        /// The process' number.
+        instance: InstanceId,
+    },
+}
+
+impl Life {
+    /// The process' number, if there is one.
+    pub const fn instance(&self) -> Option<InstanceId> {
+        match self {
+            Self::Down => None,
+            Self::Launching { instance, .. }
+            | Self::Up { instance, .. }
+            | Self::Stopping { instance, .. } => Some(*instance),
+        }
+    }
+
+    /// Since when it has been ready.
+    pub const fn ready_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Up { ready, .. } => *ready,
+            _ => None,
+        }
+    }
+}
+
+impl Component {
+    pub(crate) const fn new(id: ComponentId) -> Self {
+        Self {
+            id,
+            life: Life::Down,
+            stopped: false,
+            quarantine: None,
+            probation: false,
+            backing_off: None,
+            unjudged: None,
+            failures: 0,
+            exhausted: (0, Timestamp(0)),
+            last_failure: None,
+            flapping: false,
+            unready: false,
+            launches: 0,
+            spec: None,
+        }
+    }
+
+    /// Nothing launches it until an operator says so.
+    pub const fn is_out(&self) -> bool {
+        self.stopped || self.quarantine.is_some()
+    }
+
+    /// Others may depend on it.
+    pub const fn is_available(&self) -> bool {
+        self.life.ready_since().is_some() && !self.unready
+    }
+
+    fn begin_boot(&mut self) {
+        *self = Self {
+            quarantine: self.quarantine.take(),
+            probation: self.probation,
+            exhausted: self.exhausted,
+            life: self.life,
+            spec: self.spec,
+            ..Self::new(self.id.clone())
+        };
+    }
+}
+
+impl Durable {
+    pub(crate) fn place(&mut self, id: &ComponentId) -> usize {
+        if let Some(at) = self.index.get(id) {
+            return *at;
+        }
+        let at = self.components.len();
+        self.components.push(Component::new(id.clone()));
+        self.index.insert(id.clone(), at);
+        at
+    }
+
+    fn change(&mut self, id: &ComponentId, change: impl FnOnce(&mut Component)) {
+        let at = self.place(id);
+        if let Some(component) = self.components.get_mut(at) {
+            change(component);
+        }
+    }
+
+    fn stage(&mut self, stage: Stage) {
+        if let Some(boot) = &mut self.boot {
+            boot.stage = stage;
+        }
+    }
+
+    /// Takes one fact in.
+    pub fn apply(&mut self, at: Timestamp, fact: &Fact) {
+        match fact {
+            Fact::BootStarted { boot, mission, components, .. } => {
+                self.boot =
+                    Some(Boot { id: *boot, since: at, mission: mission.clone(), stage: Stage::Booting });
+                self.components.iter_mut().for_each(Component::begin_boot);
+                for id in components {
+                    self.place(id);
+                }
+            }
+            Fact::BootResumed { .. } => {}
+            Fact::BootCompleted { .. } => self.stage(Stage::Up),
+            Fact::BootHalted { .. } => self.stage(Stage::Halting),
+            Fact::ShutdownStarted { .. } => self.stage(Stage::Stopping),
+            Fact::BootEnded { .. } => self.stage(Stage::Ended),
+            Fact::EffectDecided { id, effect } => self.decided(*id, effect),
+            Fact::EffectStarted { .. } => {}
+            Fact::EffectFinished { id, outcome } => self.finished(at, *id, outcome),
+            Fact::EffectUnknown { id } => {
+                if let Some(effect) = self.open_effects.remove(id) {
+                    self.change(effect.component(), |c| c.life = Life::Down);
+                }
+            }
+            Fact::Adopted { component, instance, process } => {
+                self.last_instance = self.last_instance.max(instance.0);
+                self.change(component, |c| c.adopt(at, *instance, *process));
+            }
+            Fact::Exited { component, .. } => self.change(component, |c| c.life = Life::Down),
+            Fact::Ready { component, .. } => self.change(component, |c| {
+                c.unready = false;
+                if let Life::Up { ready, .. } = &mut c.life {
+                    *ready = Some(at);
+                }
+            }),
+            Fact::HealthChanged { component, phase: Phase::Readiness, healthy, .. } => {
+                self.change(component, |c| c.unready = !healthy);
+            }
+            Fact::HealthChanged { .. } => {}
+            Fact::FlappingStarted { component, .. } => self.change(component, |c| c.flapping = true),
+            Fact::FlappingEnded { component } => self.change(component, |c| c.flapping = false),
+            Fact::Failed { component, attempt, failure, .. } => self.change(component, |c| {
+                // Recorded before the fact that ends the process: what was ready still shows.
+                let was_ready = c.life.ready_since().is_some();
+                c.failures = *attempt;
+                c.last_failure = Some(failure.clone());
+                c.unjudged = Some(Unjudged { failure: failure.clone(), was_ready });
+            }),
+            Fact::BackingOff { component, until, .. } => self.change(component, |c| {
+                c.unjudged = None;
+                c.backing_off = Some(*until);
+            }),
+            Fact::Quarantined { component, reason, failure, attempts } => self.change(component, |c| {
+                c.unjudged = None;
+                c.backing_off = None;
+                c.probation = false;
+                if *reason != QuarantineReason::Operator {
+                    c.exhausted = (c.exhausted.0.saturating_add(1), at);
+                }
+                c.quarantine = Some(Quarantine {
+                    reason: *reason,
+                    failure: failure.clone(),
+                    since: at,
+                    attempts: *attempts,
+                });
+            }),
+            Fact::Released { component, .. } => self.change(component, |c| {
+                c.quarantine = None;
+                c.stopped = false;
+                c.failures = 0;
+                c.probation = true;
+            }),
+            Fact::Reinstated { component } => self.change(component, |c| c.probation = false),
+            Fact::Stopped { .. } => {}
+            Fact::StartRequested { component } => self.change(component, Component::want),
+            Fact::RestartRequested { component } => self.change(component, Component::want),
+            Fact::StopRequested { component } => self.change(component, |c| {
+                c.stopped = true;
+                c.backing_off = None;
+                c.unjudged = None;
+            }),
+        }
+    }
+
+    fn decided(&mut self, id: EffectId, effect: &Effect) {
+        self.last_effect = self.last_effect.max(id.0);
+        self.last_instance = self.last_instance.max(effect.instance().0);
+        self.open_effects.insert(id, effect.clone());
+        self.change(effect.component(), |c| match effect {
+            Effect::Start(start) => {
+                c.backing_off = None;
+                c.launches = c.launches.saturating_add(1);
+                c.spec = Some(start.spec);
+                c.life = Life::Launching { effect: id, instance: start.instance };
+            }
+            Effect::Stop(stop) => c.life = Life::Stopping { effect: id, instance: stop.instance },
+        });
+    }
+
+    fn finished(&mut self, at: Timestamp, id: EffectId, outcome: &EffectOutcome) {
+        let Some(effect) = self.open_effects.remove(&id) else { return };
+        self.change(effect.component(), |c| match outcome {
+            EffectOutcome::Running(process) => {
+                c.flapping = false;
+                c.unready = false;
+                c.life = Life::Up { instance: effect.instance(), process: *process, since: at, ready: None };
+            }
+            EffectOutcome::NotStarted { .. } | EffectOutcome::Ended { .. } => c.life = Life::Down,
+        });
+    }
+}
+
+impl Component {
+    fn want(&mut self) {
+        self.stopped = false;
+        self.failures = 0;
+        self.backing_off = None;
+        self.unjudged = None;
+    }
+
+    fn adopt(&mut self, at: Timestamp, instance: InstanceId, process: Process) {
+        let (since, ready) = match self.life {
+            Life::Up { instance: known, since, ready: Some(ready), .. } if known == instance => {
+                (since, Some(ready))
+            }
+            // Nobody asked it anything while no host was there: its startup deadline begins anew.
+            _ => (at, None),
+        };
+        self.life = Life::Up { instance, process, since, ready };
+    }
+}

@@ -1,0 +1,160 @@
+//! Everything that can happen to the supervisor: closed. What a guest or a process said arrives here as data that
+//! the host has bounded already.
+
+use crate::effect::{EffectOutcome, ExitStatus, Process};
+use crate::fact::Phase;
+use crate::id::{ComponentId, Digest, EffectId, InstanceId};
+
+/// What holds for the whole host, not for one component.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// For jitter.
+    pub seed: u64,
+    /// Quarantines over all boots, forgiven ones taken off, after which a component is not even tried.
+    pub failure_limit: u32,
+    /// Goes into facts about boots.
+    pub host: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { seed: 0, failure_limit: 3, host: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+}
+
+/// What the world reports: closed.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A boot is wanted. Takes a boot over that an earlier host left running; begins one otherwise.
+    Boot(BootRequest),
+    /// What is alive after a crash of the host or of the launcher: every process of this state directory.
+    Found(Vec<Found>),
+    /// Time has passed.
+    Tick,
+    /// An effect is about to be performed.
+    EffectStarted {
+        /// Its number.
+        id: EffectId,
+    },
+    /// An effect has been performed.
+    EffectFinished {
+        /// Its number.
+        id: EffectId,
+        /// How it ended.
+        outcome: EffectOutcome,
+    },
+    /// A process ended.
+    Exited {
+        /// Whose.
+        component: ComponentId,
+        /// Which.
+        instance: InstanceId,
+        /// How.
+        exit: ExitStatus,
+        /// What helps to understand it: the last lines it printed.
+        evidence: String,
+    },
+    /// A probe answered, or failed to.
+    Probed {
+        /// About whom.
+        component: ComponentId,
+        /// About which process.
+        instance: InstanceId,
+        /// Which question.
+        phase: Phase,
+        /// The answer.
+        healthy: bool,
+        /// In words.
+        summary: String,
+    },
+    /// An operator asks for something.
+    Command(Command),
+}
+
+/// What a boot is about.
+#[derive(Debug, Clone, Default)]
+pub struct BootRequest {
+    /// `--mission`, else the document's.
+    pub mission: Option<String>,
+    /// Digest of the brief.
+    pub brief: Option<Digest>,
+    /// Digest of the configuration as read.
+    pub config: Option<Digest>,
+}
+
+/// A process that carries this state directory's marker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Whose.
+    pub component: ComponentId,
+    /// Which.
+    pub instance: InstanceId,
+    /// What became of it.
+    pub state: FoundState,
+}
+
+/// What became of a process nobody watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundState {
+    /// It runs.
+    Running(Process),
+    /// It ended meanwhile.
+    Ended(ExitStatus),
+}
+
+/// What an operator may ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Let it run.
+    Start(ComponentId),
+    /// Let it rest.
+    Stop(ComponentId),
+    /// Give it a fresh process.
+    Restart(ComponentId),
+    /// Take it out.
+    Quarantine(ComponentId, Option<String>),
+    /// Let it back in, on probation.
+    Release(ComponentId, Option<String>),
+    /// Stop everything, in reverse order.
+    Shutdown(String),
+}
+
+impl Command {
+    /// Whom it is about.
+    pub const fn component(&self) -> Option<&ComponentId> {
+        match self {
+            Self::Start(id)
+            | Self::Stop(id)
+            | Self::Restart(id)
+            | Self::Quarantine(id, _)
+            | Self::Release(id, _) => Some(id),
+            Self::Shutdown(_) => None,
+        }
+    }
+}
+
+/// Why a command was not accepted: closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The configuration names no such component.
+    #[error("there is no component `{0}`; `razar-host status` lists them")]
+    UnknownComponent(ComponentId),
+    /// There is no boot.
+    #[error("nothing is running; `razar-host run` boots the stack")]
+    NotRunning,
+    /// Everything is being stopped.
+    #[error("the stack is being stopped")]
+    ShuttingDown,
+    /// It is in quarantine.
+    #[error("`{0}` is quarantined; `razar-host quarantine release {0}` lets it out")]
+    Quarantined(ComponentId),
+    /// It is not in quarantine.
+    #[error("`{0}` is not quarantined")]
+    NotQuarantined(ComponentId),
+    /// It runs, or is about to.
+    #[error("`{0}` is not stopped")]
+    NotStopped(ComponentId),
+    /// It was stopped before.
+    #[error("`{0}` is stopped already")]
+    AlreadyStopped(ComponentId),
+}

@@ -1,0 +1,306 @@
+//! What the supervisor promises, one story each, in virtual time.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
+
+mod world;
+
+use razar_core::effect::Effect;
+use razar_core::fact::{Fact, QuarantineReason};
+use razar_core::plan::Schedule;
+use razar_core::supervisor::{Command, Refused, Stage, Status};
+use razar_core::time::Millis;
+use world::{Script, World, component, id, plan};
+
+fn started(fact: &Fact) -> Option<&razar_core::id::ComponentId> {
+    match fact {
+        Fact::EffectDecided { effect: Effect::Start(start), .. } => Some(&start.component),
+        _ => None,
+    }
+}
+
+fn stopped(fact: &Fact) -> Option<&razar_core::id::ComponentId> {
+    match fact {
+        Fact::EffectDecided { effect: Effect::Stop(stop), .. } => Some(&stop.component),
+        _ => None,
+    }
+}
+
+fn stage(world: &World) -> Stage {
+    world.state.durable().boot.as_ref().unwrap().stage
+}
+
+fn three_layers() -> Vec<razar_core::plan::ComponentPlan> {
+    let mut store = component("store");
+    let mut api = component("api");
+    let mut worker = component("worker");
+    let mut web = component("web");
+    (store.layer, api.layer, worker.layer, web.layer) = (0, 1, 1, 2);
+    worker.depends_on = vec![id("api")];
+    web.depends_on = vec![id("api")];
+    vec![web, worker, api, store]
+}
+
+#[test]
+fn boots_layer_by_layer_and_stops_in_reverse() {
+    let mut world = World::new(plan(three_layers()), |_, _| Script { ready_after: 300, ..Script::default() });
+    world.boot();
+    world.run(20_000);
+    assert_eq!(world.order(started), ["store", "api", "worker", "web"]);
+    assert_eq!(stage(&world), Stage::Up);
+    world.command(Command::Shutdown("test".to_owned()));
+    world.run(1_000);
+    assert_eq!(world.order(stopped), ["web", "worker", "api", "store"]);
+    assert_eq!((stage(&world), world.alive()), (Stage::Ended, 0));
+}
+
+#[test]
+fn components_of_one_layer_start_together() {
+    let names: Vec<String> = (0..50).map(|i| format!("c{i}")).collect();
+    let components = names.iter().map(|name| component(name)).collect();
+    let mut world = World::new(plan(components), |_, _| Script::default());
+    world.boot();
+    assert_eq!(world.order(started).len(), 50);
+}
+
+#[test]
+fn a_crash_of_a_healthy_service_is_relaunched_at_once() {
+    let mut world = World::new(plan(vec![component("a")]), |_, launch| Script {
+        exits_after: (launch == 1).then_some(3_000),
+        ..Script::default()
+    });
+    world.boot();
+    world.run(3_020);
+    assert_eq!((world.launches("a"), world.status("a")), (2, Status::Ready));
+    assert_eq!(world.story("a"), ["ready", "failed", "exited", "backing_off", "ready"],);
+}
+
+#[test]
+fn a_component_that_never_gets_ready_is_quarantined_and_the_rest_carries_on() {
+    let mut blocked = component("blocked");
+    blocked.depends_on = vec![id("bad")];
+    let mut upper = component("upper");
+    upper.layer = 1;
+    let components = vec![component("bad"), component("good"), blocked, upper];
+    let mut world = World::new(plan(components), |id, _| Script {
+        ready_after: if id.as_str() == "bad" { u64::MAX } else { 0 },
+        ..Script::default()
+    });
+    world.boot();
+    world.run(60_000);
+    assert_eq!(world.launches("bad"), 4, "the first launch and three retries");
+    let statuses = ["bad", "good", "blocked", "upper"].map(|name| world.status(name));
+    assert_eq!(statuses, [Status::Quarantined, Status::Ready, Status::Blocked, Status::Ready]);
+    assert_eq!(stage(&world), Stage::Up);
+    world.run(600_000);
+    assert_eq!(world.launches("bad"), 4, "nothing restarts out of quarantine");
+}
+
+#[test]
+fn a_command_that_cannot_start_backs_off_and_ends_in_quarantine() {
+    let mut world =
+        World::new(plan(vec![component("a")]), |_, _| Script { starts: false, ..Script::default() });
+    world.boot();
+    world.run(60_000);
+    assert_eq!((world.launches("a"), world.status("a")), (4, Status::Quarantined));
+    let waits = world.log.iter().filter_map(|r| match &r.fact {
+        Fact::BackingOff { until, .. } => Some(until.since(r.at).0),
+        _ => None,
+    });
+    let waits: Vec<u64> = waits.collect();
+    assert_eq!(waits.len(), 3);
+    for (wait, base) in waits.into_iter().zip([1_000, 2_000, 4_000]) {
+        assert!((base..=base + base / 4).contains(&wait), "{wait} for {base}");
+    }
+}
+
+#[test]
+fn a_vital_component_that_fails_for_good_halts_the_boot() {
+    let mut vital = component("vital");
+    vital.vital = true;
+    vital.restart.retries = 0;
+    let mut later = component("later");
+    later.layer = 1;
+    let mut world = World::new(plan(vec![component("other"), vital, later]), |id, _| Script {
+        exits_after: (id.as_str() == "vital").then_some(10),
+        ready_after: 2_000,
+        ..Script::default()
+    });
+    world.boot();
+    world.run(60_000);
+    assert_eq!((stage(&world), world.alive(), world.launches("later")), (Stage::Ended, 0, 0));
+    assert!(
+        world
+            .log
+            .iter()
+            .any(|r| matches!(&r.fact, Fact::BootHalted { component, .. } if component.as_str() == "vital"))
+    );
+}
+
+#[test]
+fn liveness_restarts_only_after_k_of_n() {
+    let mut world = World::new(plan(vec![component("a")]), |_, launch| Script {
+        ill_after: (launch == 1).then_some(10_000),
+        ..Script::default()
+    });
+    world.boot();
+    world.run(11_900);
+    assert_eq!(world.launches("a"), 1, "two failures are not three");
+    world.run(3_000);
+    assert_eq!((world.launches("a"), world.status("a")), (2, Status::Ready));
+}
+
+#[test]
+fn readiness_gates_dependents_and_restarts_nothing() {
+    let mut base = component("base");
+    base.probes.readiness = Some(base.probes.startup.clone());
+    base.probes.liveness = None;
+    let mut user = component("user");
+    user.depends_on = vec![id("base")];
+    let mut world = World::new(plan(vec![base, user]), |id, _| Script {
+        ill_after: (id.as_str() == "base").then_some(10_000),
+        ..Script::default()
+    });
+    world.boot();
+    world.run(60_000);
+    assert_eq!((world.status("base"), world.launches("base")), (Status::Unready, 1));
+    assert_eq!(world.status("user"), Status::Ready);
+}
+
+#[test]
+fn flapping_is_named_damped_and_over_when_it_is_over() {
+    let mut flappy = component("flappy");
+    if let Some(liveness) = &mut flappy.probes.liveness {
+        liveness.schedule = Schedule { failures: 5, window: 10, ..liveness.schedule };
+    }
+    let mut world =
+        World::new(plan(vec![flappy]), |_, _| Script { flaps: Some((5_000, 40_000)), ..Script::default() });
+    world.boot();
+    world.run(120_000);
+    let story = world.story("flappy");
+    assert!(story.contains(&"flapping_started".to_owned()), "{story:?}");
+    assert_eq!(world.status("flappy"), Status::Ready);
+}
+
+#[test]
+fn release_is_a_probation_and_one_failure_ends_it() {
+    let mut world = World::new(plan(vec![component("a")]), |_, launch| Script {
+        ready_after: if launch <= 4 { u64::MAX } else { 0 },
+        exits_after: (launch == 5).then_some(8_000),
+        ..Script::default()
+    });
+    world.boot();
+    world.run(60_000);
+    assert_eq!(world.command(Command::Release(id("a"), None)), None);
+    world.run(1_000);
+    assert_eq!(world.status("a"), Status::Ready);
+    world.run(10_000);
+    assert_eq!((world.status("a"), world.launches("a")), (Status::Quarantined, 5));
+    let reasons: Vec<_> = world
+        .log
+        .iter()
+        .filter_map(|r| match &r.fact {
+            Fact::Quarantined { reason, .. } => Some(*reason),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(reasons, [QuarantineReason::RetriesExhausted, QuarantineReason::Probation]);
+    world.command(Command::Release(id("a"), None));
+    world.run(120_000);
+    assert_eq!(world.status("a"), Status::Ready);
+    assert!(world.story("a").contains(&"reinstated".to_owned()));
+}
+
+#[test]
+fn failures_are_forgiven_by_health() {
+    let mut steady = component("a");
+    steady.restart.forgive_after = Millis::seconds(100);
+    let mut world =
+        World::new(plan(vec![steady]), |_, _| Script { exits_after: Some(450_000), ..Script::default() });
+    world.boot();
+    world.run(20 * 460_000);
+    assert!(world.launches("a") >= 19, "{}", world.launches("a"));
+    assert_ne!(world.status("a"), Status::Quarantined);
+}
+
+#[test]
+fn operators_stop_start_restart_and_are_refused_with_the_reason() {
+    let mut world = World::new(plan(vec![component("a"), component("b")]), |_, _| Script::default());
+    assert_eq!(world.command(Command::Stop(id("a"))), Some(Refused::NotRunning));
+    world.boot();
+    world.run(1_000);
+    assert_eq!(world.command(Command::Stop(id("zz"))), Some(Refused::UnknownComponent(id("zz"))));
+    assert_eq!(world.command(Command::Start(id("a"))), Some(Refused::NotStopped(id("a"))));
+    assert_eq!(world.command(Command::Stop(id("a"))), None);
+    world.run(60_000);
+    assert_eq!(
+        (world.status("a"), world.launches("a"), world.status("b")),
+        (Status::Stopped, 1, Status::Ready)
+    );
+    assert_eq!(world.command(Command::Stop(id("a"))), Some(Refused::AlreadyStopped(id("a"))));
+    assert_eq!(world.command(Command::Start(id("a"))), None);
+    world.run(1_000);
+    assert_eq!(world.command(Command::Restart(id("b"))), None);
+    world.run(1_000);
+    assert_eq!((world.launches("a"), world.launches("b")), (2, 2));
+    assert_eq!(world.command(Command::Quarantine(id("b"), Some("noisy".to_owned()))), None);
+    world.run(1_000);
+    assert_eq!((world.status("b"), world.alive()), (Status::Quarantined, 1));
+    assert_eq!(world.command(Command::Restart(id("b"))), Some(Refused::Quarantined(id("b"))));
+    assert_eq!(world.command(Command::Release(id("a"), None)), Some(Refused::NotQuarantined(id("a"))));
+    world.command(Command::Shutdown("bye".to_owned()));
+    assert_eq!(world.command(Command::Shutdown("bye".to_owned())), Some(Refused::ShuttingDown));
+}
+
+#[test]
+fn quarantine_outlives_the_boot() {
+    let mut world = World::new(plan(vec![component("bad"), component("good")]), |id, _| Script {
+        ready_after: if id.as_str() == "bad" { u64::MAX } else { 0 },
+        ..Script::default()
+    });
+    world.boot();
+    world.run(60_000);
+    world.command(Command::Shutdown("night".to_owned()));
+    world.run(1_000);
+    world.crash_and_resume();
+    world.run(60_000);
+    assert_eq!((world.status("bad"), world.launches("bad")), (Status::Quarantined, 4));
+    assert_eq!((world.status("good"), world.launches("good")), (Status::Ready, 2));
+}
+
+#[test]
+fn the_next_host_adopts_what_runs_and_starts_nothing_twice() {
+    let mut world = World::new(plan(three_layers()), |_, _| Script::default());
+    world.boot();
+    world.run(5_000);
+    world.crash_and_resume();
+    world.run(20_000);
+    for name in ["store", "api", "worker", "web"] {
+        assert_eq!((world.launches(name), world.status(name)), (1, Status::Ready), "{name}");
+        assert!(world.story(name).contains(&"adopted".to_owned()));
+    }
+}
+
+#[test]
+fn an_outdated_process_is_replaced_when_its_configuration_changed() {
+    let mut world = World::new(plan(vec![component("a"), component("b")]), |_, _| Script::default());
+    world.boot();
+    world.run(5_000);
+    world.plan.components[0].spec = razar_core::id::Digest::of(b"new");
+    world.plan.components.remove(1);
+    world.crash_and_resume();
+    world.run(20_000);
+    assert_eq!((world.launches("a"), world.status("a")), (2, Status::Ready));
+    assert_eq!(world.alive(), 1, "what the configuration no longer names is stopped");
+}
+
+#[test]
+fn what_could_not_be_started_is_no_trouble_of_the_network() {
+    let mut world =
+        World::new(plan(vec![component("a")]), |_, _| Script { starts: false, ..Script::default() });
+    world.boot();
+    world.run(100);
+    let failed = world.log.iter().find_map(|recorded| match &recorded.fact {
+        Fact::Failed { failure, .. } => Some(failure.class),
+        _ => None,
+    });
+    assert_eq!(failed, Some(razar_core::failure::FailureClass::Dependency));
+}

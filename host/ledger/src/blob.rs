@@ -1,0 +1,25 @@
+//! Bytes by digest: what facts refer to but are too large to hold.
+
+use razar_core::id::Digest;
+use rusqlite::{Connection, OptionalExtension as _};
+
+use crate::error::{AppendError, LedgerError};
+
+pub(crate) fn put(connection: &Connection, bytes: &[u8]) -> Result<Digest, AppendError> {
+    let digest = Digest::of(bytes);
+    connection
+        .prepare_cached("INSERT INTO blobs (digest, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute((digest.as_bytes(), bytes))?;
+    Ok(digest)
+}
+
+pub(crate) fn get(connection: &Connection, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
+    let bytes: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT bytes FROM blobs WHERE digest = ?1")?
+        .query_row([digest.as_bytes()], |row| row.get(0))
+        .optional()?;
+    match bytes {
+        Some(bytes) if Digest::of(&bytes) != *digest => Err(LedgerError::Blob(*digest)),
+        other => Ok(other),
+    }
+}

@@ -1,0 +1,69 @@
+//! The state directory: private, and held by one host at a time. The lock is a file of its own, because replacing a
+//! data file by rename would replace the locked inode.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::LedgerError;
+
+/// Only the owner reads what the host remembers.
+const PRIVATE_DIR: u32 = 0o700;
+const PRIVATE_FILE: u32 = 0o600;
+
+/// The right to be this directory's host; given back when dropped, also by the kernel.
+#[derive(Debug)]
+pub(crate) struct Held {
+    _lock: File,
+}
+
+/// The file with the facts.
+pub(crate) const DATABASE: &str = "razar.db";
+
+/// Where the facts are.
+pub(crate) fn database(dir: &Path) -> PathBuf {
+    dir.join(DATABASE)
+}
+
+/// Creates the directory when there is none, and takes its lock.
+pub(crate) fn hold(dir: &Path) -> Result<Held, LedgerError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(PRIVATE_DIR)
+        .create(dir)
+        .map_err(LedgerError::io("create the state directory", dir))?;
+    let path = dir.join("host.lock");
+    let mut lock = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(PRIVATE_FILE)
+        .open(&path)
+        .map_err(LedgerError::io("open the lock file", &path))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let pid = lock.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(LedgerError::Held { dir: dir.to_owned(), pid });
+        }
+        Err(TryLockError::Error(source)) => return Err(LedgerError::io("lock", path)(source)),
+    }
+    // The number only helps whoever is refused: on a full disk the lock holds without it.
+    let _ =
+        lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
+    Ok(Held { _lock: lock })
+}
+
+/// An empty file is an empty database; made here because SQLite would make it readable by everybody.
+pub(crate) fn create_private(path: &Path) -> Result<(), LedgerError> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(PRIVATE_FILE)
+        .open(path)
+        .map(drop)
+        .map_err(LedgerError::io("open", path))
+}

@@ -1,0 +1,177 @@
+//! What can go wrong with a state directory, each with what to do about it. An error never changes what is stored.
+
+use std::io;
+use std::path::PathBuf;
+
+use razar_core::id::Digest;
+use rusqlite::ErrorCode;
+
+use crate::directory::DATABASE;
+
+/// Why a ledger could not be opened or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// A file or directory could not be used.
+    #[error("cannot {action} `{}`: {source}; check that the directory exists and belongs to you", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Another host holds the directory.
+    #[error(
+        "the state directory `{}` is in use by another host{}; stop that one first, or give this one another directory \
+         with `--state DIR`",
+        dir.display(), holder(*pid)
+    )]
+    Held {
+        /// Which directory.
+        dir: PathBuf,
+        /// The holder's number, when it is written in the lock file.
+        pid: Option<u32>,
+    },
+    /// There is nothing to read.
+    #[error("there is no ledger in `{}`: name the directory of a host that has run here with `--state DIR`", .0.display())]
+    Absent(PathBuf),
+    /// The file is damaged.
+    #[error(
+        "`{}` is damaged ({detail}); nothing was changed: keep a copy of the directory, then restore the file from a \
+         backup or start with another `--state DIR`",
+        path.display()
+    )]
+    Corrupt {
+        /// Which file.
+        path: PathBuf,
+        /// What was found.
+        detail: String,
+    },
+    /// A database of some other program.
+    #[error("`{}` is not a ledger of this host: it was not touched; give another directory with `--state DIR`", .0.display())]
+    Foreign(PathBuf),
+    /// Written by a later version.
+    #[error(
+        "`{}` has schema version {found}, and this host knows up to {known}; it was not touched: run the newer host, or \
+         give another directory with `--state DIR`",
+        path.display()
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// A stored fact is not the one that was written.
+    #[error(
+        "fact {seq} does not match its hash: it was changed after it was written; restore `razar.db` from a backup"
+    )]
+    Chain {
+        /// Which.
+        seq: u64,
+    },
+    /// A fact is gone.
+    #[error("fact {seq} is missing: it was removed after it was written; restore `razar.db` from a backup")]
+    Missing {
+        /// Which.
+        seq: u64,
+    },
+    /// A fact this version cannot read.
+    #[error(
+        "fact {seq} is intact but not readable by this version ({source}); run the host that wrote it or a newer one"
+    )]
+    Unreadable {
+        /// Which.
+        seq: u64,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// Stored bytes are not what their digest says.
+    #[error("the stored bytes of `{0}` do not match the digest; restore `razar.db` from a backup")]
+    Blob(Digest),
+    /// The operating system gave no random bytes.
+    #[error("cannot get random bytes for the state id: {0}")]
+    Entropy(getrandom::Error),
+    /// SQLite said something else.
+    #[error("the ledger's database failed: {0}")]
+    Database(#[source] rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::database(DATABASE)(error)
+    }
+}
+
+/// Why a turn was not recorded. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// No space.
+    #[error("no space left for the ledger: nothing of this turn was recorded; free space on its file system")]
+    Full(#[source] rusqlite::Error),
+    /// The disk failed.
+    #[error("the ledger could not be written ({0}): nothing of this turn was recorded; check the disk")]
+    Io(#[source] rusqlite::Error),
+    /// Another program holds a write lock.
+    #[error("another program keeps `razar.db` locked: nothing of this turn was recorded; close it")]
+    Locked(#[source] rusqlite::Error),
+    /// A number SQLite cannot hold.
+    #[error("{what} {value} is beyond what the ledger can hold")]
+    Range {
+        /// Which number.
+        what: &'static str,
+        /// As given.
+        value: u64,
+    },
+    /// A fact that has no JSON form.
+    #[error("a fact could not be written as JSON: {0}")]
+    Encode(#[from] serde_json::Error),
+    /// SQLite said something else.
+    #[error("the ledger's database failed: {0}; nothing of this turn was recorded")]
+    Database(#[source] rusqlite::Error),
+}
+
+impl AppendError {
+    /// The same call may succeed later.
+    pub const fn is_retriable(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::Io(_) | Self::Locked(_))
+    }
+}
+
+impl From<rusqlite::Error> for AppendError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full(error),
+            Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => Self::Io(error),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked(error),
+            _ => Self::Database(error),
+        }
+    }
+}
+
+impl LedgerError {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Damage is told apart from other failures, because its remedy is another.
+    pub(crate) fn database(path: impl Into<PathBuf>) -> impl FnOnce(rusqlite::Error) -> Self {
+        let path = path.into();
+        move |error| match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Corrupt { path, detail: error.to_string() }
+            }
+            _ => Self::Database(error),
+        }
+    }
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+}

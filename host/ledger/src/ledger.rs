@@ -1,0 +1,116 @@
+//! The one writer of a state directory. A turn is recorded whole or not at all, with one wait for the disk; it never
+//! rewrites a fact.
+
+use std::path::{Path, PathBuf};
+
+use razar_core::fact::{Fact, Recorded};
+use razar_core::id::{Digest, PluginId};
+use razar_core::time::Timestamp;
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::chain::Head;
+use crate::directory::{self, Held};
+use crate::error::{AppendError, LedgerError};
+use crate::once::{self, Use};
+use crate::replay::Replay;
+use crate::values::PluginValues;
+use crate::{blob, meta, schema};
+
+/// What the host remembers. Dropping it gives the directory back.
+#[derive(Debug)]
+pub struct Ledger {
+    // Declared before the lock: the database is closed while the directory is still held.
+    connection: Connection,
+    head: Head,
+    state_id: String,
+    path: PathBuf,
+    _held: Held,
+}
+
+impl Ledger {
+    /// Opens a state directory as its host, creating it when there is none.
+    pub fn open(dir: &Path) -> Result<Self, LedgerError> {
+        let held = directory::hold(dir)?;
+        let path = directory::database(dir);
+        directory::create_private(&path)?;
+        let connection = schema::open_writer(&path)?;
+        let head = meta::head(&connection)?;
+        meta::check_head(&connection, head)?;
+        let state_id = meta::state_id(&connection)?;
+        Ok(Self { connection, head, state_id, path, _held: held })
+    }
+
+    /// Records the facts of one turn: all of them, or none and the same call may be repeated when the error
+    /// [is retriable](AppendError::is_retriable).
+    pub fn append(&mut self, at: Timestamp, facts: &[Fact]) -> Result<Vec<Recorded>, AppendError> {
+        if facts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let at_column = column("the time", at.0)?;
+        let mut head = self.head;
+        let mut recorded = Vec::with_capacity(facts.len());
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut insert =
+                tx.prepare_cached("INSERT INTO facts (seq, at, body, hash) VALUES (?1, ?2, ?3, ?4)")?;
+            for fact in facts {
+                let body = serde_json::to_string(fact)?;
+                head = head.next(at, body.as_bytes());
+                insert.execute((column("the position", head.seq)?, at_column, body, head.hash))?;
+                recorded.push(Recorded { seq: head.seq, at, fact: fact.clone() });
+            }
+            meta::set_head(&tx, head)?;
+        }
+        tx.commit()?;
+        self.head = head;
+        Ok(recorded)
+    }
+
+    /// The facts from a position on (the first is 1), oldest first, each verified against the chain.
+    pub fn replay(&self, from_seq: u64) -> impl Iterator<Item = Result<Recorded, LedgerError>> + '_ {
+        Replay::new(&self.connection, from_seq, self.head)
+    }
+
+    /// The newest fact's position and hash.
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Sixteen hexadecimal digits made once per directory: part of the marker by which its processes are known.
+    pub fn state_id(&self) -> &str {
+        &self.state_id
+    }
+
+    /// Keeps bytes under their digest; keeping the same bytes again changes nothing.
+    pub fn put_blob(&mut self, bytes: &[u8]) -> Result<Digest, AppendError> {
+        blob::put(&self.connection, bytes)
+    }
+
+    /// The bytes of a digest, verified.
+    pub fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
+        blob::get(&self.connection, digest)
+    }
+
+    /// Spends a one-time id that means nothing after `expires`: only the first use of an id is [`Use::First`].
+    pub fn use_once(&mut self, id: &str, now: Timestamp, expires: Timestamp) -> Result<Use, AppendError> {
+        once::spend(&mut self.connection, id, now, expires)
+    }
+
+    /// What one plugin keeps from call to call.
+    pub fn values<'a>(&'a mut self, plugin: &'a PluginId) -> PluginValues<'a> {
+        PluginValues::new(&mut self.connection, plugin)
+    }
+
+    /// A connection of its own for the views, so that they can work beside the one that records.
+    pub(crate) fn relaxed(&self) -> Result<Connection, LedgerError> {
+        schema::open_relaxed(&self.path)
+    }
+}
+
+/// SQLite's numbers are signed.
+pub(crate) fn column(what: &'static str, value: u64) -> Result<i64, AppendError> {
+    i64::try_from(value).map_err(|_| AppendError::Range { what, value })
+}
+
+#[cfg(test)]
+mod tests;

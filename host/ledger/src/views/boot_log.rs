@@ -1,0 +1,106 @@
+//! `logs/boot_orchestrator.log`: the lines operators grep for, in their words. Times are UTC, whatever the machine's
+//! zone is: lines of two machines can be merged.
+
+use std::fmt::Write as _;
+
+use razar_core::fact::{Fact, QuarantineReason, Recorded};
+use razar_core::failure::FailureKind;
+
+use super::{clock, escape, stack::Stack};
+
+/// Below the root of the views.
+pub(super) const NAME: &str = "logs/boot_orchestrator.log";
+
+/// The lines of one fact.
+pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
+    let time = clock::log(recorded.at);
+    let mut say = |level: &str, message: &str| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{time} {level} {}", escape::line(message));
+    };
+    match &recorded.fact {
+        Fact::BootStarted { boot, components, host, .. } => {
+            say("INFO", &format!("Boot {boot} of {} components by razar-host {host}", components.len()));
+            for component in components.iter().filter(|component| before.is_quarantined(component)) {
+                say("INFO", &format!("Skipping quarantined component {component}"));
+            }
+        }
+        Fact::BootResumed { boot, host } => {
+            say("INFO", &format!("Boot {boot} taken over by razar-host {host}"))
+        }
+        Fact::BootCompleted { absent, .. } => {
+            say("INFO", "All components launched");
+            if !absent.is_empty() {
+                let absent: Vec<_> = absent.iter().map(|component| component.as_str()).collect();
+                say("WARNING", &format!("Not running: {}", absent.join(", ")));
+            }
+        }
+        Fact::BootHalted { component, reason, .. } => {
+            say("ERROR", &format!("Boot sequence halted: {component}: {reason}"));
+        }
+        Fact::ShutdownStarted { reason } => say("INFO", &format!("Shutting down: {reason}")),
+        Fact::BootEnded { boot } => say("INFO", &format!("Boot {boot} ended: all components stopped")),
+        Fact::EffectStarted { id } => {
+            if let Some(component) = before.launched(*id) {
+                say("INFO", &format!("Launching {component}"));
+            }
+        }
+        Fact::EffectUnknown { id } => {
+            if let Some(effect) = before.effect(*id) {
+                say("WARNING", &format!("A crash left effect {id} on {} open", effect.component()));
+            }
+        }
+        Fact::Adopted { component, process, .. } => {
+            say("INFO", &format!("Adopted {component} (pid {})", process.pid));
+        }
+        Fact::Exited { component, exit, asked: true, .. } => {
+            say("INFO", &format!("{component} stopped: it {exit}"));
+        }
+        Fact::Exited { component, exit, asked: false, .. } => say("WARNING", &format!("{component} {exit}")),
+        Fact::Ready { component, .. } => say("INFO", &format!("{component} started successfully")),
+        Fact::HealthChanged { component, healthy: true, phase, .. } => {
+            say("INFO", &format!("{component} is healthy again ({})", phase.as_str()));
+        }
+        Fact::HealthChanged { component, healthy: false, summary, .. } => {
+            say("ERROR", &format!("Health check failed for {component}"));
+            say("INFO", &format!("{component} said: {summary}"));
+        }
+        Fact::FlappingStarted { component, changes } => {
+            say(
+                "WARNING",
+                &format!("{component} is flapping ({changes} changes); its changes are not acted on"),
+            );
+        }
+        Fact::FlappingEnded { component } => say("INFO", &format!("{component} is steady again")),
+        Fact::Failed { component, attempt, failure, .. } => {
+            let unhealthy = match failure.kind {
+                FailureKind::StartupDeadline => true,
+                FailureKind::Liveness => !before.component(component).reported,
+                FailureKind::NotStarted | FailureKind::Exited | FailureKind::Operator => false,
+            };
+            if unhealthy {
+                say("ERROR", &format!("Health check failed for {component}"));
+            }
+            say("ERROR", &format!("Attempt {attempt} failed for {component}: {}", failure.error));
+        }
+        Fact::BackingOff { component, until, attempt } => {
+            let wait = until.since(recorded.at);
+            say("INFO", &format!("Waiting {} ms before launch {attempt} of {component}", wait.0));
+        }
+        Fact::Quarantined { component, reason: QuarantineReason::FailureLimit, .. } => {
+            say("ERROR", &format!("Component {component} exceeded failure limit; quarantining"));
+        }
+        Fact::Quarantined { component, reason, .. } => {
+            say("ERROR", &format!("Component {component} quarantined: {}", reason.as_str()));
+        }
+        Fact::Released { component, .. } => {
+            say("INFO", &format!("Component {component} released from quarantine on probation"));
+        }
+        Fact::Reinstated { component } => say("INFO", &format!("Component {component} passed its probation")),
+        Fact::Stopped { component } => say("INFO", &format!("{component} stays stopped until it is started")),
+        Fact::StartRequested { component } => say("INFO", &format!("Start of {component} requested")),
+        Fact::RestartRequested { component } => say("INFO", &format!("Restart of {component} requested")),
+        Fact::StopRequested { component } => say("INFO", &format!("Stop of {component} requested")),
+        Fact::EffectDecided { .. } | Fact::EffectFinished { .. } => {}
+    }
+}

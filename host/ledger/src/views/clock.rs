@@ -1,0 +1,55 @@
+//! Moments as the files of operators write them: four dialects, all of them UTC.
+
+use razar_core::time::Timestamp;
+
+/// `2026-11-21 01:41:37,273`: `boot_orchestrator.log`.
+pub(super) fn log(at: Timestamp) -> String {
+    format(at, "%Y-%m-%d %H:%M:%S,%3f")
+}
+
+/// `2026-11-21T01:41:37.273+00:00`: `razar.log`.
+pub(super) fn offset(at: Timestamp) -> String {
+    format(at, "%Y-%m-%dT%H:%M:%S.%3f+00:00")
+}
+
+/// `2026-11-21T01:41:37.273`: rows of `quarantine_log.md`, whose header says UTC.
+pub(super) fn naive(at: Timestamp) -> String {
+    format(at, "%Y-%m-%dT%H:%M:%S.%3f")
+}
+
+/// `2026-11-21T01:41:37.273Z`: everything that is ours.
+pub(super) fn zulu(at: Timestamp) -> String {
+    format(at, "%Y-%m-%dT%H:%M:%S.%3fZ")
+}
+
+/// `2026-11-21T01-41-37Z`: names of files.
+pub(super) fn file(at: Timestamp) -> String {
+    format(at, "%Y-%m-%dT%H-%M-%SZ")
+}
+
+/// Seconds since the epoch, as `time.time()` gives them.
+pub(super) fn epoch(at: Timestamp) -> f64 {
+    at.0 as f64 / 1000.0
+}
+
+fn format(at: Timestamp, pattern: &str) -> String {
+    let moment = i64::try_from(at.0).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+    moment.unwrap_or(jiff::Timestamp::MAX).strftime(pattern).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_operators_know_them() {
+        let at = Timestamp(1_795_225_297_007);
+        assert_eq!(log(at), "2026-11-21 01:41:37,007");
+        assert_eq!(offset(at), "2026-11-21T01:41:37.007+00:00");
+        assert_eq!(naive(at), "2026-11-21T01:41:37.007");
+        assert_eq!(zulu(at), "2026-11-21T01:41:37.007Z");
+        assert_eq!(file(at), "2026-11-21T01-41-37Z");
+        assert_eq!(epoch(at), 1_795_225_297.007);
+        assert_eq!(log(Timestamp(u64::MAX)), "9999-12-30 22:00:00,999", "beyond the calendar is its end");
+    }
+}

@@ -1,0 +1,33 @@
+//! `monitoring/boot_metrics.prom`: the newest boot for node_exporter's textfile collector. All are gauges, also those
+//! whose names end in `_total`: dashboards and alerts know them so.
+
+use std::fmt::Write as _;
+
+use super::runs::Run;
+
+/// Below the root of the views.
+pub(super) const NAME: &str = "monitoring/boot_metrics.prom";
+
+/// The exposition text of one run.
+pub(super) fn render(run: &Run) -> String {
+    let count = |number: usize| number as f64;
+    let gauges = [
+        (
+            "razar_boot_first_attempt_success_total",
+            "Components of the newest boot that became ready at their first launch.",
+            count(run.first_attempt_successes),
+        ),
+        ("razar_boot_retry_total", "Launches beyond the first of every component.", run.retry_total as f64),
+        ("razar_boot_total_time_seconds", "How long the newest boot took.", run.total_time),
+        ("razar_boot_success_rate", "Part of the launched components that became ready.", run.success_rate),
+        ("razar_boot_component_total", "Components of the newest boot.", count(run.component_total)),
+        ("razar_boot_component_success_total", "Those that became ready.", count(run.component_successes)),
+        ("razar_boot_component_failure_total", "Those that did not.", count(run.component_failures)),
+    ];
+    let mut text = String::new();
+    for (name, help, value) in gauges {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
+    }
+    text
+}

@@ -1,0 +1,140 @@
+//! `logs/razar.log`: one JSON object a line, keys in the order operators' readers expect. A component whose newest
+//! line says `success` is well; `timeline` and `summary` read nothing else.
+
+use razar_core::fact::{Fact, Recorded};
+use razar_core::id::ComponentId;
+use serde::Serialize;
+
+use super::stack::{Condition, Stack};
+use super::{clock, escape};
+
+/// Below the root of the views.
+pub(super) const NAME: &str = "logs/razar.log";
+/// Who an event is about when it is about all.
+const SYSTEM: &str = "system";
+
+#[derive(Serialize)]
+struct Line<'a> {
+    event: Event,
+    component: &'a str,
+    status: &'static str,
+    timestamp: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<String>,
+}
+
+/// The vocabulary; `patch` belongs to it and is written by whoever applies one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
+    /// A component or the stack came up.
+    Start,
+    /// A probe changed its mind.
+    Health,
+    /// Something failed.
+    Error,
+    /// It came back.
+    Recovery,
+    /// It is not launched again.
+    Quarantine,
+    /// It was let out.
+    Resolved,
+    /// It was asked to end.
+    Shutdown,
+}
+
+impl Event {
+    /// The word in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Health => "health",
+            Self::Error => "error",
+            Self::Recovery => "recovery",
+            Self::Quarantine => "quarantine",
+            Self::Resolved => "resolved",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+/// The lines of one fact.
+pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
+    if let Some((event, component, status, details)) = event(before, &recorded.fact) {
+        let line = Line { event, component, status, timestamp: clock::offset(recorded.at), details };
+        out.push_str(&escape::json_line(&line));
+        out.push('\n');
+    }
+}
+
+/// Event, component, status, details.
+pub(super) type Told<'a> = (Event, &'a str, &'static str, Option<String>);
+
+/// What a fact means to the readers of the log.
+pub(super) fn event<'a>(before: &Stack, fact: &'a Fact) -> Option<Told<'a>> {
+    Some(match fact {
+        Fact::BootStarted { boot, mission, .. } => {
+            let mission =
+                mission.as_deref().map(|mission| format!(", mission {mission}")).unwrap_or_default();
+            (Event::Start, SYSTEM, "started", Some(format!("boot {boot}{mission}")))
+        }
+        Fact::BootResumed { boot, host } => {
+            (Event::Recovery, SYSTEM, "resumed", Some(format!("boot {boot} by razar-host {host}")))
+        }
+        Fact::BootCompleted { took, absent, .. } if absent.is_empty() => {
+            (Event::Start, SYSTEM, "success", Some(format!("in {} ms", took.0)))
+        }
+        Fact::BootCompleted { took, absent, .. } => {
+            let absent: Vec<_> = absent.iter().map(|component| component.as_str()).collect();
+            (Event::Start, SYSTEM, "partial", Some(format!("in {} ms without {}", took.0, absent.join(", "))))
+        }
+        Fact::BootHalted { component, reason, .. } => {
+            (Event::Error, SYSTEM, "halted", Some(format!("{component}: {reason}")))
+        }
+        Fact::ShutdownStarted { reason } => (Event::Shutdown, SYSTEM, "started", Some(reason.clone())),
+        Fact::BootEnded { .. } => (Event::Shutdown, SYSTEM, "success", None),
+        Fact::Adopted { component, process, .. } => {
+            let status = well_or(before, component, "adopted");
+            (Event::Recovery, component.as_str(), status, Some(format!("adopted, pid {}", process.pid)))
+        }
+        Fact::Stopped { component } => (Event::Shutdown, component.as_str(), "stopped", None),
+        Fact::Ready { component, took, .. } => {
+            let event = if before.component(component).failing { Event::Recovery } else { Event::Start };
+            (event, component.as_str(), "success", Some(format!("ready after {} ms", took.0)))
+        }
+        Fact::HealthChanged { component, phase, healthy, summary } => {
+            let status = if *healthy { "success" } else { "fail" };
+            (Event::Health, component.as_str(), status, Some(format!("{}: {summary}", phase.as_str())))
+        }
+        Fact::FlappingStarted { component, changes } => {
+            (Event::Health, component.as_str(), "flapping", Some(format!("{changes} changes")))
+        }
+        Fact::FlappingEnded { component } => {
+            let status = well_or(before, component, "steady");
+            (Event::Health, component.as_str(), status, Some("steady again".to_owned()))
+        }
+        Fact::Failed { component, attempt, failure, .. } => {
+            (Event::Error, component.as_str(), "fail", Some(format!("attempt {attempt}: {}", failure.error)))
+        }
+        Fact::Quarantined { component, reason, failure, .. } => {
+            let details = format!("{}: {}", reason.as_str(), failure.error);
+            (Event::Quarantine, component.as_str(), "quarantined", Some(details))
+        }
+        Fact::Released { component, note } => (Event::Resolved, component.as_str(), "released", note.clone()),
+        Fact::Reinstated { component } => (Event::Resolved, component.as_str(), "success", None),
+        Fact::Exited { .. }
+        | Fact::EffectDecided { .. }
+        | Fact::EffectStarted { .. }
+        | Fact::EffectFinished { .. }
+        | Fact::EffectUnknown { .. }
+        | Fact::BackingOff { .. }
+        | Fact::StartRequested { .. }
+        | Fact::RestartRequested { .. }
+        | Fact::StopRequested { .. } => return None,
+    })
+}
+
+/// What readers of the log take for well, for an event that changes nothing about it.
+fn well_or(before: &Stack, component: &ComponentId, word: &'static str) -> &'static str {
+    if before.component(component).condition == Condition::Running { "success" } else { word }
+}

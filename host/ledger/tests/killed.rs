@@ -1,0 +1,110 @@
+//! A process that records and projects is killed at moments nobody chose, again and again. What it said it had recorded
+//! is there, the chain holds, and the files are those of a host that was never killed.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "all of this file is a test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use razar_core::fact::{Fact, QuarantineReason, Recorded};
+use razar_core::failure::{Failure, FailureClass, FailureKind};
+use razar_core::time::Timestamp;
+use razar_ledger::{Ledger, Views};
+use tempfile::TempDir;
+
+/// Set in the process that will be killed.
+const CHILD: &str = "RAZAR_LEDGER_KILLED_DIR";
+const KILLS: u64 = 12;
+
+#[test]
+fn a_host_killed_at_any_moment_loses_nothing_it_had_recorded() {
+    if let Ok(dir) = std::env::var(CHILD) {
+        return record_until_killed(Path::new(&dir));
+    }
+    let dir = TempDir::new().unwrap();
+    let mut recorded = 0;
+    for kill in 0..KILLS {
+        recorded = killed_after(dir.path(), 1 + kill * 3).max(recorded);
+        let ledger = Ledger::open(&dir.path().join("state")).unwrap();
+        assert!(ledger.head().seq >= recorded, "fact {recorded} was acknowledged and is gone");
+        let facts: Result<Vec<Recorded>, _> = ledger.replay(1).collect();
+        assert_eq!(facts.unwrap().len() as u64, ledger.head().seq);
+    }
+    let ledger = Ledger::open(&dir.path().join("state")).unwrap();
+    let resumed = Views::open(&ledger, &dir.path().join("files")).unwrap();
+    assert!(resumed.behind().is_empty(), "{:?}", resumed.behind());
+    let unharmed = Views::open(&ledger, &dir.path().join("unharmed")).unwrap();
+    assert!(unharmed.behind().is_empty(), "{:?}", unharmed.behind());
+    let files = read(&dir.path().join("files"));
+    assert!(!files.is_empty());
+    assert_eq!(files, read(&dir.path().join("unharmed")));
+}
+
+/// Lets a child record so many turns, kills it, and returns the last fact it acknowledged.
+fn killed_after(dir: &Path, turns: u64) -> u64 {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_host_killed_at_any_moment_loses_nothing_it_had_recorded", "--nocapture"])
+        .env(CHILD, dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut acknowledged = lines.by_ref().map_while(Result::ok).filter_map(|line| number(&line));
+    let mut last =
+        acknowledged.nth(usize::try_from(turns).unwrap()).expect("the child records until it is killed");
+    child.kill().unwrap();
+    // What it still managed to say before it died counts too.
+    last = acknowledged.last().unwrap_or(last);
+    child.wait().unwrap();
+    last
+}
+
+fn number(line: &str) -> Option<u64> {
+    line.rsplit("recorded=").next()?.parse().ok().filter(|_| line.contains("recorded="))
+}
+
+fn record_until_killed(dir: &Path) {
+    let mut ledger = Ledger::open(&dir.join("state")).unwrap();
+    let mut views = Views::open(&ledger, &dir.join("files")).unwrap();
+    let component = "service".parse::<razar_core::id::ComponentId>().unwrap();
+    let error = "no module named x".to_owned();
+    let failure = Failure { kind: FailureKind::Exited, class: FailureClass::of(&error), error };
+    let reason = QuarantineReason::Operator;
+    let mut out = std::io::stdout();
+    loop {
+        let at = Timestamp(ledger.head().seq * 1000);
+        let turn = [
+            Fact::Failed {
+                component: component.clone(),
+                instance: None,
+                attempt: 1,
+                failure: failure.clone(),
+            },
+            Fact::Quarantined { component: component.clone(), reason, failure: failure.clone(), attempts: 1 },
+            Fact::Released { component: component.clone(), note: Some("again".to_owned()) },
+        ];
+        let recorded = ledger.append(at, &turn).unwrap();
+        writeln!(out, "recorded={}", ledger.head().seq).unwrap();
+        out.flush().unwrap();
+        assert!(views.project(&recorded).unwrap().is_empty());
+    }
+}
+
+fn read(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(
+                read(&entry.path()).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)),
+            );
+        } else {
+            files.insert(name, fs::read(entry.path()).unwrap());
+        }
+    }
+    files
+}

@@ -1,0 +1,204 @@
+//! The directories of one call.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use razar_core::grant::{Access, DirPermit};
+use rustix::fs::FileType;
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+
+use super::{FilesError, Scratch, TailDir, tail};
+
+/// Where a component's log is seen. Core gives this place to nothing else.
+const LOG: &str = "/log";
+
+/// How much of a log is copied: a few thousand lines, and far less than a call may pass through the border.
+const TAIL_BYTES: u64 = 256 * 1024;
+
+/// How many entries of a granted directory are looked at: looking at more would cost more than the call.
+const MAX_ENTRIES: usize = 10_000;
+
+/// How many directories deep it is looked at.
+const MAX_DEPTH: usize = 32;
+
+/// The directories of one call, ready to be handed over. Copies are removed when this is dropped: keep it as long
+/// as the call lasts.
+#[derive(Debug, Default)]
+#[must_use = "the copies are removed when this is dropped"]
+pub struct Mounts {
+    granted: Vec<Granted>,
+    log: Option<TailDir>,
+}
+
+#[derive(Debug)]
+struct Granted {
+    path: PathBuf,
+    at: String,
+    access: Access,
+}
+
+impl Mounts {
+    /// Copies, opens and checks what the permits say.
+    pub async fn prepare(permits: &[DirPermit], scratch: &Scratch) -> Result<Self, FilesError> {
+        let mut mounts = Self::default();
+        for permit in permits {
+            if permit.at().as_str() == LOG {
+                mounts.log = Some(scratch.tail(PathBuf::from(permit.path()), TAIL_BYTES).await?);
+            } else {
+                mounts.granted.push(Granted {
+                    path: PathBuf::from(permit.path()),
+                    at: permit.at().as_str().to_owned(),
+                    access: permit.access(),
+                });
+            }
+        }
+        if mounts.granted.is_empty() {
+            return Ok(mounts);
+        }
+        let place = mounts.granted.first().map(|granted| granted.path.clone()).unwrap_or_default();
+        let log = mounts.log.take();
+        let checked =
+            tokio::task::spawn_blocking(move || check(mounts.granted)).await.unwrap_or_else(|stopped| {
+                Err(FilesError::Read { path: place, error: std::io::Error::other(stopped) })
+            })?;
+        Ok(Self { granted: checked, log })
+    }
+
+    /// Hands them to the guest.
+    pub fn mount(&self, wasi: &mut WasiCtxBuilder) -> Result<(), FilesError> {
+        if let Some(log) = &self.log {
+            log.mount(wasi)?;
+        }
+        for granted in &self.granted {
+            let perms = match granted.access {
+                Access::Read => FsPerms::ReadOnly,
+                Access::Write => FsPerms::ReadWrite,
+            };
+            wasi.preopened_dir(&granted.path, &granted.at, perms).map_err(|error| FilesError::Preopen {
+                path: granted.path.clone(),
+                error: error.to_string(),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Real paths, no tree for reading and writing at once, nothing in them that a guest could wait on.
+fn check(granted: Vec<Granted>) -> Result<Vec<Granted>, FilesError> {
+    let mut known: Vec<Granted> = Vec::new();
+    for mut next in granted {
+        let directory = |error| FilesError::Directory { path: next.path.clone(), error };
+        let real = std::fs::canonicalize(&next.path).map_err(directory)?;
+        if !real.is_dir() {
+            return Err(directory(std::io::ErrorKind::NotADirectory.into()));
+        }
+        next.path = real;
+        for other in known.iter().filter(|other| other.access != next.access) {
+            if shares(&next.path, &other.path) {
+                let (reading, writing) = match next.access {
+                    Access::Read => (next.path.clone(), other.path.clone()),
+                    Access::Write => (other.path.clone(), next.path.clone()),
+                };
+                return Err(FilesError::SharedTree { reading, writing });
+            }
+        }
+        walk(&next.path)?;
+        known.push(next);
+    }
+    Ok(known)
+}
+
+/// One inside the other, by path or as the same directory mounted twice.
+fn shares(one: &Path, other: &Path) -> bool {
+    let same = || {
+        let identity = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+        identity(one).is_some_and(|one| Some(one) == identity(other))
+    };
+    one.starts_with(other) || other.starts_with(one) || same()
+}
+
+/// D11: a FIFO would hold a thread beyond every deadline.
+fn walk(root: &Path) -> Result<(), FilesError> {
+    let mut left = MAX_ENTRIES;
+    let mut waiting = vec![(root.to_owned(), 0)];
+    while let Some((directory, depth)) = waiting.pop() {
+        let read = |error| FilesError::Directory { path: directory.clone(), error };
+        for entry in std::fs::read_dir(&directory).map_err(read)? {
+            let entry = entry.map_err(read)?;
+            let kind = entry.file_type().map_err(read)?;
+            left = left.saturating_sub(1);
+            if left == 0 || depth > MAX_DEPTH {
+                let why = "it has more than 10000 entries or 32 levels; grant a smaller directory";
+                return Err(FilesError::Directory {
+                    path: root.to_owned(),
+                    error: std::io::Error::other(why),
+                });
+            }
+            if kind.is_dir() {
+                waiting.push((entry.path(), depth + 1));
+            } else if !kind.is_file() && !kind.is_symlink() {
+                let found = rustix::fs::lstat(entry.path()).map_or("something unknown", |found| {
+                    tail::in_words(FileType::from_raw_mode(found.st_mode))
+                });
+                return Err(FilesError::Special { path: entry.path(), found });
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn granted(path: &Path, access: Access) -> Granted {
+        Granted { path: path.to_owned(), at: "/data".to_owned(), access }
+    }
+
+    #[test]
+    fn one_tree_is_never_both_read_only_and_writable() {
+        let home = tempfile::tempdir().unwrap();
+        let (outer, inner) = (home.path().join("outer"), home.path().join("outer/inner"));
+        let (link, apart) = (home.path().join("link"), home.path().join("outer-2"));
+        std::fs::create_dir_all(&inner).unwrap();
+        std::fs::create_dir_all(&apart).unwrap();
+        std::os::unix::fs::symlink(&inner, &link).unwrap();
+        for (reading, writing, fine) in [
+            (&outer, &inner, false),
+            (&inner, &outer, false),
+            (&outer, &outer, false),
+            (&outer, &link, false),
+            (&outer, &apart, true),
+        ] {
+            let pair = vec![granted(reading, Access::Read), granted(writing, Access::Write)];
+            match check(pair) {
+                Ok(_) => assert!(fine, "{} {}", reading.display(), writing.display()),
+                Err(error) => assert!(!fine && error.to_string().contains("share files"), "{error}"),
+            }
+        }
+        assert!(check(vec![granted(&outer, Access::Read), granted(&inner, Access::Read)]).is_ok());
+    }
+
+    #[test]
+    fn a_tree_with_a_fifo_in_it_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(home.path().join("a/b")).unwrap();
+        std::fs::write(home.path().join("a/file"), "x").unwrap();
+        assert!(check(vec![granted(home.path(), Access::Read)]).is_ok());
+        let fifo = home.path().join("a/b/fifo");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, mode, 0).unwrap();
+        let error = check(vec![granted(home.path(), Access::Read)]).unwrap_err().to_string();
+        assert!(error.contains("b/fifo` is a FIFO"), "{error}");
+    }
+
+    #[test]
+    fn only_directories_are_granted() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::write(home.path().join("file"), "x").unwrap();
+        for name in ["file", "missing"] {
+            let error = check(vec![granted(&home.path().join(name), Access::Read)]).unwrap_err().to_string();
+            assert!(error.contains("is not a directory that can be granted"), "{error}");
+        }
+    }
+}

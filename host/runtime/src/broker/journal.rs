@@ -1,0 +1,186 @@
+//! What one call used and what it was refused: shared by the brokers of that call, bounded, read when the call ends.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use razar_core::grant::Denied;
+
+use super::secret::SecretError;
+
+/// How many refusals and names are kept. A guest that is refused in a loop fills no memory; the count goes on.
+const KEPT: usize = 32;
+
+/// Something a call was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// Nobody granted it.
+    Denied(Denied),
+    /// More requests or connections than one call may make.
+    Requests {
+        /// The limit.
+        limit: u32,
+    },
+    /// The host has no value for a secret that belongs to the request.
+    Secret(SecretError),
+    /// The request's body is longer than its limit.
+    RequestBody {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The response's body is longer than its limit.
+    ResponseBody {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The response's header is longer than its limit.
+    ResponseHeader {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A compressed response to a request with a secret, from which the secret cannot be scrubbed.
+    Encoded,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied(denied) => denied.fmt(f),
+            Self::Requests { limit } => write!(f, "more than {limit} requests in one call; raise `requests`"),
+            Self::Secret(error) => error.fmt(f),
+            Self::RequestBody { limit } => write!(f, "a request longer than {limit} bytes; raise `request`"),
+            Self::ResponseBody { limit } => {
+                write!(f, "a response longer than {limit} bytes; raise `response`")
+            }
+            Self::ResponseHeader { limit } => {
+                write!(f, "a response with a header longer than {limit} bytes; raise `headers`")
+            }
+            Self::Encoded => write!(f, "a compressed response, from which no secret can be scrubbed"),
+        }
+    }
+}
+
+/// What one call used and what it was refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CallRecord {
+    /// The first refusals, each once.
+    pub refused: Vec<Refused>,
+    /// All refusals.
+    pub refusals: u64,
+    /// HTTP requests that were permitted.
+    pub requests: u32,
+    /// TCP connections that were permitted.
+    pub connections: u32,
+    /// Body bytes sent over HTTP.
+    pub sent: u64,
+    /// Body bytes received over HTTP.
+    pub received: u64,
+    /// The first names looked up, each once.
+    pub names: Vec<String>,
+}
+
+impl CallRecord {
+    /// The refusals that a grant could have allowed or that no grant can.
+    pub fn denied(&self) -> impl Iterator<Item = &Denied> {
+        self.refused.iter().filter_map(|refused| match refused {
+            Refused::Denied(denied) => Some(denied),
+            _ => None,
+        })
+    }
+}
+
+/// A record that is being written.
+#[derive(Debug, Default)]
+pub struct Journal(Mutex<CallRecord>);
+
+impl Journal {
+    /// An empty one, for one call.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What has been written so far.
+    pub fn record(&self) -> CallRecord {
+        self.lock().clone()
+    }
+
+    /// Takes what has been written, at the end of the call.
+    pub fn take(&self) -> CallRecord {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// Writes down a refusal.
+    pub fn refuse(&self, refused: Refused) {
+        let mut record = self.lock();
+        record.refusals += 1;
+        if record.refused.len() < KEPT && !record.refused.contains(&refused) {
+            record.refused.push(refused);
+        }
+    }
+
+    /// Counts one request, if one call may make it.
+    pub(super) fn request(&self, limit: u32) -> Result<(), Refused> {
+        let mut record = self.lock();
+        if record.requests >= limit {
+            return Err(Refused::Requests { limit });
+        }
+        record.requests += 1;
+        Ok(())
+    }
+
+    /// Counts one connection, if one call may make it.
+    pub(super) fn connection(&self, limit: u32) -> Result<(), Refused> {
+        let mut record = self.lock();
+        if record.connections >= limit {
+            return Err(Refused::Requests { limit });
+        }
+        record.connections += 1;
+        Ok(())
+    }
+
+    pub(super) fn sent(&self, bytes: usize) {
+        let mut record = self.lock();
+        record.sent = record.sent.saturating_add(bytes as u64);
+    }
+
+    pub(super) fn received(&self, bytes: usize) {
+        let mut record = self.lock();
+        record.received = record.received.saturating_add(bytes as u64);
+    }
+
+    pub(super) fn name(&self, name: &str) {
+        let mut record = self.lock();
+        if record.names.len() < KEPT && !record.names.iter().any(|known| known == name) {
+            record.names.push(name.to_owned());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CallRecord> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_of_refusals_fills_no_memory() {
+        let journal = Journal::new();
+        for limit in 0..10_000 {
+            journal.refuse(Refused::RequestBody { limit });
+            journal.refuse(Refused::Encoded);
+            journal.name(&format!("n{limit}.example"));
+        }
+        let record = journal.take();
+        assert_eq!((record.refused.len(), record.refusals, record.names.len()), (KEPT, 20_000, KEPT));
+        assert_eq!(journal.record(), CallRecord::default());
+    }
+
+    #[test]
+    fn a_quota_is_used_up_once() {
+        let journal = Journal::new();
+        assert!(journal.request(2).is_ok() && journal.request(2).is_ok());
+        assert_eq!(journal.request(2), Err(Refused::Requests { limit: 2 }));
+        assert_eq!(journal.record().requests, 2);
+    }
+}

@@ -1,0 +1,122 @@
+//! TCP for guests: outgoing connections to permitted addresses, and names that lead to them.
+//!
+//! A guest cannot listen, accept, bind a port of its choice, or use UDP. A name that is not granted has no address. An
+//! address that came from a name can be dialed only because this call looked that name up.
+
+mod names;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use razar_core::grant::{EffectiveGrant, Host, Limits, ResolvedName};
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::sockets::SocketAddrUse;
+
+pub use self::names::{NamesView, add_names_to_linker};
+use super::journal::{Journal, Refused};
+use super::resolve::{self, ResolveError, Resolver};
+
+/// How many answers are remembered: a guest that looks up more names than this talks to nobody in particular.
+const MAX_RESOLVED: usize = 256;
+
+/// The gate of one call. Cheap to clone.
+#[derive(Clone)]
+pub struct TcpBroker(Arc<Call>);
+
+struct Call {
+    grant: Arc<EffectiveGrant>,
+    limits: Limits,
+    journal: Arc<Journal>,
+    resolver: Arc<dyn Resolver>,
+    resolved: Mutex<Vec<ResolvedName>>,
+}
+
+/// Why a name has no address for this guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookupError {
+    /// It is not granted, or leads where it may not.
+    Denied,
+    /// It has none.
+    Unknown,
+    /// Nobody answered in time.
+    Timeout,
+}
+
+impl TcpBroker {
+    /// A gate that knows no address yet.
+    pub fn new(
+        grant: Arc<EffectiveGrant>,
+        limits: Limits,
+        resolver: Arc<dyn Resolver>,
+        journal: Arc<Journal>,
+    ) -> Self {
+        Self(Arc::new(Call { grant, limits, journal, resolver, resolved: Mutex::default() }))
+    }
+
+    /// Puts the gate in front of the guest's sockets.
+    pub fn guard(&self, wasi: &mut WasiCtxBuilder) {
+        // Our own lookup replaces the one behind this switch, which would answer every name.
+        wasi.allow_ip_name_lookup(false).allow_udp(false).allow_tcp(self.0.grant.has_tcp());
+        let broker = self.clone();
+        wasi.socket_addr_check(move |address, wish| {
+            let allowed = broker.allows(address, wish);
+            Box::pin(std::future::ready(allowed))
+        });
+    }
+
+    /// Whether the guest may do this with this address.
+    pub fn allows(&self, address: SocketAddr, wish: SocketAddrUse) -> bool {
+        match wish {
+            SocketAddrUse::TcpConnect => {
+                self.connect(address).map_err(|refused| self.0.journal.refuse(refused)).is_ok()
+            }
+            // What the system does before it connects: any address, any port.
+            SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
+            SocketAddrUse::TcpListen
+            | SocketAddrUse::TcpAccept
+            | SocketAddrUse::UdpBind
+            | SocketAddrUse::UdpSend
+            | SocketAddrUse::UdpReceive => false,
+        }
+    }
+
+    fn connect(&self, address: SocketAddr) -> Result<(), Refused> {
+        self.0.grant.permit_socket(address, &self.resolved()).map_err(Refused::Denied)?;
+        self.0.journal.connection(self.0.limits.requests)
+    }
+
+    /// The addresses of a granted name, all of them checked; they may be dialed from now on.
+    pub async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
+        let denied = |denied| {
+            self.0.journal.refuse(Refused::Denied(denied));
+            LookupError::Denied
+        };
+        let permit = self.0.grant.permit_name(name).map_err(denied)?;
+        let found = match permit.host() {
+            Host::Address(address) => vec![*address],
+            Host::Name(name) => {
+                self.0.journal.name(name);
+                let found = resolve::addresses_of(self.0.resolver.as_ref(), name).await;
+                found.map_err(|error| match error {
+                    ResolveError::Timeout => LookupError::Timeout,
+                    ResolveError::Unknown => LookupError::Unknown,
+                })?
+            }
+        };
+        let checked = permit.addresses(&found).map_err(denied)?;
+        let mut resolved = self.resolved();
+        for name in &checked {
+            if resolved.len() < MAX_RESOLVED && !resolved.contains(name) {
+                resolved.push(name.clone());
+            }
+        }
+        Ok(checked.iter().map(ResolvedName::address).collect())
+    }
+
+    fn resolved(&self) -> MutexGuard<'_, Vec<ResolvedName>> {
+        self.0.resolved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+//! Owns compiled code at rest: a private directory of `.cwasm` files, each under a keyed MAC. A `.cwasm` file is
+//! native code, and wasmtime does not notice when it was changed, so nothing is run that `Verified` does not
+//! vouch for. This is the one module with `unsafe` in it.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use razar_core::id::Digest;
+use wasmtime::component::Component;
+
+use crate::engine::Engine;
+use crate::prescan;
+
+const MAGIC: &[u8; 16] = b"razar-cwasm-v1\r\n";
+const MAC: usize = 32;
+/// Largest compiled plugin: CPython takes 41 MiB.
+pub(crate) const MAX_CWASM: usize = 256 << 20;
+/// Entries kept; the oldest goes first. Two hundred plugins and their last few versions.
+const MAX_ENTRIES: usize = 1_024;
+
+/// Why the cache cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// Others could put code there.
+    #[error("`{}` holds native code and must be yours alone: `chmod 700` it, or name another directory", .0.display())]
+    Exposed(PathBuf),
+    /// Reading or writing failed.
+    #[error("cannot use the code cache `{}`: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// No randomness for a key.
+    #[error("cannot make a key for the code cache: {0}")]
+    Random(getrandom::Error),
+}
+
+impl CacheError {
+    fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        |source| Self::Io { path, source }
+    }
+}
+
+/// Native code this host has compiled itself: either just now or before, with a MAC that says so.
+pub(crate) struct Verified(Vec<u8>, usize);
+
+impl Verified {
+    /// Code that our compiler process has just handed over.
+    pub(crate) fn compiled(bytes: Vec<u8>) -> Self {
+        Self(bytes, 0)
+    }
+
+    fn code(&self) -> &[u8] {
+        self.0.get(self.1..).unwrap_or_default()
+    }
+
+    /// Makes the code runnable.
+    #[expect(
+        unsafe_code,
+        reason = "loading our own native code is unsafe by nature; `Verified` carries the proof"
+    )]
+    pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
+        // SAFETY: `Component::deserialize` asks that the bytes come unchanged from `Engine::precompile_component`.
+        // They do: `Verified` is made only from what our compiler process printed, or from a file whose MAC, under
+        // a key that only this user can read, covers every one of these bytes together with the digest of the
+        // wasm and the engine's compatibility hash. It owns the bytes in this process's memory from the check
+        // until here. Mapping the file instead would save a copy, but a file can change after it was checked.
+        // A version or configuration that does not fit is refused by wasmtime itself.
+        unsafe { Component::deserialize(engine.wasm(), self.code()) }
+    }
+}
+
+/// What a look into the cache found.
+pub(crate) enum Entry {
+    /// Code to run.
+    Hit(Verified),
+    /// Nothing yet.
+    Miss,
+    /// Something that this host did not write, or that was changed since.
+    Foreign,
+}
+
+/// The directory and the key.
+pub(crate) struct Cache {
+    dir: PathBuf,
+    key: [u8; 32],
+}
+
+impl Cache {
+    /// Opens the directory, making it and its key when they are missing.
+    pub(crate) fn open(dir: &Path) -> Result<Self, CacheError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(CacheError::io(dir))?;
+        let meta = std::fs::symlink_metadata(dir).map_err(CacheError::io(dir))?;
+        if !meta.is_dir() || !private(&meta) {
+            return Err(CacheError::Exposed(dir.to_owned()));
+        }
+        Ok(Self { key: key(&dir.join("key"))?, dir: dir.to_owned() })
+    }
+
+    fn path(&self, wasm: &Digest, engine: &Engine) -> PathBuf {
+        self.dir.join(format!("{}-{}.cwasm", wasm.hex(), compatibility(engine)))
+    }
+
+    fn mac(&self, wasm: &Digest, engine: &Engine, code: &[u8]) -> blake3::Hash {
+        let mut mac = blake3::Hasher::new_keyed(&self.key);
+        mac.update(MAGIC).update(wasm.as_bytes()).update(compatibility(engine).as_bytes());
+        mac.update(code).finalize()
+    }
+
+    /// Code for this wasm and this engine.
+    pub(crate) fn get(&self, wasm: &Digest, engine: &Engine) -> Result<Entry, CacheError> {
+        let path = self.path(wasm, engine);
+        let mut file = match open_private(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Entry::Miss),
+            // A link, a FIFO or a directory in its place.
+            Err(error) if error.kind() == ErrorKind::InvalidData => return Ok(Entry::Foreign),
+            Err(source) => return Err(CacheError::Io { path, source }),
+        };
+        let mut bytes = Vec::new();
+        let most = u64::try_from(MAGIC.len() + MAC + MAX_CWASM).unwrap_or(u64::MAX);
+        (&mut file).take(most).read_to_end(&mut bytes).map_err(CacheError::io(&path))?;
+        let Some((head, code)) = bytes.split_at_checked(MAGIC.len() + MAC) else { return Ok(Entry::Foreign) };
+        let (magic, mac) = head.split_at(MAGIC.len());
+        let Ok(mac) = <[u8; MAC]>::try_from(mac) else { return Ok(Entry::Foreign) };
+        // `blake3::Hash` compares in constant time.
+        if magic != MAGIC || self.mac(wasm, engine, code) != blake3::Hash::from_bytes(mac) {
+            return Ok(Entry::Foreign);
+        }
+        Ok(Entry::Hit(Verified(bytes, MAGIC.len() + MAC)))
+    }
+
+    /// Remembers code. Readers see the whole file or none.
+    pub(crate) fn put(&self, wasm: &Digest, engine: &Engine, code: &Verified) -> Result<(), CacheError> {
+        self.prune();
+        let path = self.path(wasm, engine);
+        let temp = self.dir.join(format!(".{}.{}.temp", wasm.hex(), random_name()?));
+        let written = (|| {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temp)?;
+            file.write_all(MAGIC)?;
+            file.write_all(self.mac(wasm, engine, code.code()).as_bytes())?;
+            file.write_all(code.code())?;
+            file.sync_all()?;
+            std::fs::rename(&temp, &path)?;
+            File::open(&self.dir)?.sync_all()
+        })();
+        if written.is_err() {
+            // Gone already when it was the directory that could not be synced.
+            let _ = std::fs::remove_file(&temp);
+        }
+        written.map_err(CacheError::io(&path))
+    }
+
+    /// Drops the oldest entries beyond [`MAX_ENTRIES`]. Failing is no harm: the next one tries again.
+    fn prune(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
+        let mut files = entries
+            .flatten()
+            .filter(|entry| entry.path().extension().is_some_and(|ext| ext == "cwasm" || ext == "temp"))
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect::<Vec<_>>();
+        if files.len() < MAX_ENTRIES {
+            return;
+        }
+        files.sort();
+        let excess = files.len() - MAX_ENTRIES + 1;
+        for (_, path) in files.into_iter().take(excess) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// The engine's settings and the wasmtime version, as 32 hexadecimal digits.
+fn compatibility(engine: &Engine) -> String {
+    struct Blake(blake3::Hasher);
+    impl std::hash::Hasher for Blake {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+        fn finish(&self) -> u64 {
+            let [a, b, c, d, e, f, g, h, ..] = *self.0.finalize().as_bytes();
+            u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        }
+    }
+    let mut hasher = Blake(blake3::Hasher::new());
+    hasher.0.update(&prescan::POLICY.to_le_bytes());
+    std::hash::Hash::hash(&engine.wasm().precompile_compatibility_hash(), &mut hasher);
+    hasher.0.finalize().to_hex().chars().take(32).collect()
+}
+
+fn private(meta: &std::fs::Metadata) -> bool {
+    meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o077 == 0
+}
+
+/// Opens a regular file of ours, never following a link and never waiting for a FIFO.
+fn open_private(path: &Path) -> std::io::Result<File> {
+    use rustix::fs::{Mode, OFlags, open};
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match open(path, flags, Mode::empty()) {
+        Ok(fd) => File::from(fd),
+        Err(rustix::io::Errno::LOOP) => return Err(ErrorKind::InvalidData.into()),
+        Err(error) => return Err(error.into()),
+    };
+    let meta = file.metadata()?;
+    if meta.is_file() && private(&meta) { Ok(file) } else { Err(ErrorKind::InvalidData.into()) }
+}
+
+/// Reads the key, making it the first time. A key that others may have read is replaced: every entry under it is
+/// foreign from then on.
+fn key(path: &Path) -> Result<[u8; 32], CacheError> {
+    for _ in 0..2 {
+        match open_private(path) {
+            Ok(mut file) => {
+                let mut bytes = Vec::new();
+                (&mut file).take(64).read_to_end(&mut bytes).map_err(CacheError::io(path))?;
+                if let Ok(key) = bytes.try_into() {
+                    return Ok(key);
+                }
+                std::fs::remove_file(path).map_err(CacheError::io(path))?;
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                std::fs::remove_file(path).map_err(CacheError::io(path))?;
+            }
+            Err(error) => return Err(CacheError::io(path)(error)),
+        }
+        make_key(path)?;
+    }
+    Err(CacheError::Exposed(path.to_owned()))
+}
+
+/// Writes a new key, unless another process was quicker.
+fn make_key(path: &Path) -> Result<(), CacheError> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(CacheError::Random)?;
+    let temp = path.with_extension(random_name()?);
+    let made = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temp)?;
+        file.write_all(&key)?;
+        file.sync_all()?;
+        match std::fs::hard_link(&temp, path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    })();
+    let _ = std::fs::remove_file(&temp);
+    made.map_err(CacheError::io(path))
+}
+
+fn random_name() -> Result<String, CacheError> {
+    getrandom::u64().map(|number| format!("{number:016x}")).map_err(CacheError::Random)
+}

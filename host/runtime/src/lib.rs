@@ -1,0 +1,39 @@
+//! `razar-runtime` runs plugins; it is the only crate that names wasmtime.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`runtime`] | the way in: engines, cache, compiler |
+//! | [`plugins`] | all plugins of a directory |
+//! | [`package`] | one plugin's files |
+//! | [`load`] | bytes to a loaded plugin |
+//! | [`plugin`] | a loaded plugin and what is known about it |
+//! | [`contract`] | the plugin contract as the host sees it |
+//! | [`outcome`] | how a call ends |
+//! | [`engine`] | how guests are allocated, interrupted and counted |
+//! | [`prescan`] | what a plugin may look like |
+//! | [`compile`] | wasm to native code, in a limited process |
+//! | [`cwasm`] | native code at rest, under a MAC |
+//! | [`link`] | what a plugin may import |
+//! | [`broker`] | what a guest can reach |
+//!
+//! A call: `runtime.load(source, &grant).await?.probe()?.check(call).await`, which never fails: its report says how
+//! it ended.
+
+pub mod broker;
+mod call;
+pub mod compile;
+pub mod contract;
+pub mod cwasm;
+pub mod engine;
+mod limits;
+pub mod link;
+pub mod load;
+pub mod outcome;
+pub mod package;
+pub mod plugin;
+pub mod plugins;
+pub mod prescan;
+pub mod runtime;
+mod state;
+
+pub use crate::runtime::{Runtime, RuntimeOptions};

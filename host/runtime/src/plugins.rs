@@ -1,0 +1,201 @@
+//! All plugins of a directory: those that loaded, and those that did not with the reason. One broken package never
+//! keeps the others from loading, and is never forgotten.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use razar_core::grant::Grant;
+use razar_core::id::PluginId;
+use tokio::task::JoinSet;
+
+use crate::load::LoadError;
+use crate::package::{Package, PackageError};
+use crate::plugin::LoadedPlugin;
+use crate::runtime::Runtime;
+
+/// What a directory of packages holds.
+#[derive(Debug, Default)]
+pub struct Plugins {
+    loaded: BTreeMap<PluginId, Installed>,
+    failed: Vec<FailedPlugin>,
+}
+
+/// A plugin that runs, with the package it came from.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    /// As written; its bytes are not kept.
+    pub package: Package,
+    /// As loaded.
+    pub plugin: Arc<LoadedPlugin>,
+}
+
+/// A package that does not run.
+#[derive(Debug)]
+pub struct FailedPlugin {
+    /// Where it lies.
+    pub dir: PathBuf,
+    /// Its name, if that could be read.
+    pub id: Option<PluginId>,
+    /// Why not.
+    pub error: FailedLoad,
+}
+
+/// Why a package does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum FailedLoad {
+    /// Its files.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// Its component.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Another package has the same name: which of the two is meant cannot be known, so neither runs.
+    #[error("`{id}` is also the name of the package in `{}`: rename or remove one of them", other.display())]
+    Duplicate {
+        /// The name.
+        id: PluginId,
+        /// The other one.
+        other: PathBuf,
+    },
+    /// Loading it failed inside the host.
+    #[error("the host failed while loading it, please report it: {0}")]
+    HostBug(String),
+}
+
+/// The directory itself cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the plugin directory `{}`: {source}", dir.display())]
+pub struct PluginsError {
+    dir: PathBuf,
+    source: std::io::Error,
+}
+
+impl Plugins {
+    /// A plugin by name.
+    pub fn get(&self, id: &PluginId) -> Option<&Arc<LoadedPlugin>> {
+        self.loaded.get(id).map(|installed| &installed.plugin)
+    }
+
+    /// Those that run, by name.
+    pub fn loaded(&self) -> impl ExactSizeIterator<Item = &Installed> {
+        self.loaded.values()
+    }
+
+    /// Those that do not, by directory.
+    pub fn failed(&self) -> &[FailedPlugin] {
+        &self.failed
+    }
+}
+
+impl Runtime {
+    /// Loads every package in a directory, several at a time; `grants` is what the operator gives to whom.
+    pub async fn load_dir(
+        self: &Arc<Self>,
+        dir: &Path,
+        grants: &BTreeMap<PluginId, Grant>,
+    ) -> Result<Plugins, PluginsError> {
+        self.load_those(dir, grants, |_| true).await
+    }
+
+    /// Loads the packages of one name in a directory: a one-shot does not pay for the others.
+    pub async fn load_named(
+        self: &Arc<Self>,
+        dir: &Path,
+        id: &PluginId,
+        grants: &BTreeMap<PluginId, Grant>,
+    ) -> Result<Plugins, PluginsError> {
+        self.load_those(dir, grants, |other| other == id).await
+    }
+
+    async fn load_those(
+        self: &Arc<Self>,
+        dir: &Path,
+        grants: &BTreeMap<PluginId, Grant>,
+        wanted: impl Fn(&PluginId) -> bool,
+    ) -> Result<Plugins, PluginsError> {
+        let mut plugins = Plugins::default();
+        let mut packages = BTreeMap::<PluginId, Vec<Package>>::new();
+        let place = dir.to_owned();
+        let found = tokio::task::spawn_blocking(move || read_all(&place))
+            .await
+            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            .map_err(|source| PluginsError { dir: dir.to_owned(), source })?;
+        for (dir, package) in found {
+            match package {
+                Ok(package) if wanted(&package.manifest.name) => {
+                    packages.entry(package.manifest.name.clone()).or_default().push(package);
+                }
+                Ok(_) => {}
+                Err(error) => plugins.failed.push(FailedPlugin { dir, id: None, error: error.into() }),
+            }
+        }
+        let mut tasks = JoinSet::new();
+        let mut places = BTreeMap::new();
+        for (id, same) in packages {
+            match <[Package; 1]>::try_from(same) {
+                Ok([package]) => {
+                    let runtime = Arc::clone(self);
+                    let grant = grants.get(&id).cloned().unwrap_or_default();
+                    let place = (package.dir.clone(), id);
+                    let task = tasks.spawn(async move { runtime.install(package, &grant).await });
+                    places.insert(task.id(), place);
+                }
+                Err(same) => plugins.failed.extend(duplicates(&id, &same)),
+            }
+        }
+        while let Some(done) = tasks.join_next_with_id().await {
+            let (task, result) = match done {
+                Ok((task, result)) => (task, result.map_err(FailedLoad::from)),
+                Err(error) => (error.id(), Err(FailedLoad::HostBug(error.to_string()))),
+            };
+            let Some((dir, id)) = places.remove(&task) else { continue };
+            match result {
+                Ok(installed) => drop(plugins.loaded.insert(id, installed)),
+                Err(error) => plugins.failed.push(FailedPlugin { dir, id: Some(id), error }),
+            }
+        }
+        plugins.failed.sort_by(|a, b| a.dir.cmp(&b.dir));
+        Ok(plugins)
+    }
+
+    async fn install(&self, mut package: Package, grant: &Grant) -> Result<Installed, LoadError> {
+        let source = package.source();
+        package.wasm = Arc::default();
+        Ok(Installed { plugin: Arc::new(self.load(source, grant).await?), package })
+    }
+}
+
+/// Every one of them fails, each naming another.
+fn duplicates(id: &PluginId, same: &[Package]) -> Vec<FailedPlugin> {
+    let others = same.iter().cycle().skip(1);
+    same.iter()
+        .zip(others)
+        .map(|(package, other)| FailedPlugin {
+            dir: package.dir.clone(),
+            id: Some(id.clone()),
+            error: FailedLoad::Duplicate { id: id.clone(), other: other.dir.clone() },
+        })
+        .collect()
+}
+
+type Found = Vec<(PathBuf, Result<Package, PackageError>)>;
+
+/// Packages are directories; a component that lies beside them is pointed out. Hidden entries and other files are
+/// nobody's business.
+fn read_all(dir: &Path) -> std::io::Result<Found> {
+    let mut found = Found::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if path.is_dir() {
+            found.push((path.clone(), Package::read(&path)));
+        } else if path.extension().is_some_and(|extension| extension == "wasm") {
+            found.push((path.clone(), Err(PackageError::Stray(path))));
+        }
+    }
+    Ok(found)
+}

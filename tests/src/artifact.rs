@@ -1,0 +1,111 @@
+//! What is built once for a whole test run: the binary, the plugin packages, and their compiled code. It builds with
+//! the commands a person would type, and only what is missing or older than its sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::repository;
+use crate::wait::LIMIT;
+
+/// The probes this repository ships.
+const PROBES: [&str; 3] = ["probe-http", "probe-log", "probe-tcp"];
+
+/// The binary, built from the sources as they are now.
+///
+/// It is a hard link of what cargo built, so that a build beside the tests does not change the program under them.
+pub fn host() -> &'static Path {
+    static HOST: OnceLock<PathBuf> = OnceLock::new();
+    HOST.get_or_init(|| {
+        let folder = target_folder();
+        let mut build = cargo();
+        build.args(["build", "--quiet", "--package", "razar-host"]);
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        run(&mut build);
+        let built = folder.join("razar-host");
+        let own = folder.join(format!("razar-host-of-{}", std::process::id()));
+        sweep(&folder);
+        fs::hard_link(&built, &own).or_else(|_| fs::copy(&built, &own).map(drop)).expect("a link beside it");
+        own
+    })
+}
+
+/// The directory of plugin packages.
+pub fn plugins() -> &'static Path {
+    static PLUGINS: OnceLock<PathBuf> = OnceLock::new();
+    PLUGINS.get_or_init(|| {
+        let folder = repository().join("target/plugins");
+        if !PROBES.iter().all(|name| folder.join(name).join("plugin.toml").is_file()) {
+            run(cargo().args(["xtask", "plugins"]));
+        }
+        folder
+    })
+}
+
+/// Gives a state directory the compiled code of the shipped plugins, as a host that ran there before had left it.
+/// Compiling them anew would be most of what a scenario takes.
+pub fn warm(state: &Path) {
+    static CACHE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_dir, cache) = CACHE.get_or_init(|| {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let output = Command::new(host())
+            .args(["plugin", "run", "probe-tcp", "--address", "127.0.0.1:1", "--plugins"])
+            .arg(plugins())
+            .arg("--state")
+            .arg(dir.path())
+            .output()
+            .expect("the host starts");
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+        let cache = dir.path().join("cache/plugins");
+        (dir, cache)
+    });
+    let own = state.join("cache/plugins");
+    private(state);
+    private(&own);
+    for entry in fs::read_dir(cache).expect("a cache").flatten() {
+        fs::copy(entry.path(), own.join(entry.file_name())).expect("a copy");
+    }
+}
+
+fn private(dir: &Path) {
+    use std::os::unix::fs::DirBuilderExt as _;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).expect("a private directory");
+}
+
+/// `target/debug` or `target/release`, wherever that is: tests run in its `deps`.
+fn target_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("this program");
+    test.parent().and_then(Path::parent).expect("`deps` and its parent").to_owned()
+}
+
+/// Removes links of test runs that have ended.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix("razar-host-of-"));
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            // Another run may be faster.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let folder = target_folder();
+    command.current_dir(repository()).env("CARGO_TARGET_DIR", folder.parent().expect("the target folder"));
+    command
+}
+
+fn run(command: &mut Command) {
+    let begun = std::time::Instant::now();
+    let status = command.status().expect("cargo starts");
+    assert!(
+        status.success(),
+        "`{command:?}` failed after {:?} (limit of a wait is {LIMIT:?})",
+        begun.elapsed()
+    );
+}

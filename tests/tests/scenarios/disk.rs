@@ -1,0 +1,151 @@
+//! State directories that cannot be used, and disks that are full. What was recorded stays; what runs goes on.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::process::Command;
+
+use razar_tests::process::alive;
+use razar_tests::scene::Scene;
+use serde_json::json;
+
+fn one(scene: &Scene) {
+    scene.stack(&["all"], &[scene.web("good", json!({}))]);
+}
+
+#[test]
+fn a_damaged_ledger_is_named_and_left_as_it_is() {
+    let scene = Scene::new();
+    one(&scene);
+    let run = scene.run();
+    scene.until_booted(1);
+    assert_eq!(run.terminate().code, Some(0));
+    let file = scene.state().join("razar.db");
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0xa5);
+    bytes[100..2000].fill(0x5a);
+    fs::write(&file, &bytes).unwrap();
+    let ended = scene.run().end();
+    ended.complains(3, &["razar.db", "is damaged", "nothing was changed", "backup", "--state DIR"]);
+    assert_eq!(fs::read(&file).unwrap(), bytes, "not a byte was changed");
+    assert_eq!(scene.pids("good").len(), 1, "nothing is started on the strength of a damaged memory");
+}
+
+#[test]
+fn a_ledger_with_a_changed_fact_is_refused() {
+    let scene = Scene::new();
+    one(&scene);
+    let run = scene.run();
+    scene.until_booted(1);
+    assert_eq!(run.terminate().code, Some(0));
+    let file = scene.state().join("razar.db");
+    let bytes = fs::read(&file).unwrap();
+    let text = b"\"component\":\"good\"";
+    let at = bytes.windows(text.len()).rposition(|window| window == text).expect("a fact about it");
+    let mut forged = bytes.clone();
+    forged[at + text.len() - 2] = b'e';
+    fs::write(&file, &forged).unwrap();
+    let ended = scene.run().end();
+    ended.complains(3, &["does not match its hash", "restore `razar.db` from a backup"]);
+    fs::write(&file, bytes).unwrap();
+    let run = scene.run();
+    scene.until_booted(2);
+    assert_eq!(run.terminate().code, Some(0), "the restored file is as good as before");
+}
+
+#[test]
+fn a_file_that_is_no_ledger_is_not_touched() {
+    let scene = Scene::new();
+    one(&scene);
+    let file = scene.state().join("razar.db");
+    fs::write(&file, "the operator's own notes, by mistake under this name\n".repeat(100)).unwrap();
+    let ended = scene.run().end();
+    ended.complains(3, &["razar.db", "nothing was changed", "--state DIR"]);
+    assert!(fs::read_to_string(&file).unwrap().starts_with("the operator's own notes"));
+    assert!(scene.events().is_empty());
+}
+
+#[test]
+fn a_state_directory_that_is_a_file_is_named() {
+    let scene = Scene::bare();
+    one(&scene);
+    fs::write(scene.state(), "x").unwrap();
+    let ended = scene.run().end();
+    let state = scene.state().display().to_string();
+    assert!(matches!(ended.code, Some(1..=3)), "{ended:?}");
+    assert!(ended.err.contains(&state), "{}", ended.err);
+    assert!(scene.events().is_empty());
+}
+
+#[test]
+fn a_code_cache_that_others_may_write_is_refused_with_the_remedy() {
+    let scene = Scene::new();
+    one(&scene);
+    let cache = scene.state().join("cache/plugins");
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o777)).unwrap();
+    let ended = scene.run().end();
+    assert!(ended.err.contains("chmod 700") && ended.err.contains("cache/plugins"), "{}", ended.err);
+    assert_ne!(ended.code, Some(0));
+    fs::set_permissions(&cache, fs::Permissions::from_mode(0o700)).unwrap();
+    let run = scene.run();
+    scene.until_booted(1);
+    assert_eq!(run.terminate().code, Some(0));
+}
+
+/// A file system of a few megabytes on the state directory, seen by this command and what it starts.
+fn on_a_small_disk(scene: &Scene) -> Option<Command> {
+    let inside = scene.run_command(&[]);
+    let words: Vec<String> = std::iter::once(inside.get_program())
+        .chain(inside.get_args())
+        .map(|word| format!("'{}'", word.to_string_lossy()))
+        .collect();
+    let state = scene.state().display().to_string();
+    let script = format!(
+        "mkdir -p '{state}' && mount -t tmpfs -o size=8m,mode=700 tmpfs '{state}' && exec {}",
+        words.join(" ")
+    );
+    // Without the right to mount there is no small disk to be had.
+    let may = Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success());
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", &script]).current_dir(scene.path(""));
+    for (name, value) in inside.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    may.then_some(command)
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_started_blindly_and_everything_goes_on_when_there_is_space() {
+    let scene = Scene::bare();
+    one(&scene);
+    let Some(mut command) = on_a_small_disk(&scene) else { return };
+    let run = scene.begin(&mut command);
+    scene.until("it runs", || scene.order("start").len() == 1);
+    let good = scene.pid("good");
+    // The host's own view of its files: it has mounted something where this test sees a bare directory.
+    let inside = std::path::PathBuf::from(format!("/proc/{}/root{}", run.pid(), scene.state().display()));
+    let log = || fs::read_to_string(inside.join("logs/razar.log")).unwrap_or_default();
+    scene.until("it is ready", || log().contains(r#""component": "good", "status": "success""#));
+    assert_ne!(fs::metadata(&inside).unwrap().dev(), fs::metadata(scene.path("")).unwrap().dev());
+
+    let filler = inside.join("filler");
+    let full = std::io::copy(&mut std::io::repeat(0), &mut fs::File::create(&filler).unwrap());
+    assert!(full.is_err(), "it is full now");
+    scene.touch("good.crash");
+    scene.until("it has crashed", || !alive(good));
+    scene.until("the host says what is the matter", || {
+        let complaints = run.complaints();
+        complaints.contains("no space left") || complaints.contains("until facts can be recorded")
+    });
+    assert_eq!(scene.pids("good").len(), 1, "no start that is not on record");
+    fs::remove_file(&filler).unwrap();
+    scene.until("it is started again", || scene.pids("good").len() == 2);
+    scene.until("the files are complete again", || {
+        log().contains("exited with code 70") && log().matches(r#""event": "recovery""#).count() == 1
+    });
+    assert_eq!(run.terminate().code, Some(0), "{}", scene.story());
+    assert!(!alive(scene.pid("good")));
+}

@@ -1,0 +1,126 @@
+//! Configurations that do not hold. Everything wrong is said at once, with file, place and remedy; nothing is started.
+
+use razar_tests::artifact;
+use razar_tests::scene::{Ended, Scene};
+use serde_json::json;
+
+fn check(scene: &Scene, output: &str) -> Ended {
+    let plugins = artifact::plugins().display().to_string();
+    scene.host(&["check", "--config", "boot_config.json", "--plugins", &plugins, "--output", output])
+}
+
+const MANY: &str = r#"{
+  "layers": ["base"],
+  "components": [
+    { "id": "bare", "entrypoint": "sleep 60" },
+    { "id": "typo", "entrypoint": "sleep 60", "health": {
+        "address": "http://127.0.0.1:1/", "settings": { "contians": "x" } } },
+    { "id": "odd", "entrypoint": "sleep 60", "helath": "process", "layer": "roof" },
+    { "id": "a", "entrypoint": "sleep 60", "health": "process", "depends_on": ["b"] },
+    { "id": "b", "entrypoint": "sleep 60", "health": "process", "depends_on": ["a"] },
+    { "id": "who", "entrypoint": "sleep 60", "health": { "probe": "probe-htpp", "address": "http://127.0.0.1:1/" } }
+  ]
+}"#;
+
+#[test]
+fn check_lists_every_problem_with_file_place_and_remedy_and_ends_with_2() {
+    let scene = Scene::new();
+    scene.write("boot_config.json", MANY);
+    let expected = [
+        ("components[0]", "Component bare lacks a health probe"),
+        ("components[1].health.settings", "contians"),
+        ("components[2].helath", "did you mean `health`?"),
+        ("components[2].layer", "roof"),
+        ("components", "`a`"),
+        ("components[5].health", "did you mean `probe-http`?"),
+    ];
+    let ended = check(&scene, "plain");
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    for (place, text) in expected {
+        let found = ended.err.lines().any(|line| line.contains(place) && line.contains(text))
+            || ended.err.contains(place) && ended.err.contains(text);
+        assert!(found, "`{place}` and `{text}` are not in:\n{}", ended.err);
+    }
+    assert!(ended.err.contains("boot_config.json"));
+    assert!(ended.err.contains("nothing was started"), "{}", ended.err);
+
+    let json = check(&scene, "json");
+    assert_eq!(json.code, Some(2));
+    let mut lines = json.json();
+    let sum = lines.pop().unwrap();
+    assert_eq!(sum["problems"], lines.len(), "{sum}");
+    assert!(lines.len() >= expected.len());
+    for problem in &lines {
+        assert_eq!(problem["file"], "boot_config.json");
+        assert!(problem["place"].is_string() && problem["message"].is_string(), "{problem}");
+    }
+
+    let run = scene.run().end();
+    assert_eq!(run.code, Some(2), "`run` says the same");
+    assert!(run.err.contains("lacks a health probe") && run.err.contains("contians"), "{}", run.err);
+    assert!(scene.launcher().is_none() && scene.running().is_empty());
+}
+
+#[test]
+fn a_configuration_that_holds_is_0_and_says_what_it_has() {
+    let scene = Scene::new();
+    scene.stack(&["all"], &[scene.web("one", json!({})), scene.web("two", json!({}))]);
+    let plain = check(&scene, "plain");
+    assert_eq!(
+        (plain.code, plain.out.trim()),
+        (Some(0), "2 components and 3 plugins are in order"),
+        "{}",
+        plain.err
+    );
+    let json = check(&scene, "json").json();
+    assert_eq!(json, [json!({ "components": 2, "plugins": 3, "problems": 0 })]);
+    assert!(scene.events().is_empty(), "nothing is started");
+}
+
+#[test]
+fn files_that_are_no_configuration_are_told_apart() {
+    let scene = Scene::new();
+    let long = format!("{{\"mission\": \"{}\"}}", "x".repeat(5 << 20));
+    for (content, text) in [
+        (r#"{ "components": [ "#, "is not JSON"),
+        ("", "is not JSON"),
+        ("[]", "must be an object"),
+        (r#"{ "components": [] }"#, "there is no component to boot"),
+        (long.as_str(), "bytes"),
+    ] {
+        scene.write("boot_config.json", content);
+        check(&scene, "plain").complains(2, &["boot_config.json", text]);
+    }
+    std::fs::remove_file(scene.path("boot_config.json")).unwrap();
+    check(&scene, "plain").complains(2, &["boot_config.json", "cannot be read", "--config FILE"]);
+    std::fs::create_dir(scene.path("boot_config.json")).unwrap();
+    check(&scene, "plain").complains(2, &["boot_config.json", "cannot be read"]);
+}
+
+#[test]
+fn a_brief_that_is_none_and_a_missing_plugin_directory_end_with_2() {
+    let scene = Scene::new();
+    scene.stack(&["all"], &[json!({ "id": "one", "entrypoint": "sleep 60", "health": "process" })]);
+    scene.write("brief.json", "[1");
+    scene.run_with(&["--brief", "brief.json"]).end().complains(2, &["brief.json", "is not JSON"]);
+    scene.run_with(&["--brief", "absent.json"]).end().complains(2, &["absent.json", "cannot be read"]);
+    scene
+        .run_with(&["--plugins", "nowhere"])
+        .end()
+        .complains(2, &["nowhere", "cannot read the plugin directory", "cargo xtask plugins"]);
+    scene.run_with(&["--log", "what=ever=x"]).end().complains(3, &["--log"]);
+    assert!(scene.launcher().is_none());
+}
+
+#[test]
+fn grants_that_cannot_be_read_are_named_by_line() {
+    let scene = Scene::new();
+    scene.stack(&["all"], &[json!({ "id": "one", "entrypoint": "sleep 60", "health": "process" })]);
+    scene.write("grants.toml", "[probe-http]\nhtpp = []\n");
+    scene
+        .run_with(&["--grants", "grants.toml"])
+        .end()
+        .complains(2, &["grants.toml", "htpp", "did you mean `http`?"]);
+    scene.write("grants.toml", "[probe-http\n");
+    scene.run_with(&["--grants", "grants.toml"]).end().complains(2, &["grants.toml", "line 1"]);
+}

@@ -1,0 +1,31 @@
+//! Whole stories, told with the real binary, real plugins and real processes. Each test has a stage of its own and
+//! waits for conditions, never for a time; so they run beside each other, in any order.
+//!
+//! | file | story |
+//! |---|---|
+//! | `boot` | what starts when, what is given up, and what operators find written about it |
+//! | `death` | hosts and launchers that are killed, and how stacks end |
+//! | `probes` | native checks, phases, and what a probe's answer leads to |
+//! | `services` | programs that do not behave |
+//! | `disk` | state directories that cannot be used, and disks that are full |
+//! | `documents` | configurations that do not hold |
+//! | `packages` | plugins that do not load |
+//! | `plugin` | `plugin list`, `inspect` and `run` |
+//! | `control` | the commands of a second terminal |
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where it cannot go on"
+)]
+
+mod boot;
+mod control;
+mod death;
+mod disk;
+mod documents;
+mod packages;
+mod plugin;
+mod probes;
+mod services;

@@ -1,0 +1,199 @@
+//! `plugin list`, `inspect` and `run`: what a plugin's author and an operator ask for by hand.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use razar_tests::artifact;
+use razar_tests::scene::{Ended, Scene};
+use serde_json::json;
+
+fn plugin(scene: &Scene, words: &[&str]) -> Ended {
+    let plugins = artifact::plugins().display().to_string();
+    let state = scene.state().display().to_string();
+    let mut all = vec!["plugin"];
+    all.extend(words);
+    all.extend(["--plugins", &plugins]);
+    if words[0] == "run" {
+        all.extend(["--state", &state]);
+    }
+    scene.host(&all)
+}
+
+/// Answers every connection with this, until the test ends.
+fn answering(scene: &Scene, answer: &'static str) -> String {
+    let listener = TcpListener::bind((scene.address(), 0)).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+const WELL: &str =
+    "HTTP/1.1 200 OK\r\ncontent-length: 19\r\nconnection: close\r\n\r\n{\"status\": \"ready\"}";
+
+#[test]
+fn list_and_inspect_say_what_each_is_and_may() {
+    let scene = Scene::new();
+    let listed = plugin(&scene, &["list"]);
+    assert_eq!(listed.code, Some(0), "{}", listed.err);
+    for name in ["probe-http", "probe-log", "probe-tcp"] {
+        assert!(
+            listed.out.lines().any(|line| line.starts_with(name) && line.contains("probe ")),
+            "{}",
+            listed.out
+        );
+    }
+    let json = plugin(&scene, &["list", "--output", "json"]).json();
+    assert_eq!(json.len(), 3);
+    assert!(json.iter().all(|line| line["role"] == "probe" && line["error"].is_null()), "{json:?}");
+
+    let inspected = plugin(&scene, &["inspect", "probe-http"]);
+    assert_eq!(inspected.code, Some(0));
+    for text in ["{target}", "digest: sha256:", "imports", "limited to", "memory"] {
+        assert!(inspected.out.contains(text), "`{text}` is not in:\n{}", inspected.out);
+    }
+    let json = plugin(&scene, &["inspect", "probe-http", "--output", "json"]).json();
+    assert_eq!(json[0]["name"], "probe-http");
+    plugin(&scene, &["inspect", "probe-htpp"])
+        .complains(2, &["there is no plugin `probe-htpp`", "probe-http"]);
+}
+
+#[test]
+fn run_asks_once_and_its_exit_code_is_the_verdict() {
+    let scene = Scene::new();
+    let address = answering(&scene, WELL);
+    let url = format!("http://{address}/");
+    let run = |settings: &str| {
+        plugin(&scene, &["run", "probe-http", "--address", &url, "--settings", settings, "--output", "json"])
+    };
+    for (settings, health) in [
+        ("{}", "healthy"),
+        (r#"{ "status": [200], "contains": "ready" }"#, "healthy"),
+        (r#"{ "json": { "pointer": "/status", "equals": "ready" } }"#, "healthy"),
+        (r#"{ "json": { "pointer": "/status", "equals": "other" } }"#, "unhealthy"),
+        (r#"{ "status": [204] }"#, "unhealthy"),
+        (r#"{ "contains": "absent" }"#, "unhealthy"),
+    ] {
+        let ended = run(settings);
+        let report = ended.json().remove(0);
+        assert_eq!(report["outcome"], health, "{settings}: {report}");
+        assert_eq!(ended.code, Some(i32::from(health != "healthy")), "{settings}");
+        let used = &report["used"];
+        assert!(used["memory_bytes"].as_u64().unwrap() > 0 && used["requests"] == 1, "{used}");
+    }
+    run(r#"{ "stauts": [200] }"#).complains(2, &["stauts"]);
+    run("{").complains(2, &["`--settings` is not JSON"]);
+    plugin(&scene, &["run", "probe-http", "--address", "nonsense"]).complains(2, &["`--address`"]);
+}
+
+#[test]
+fn a_refused_connection_is_unhealthy_for_every_probe() {
+    let scene = Scene::new();
+    let free = format!("{}:{}", scene.address(), scene.port("nobody"));
+    for (name, address) in [("probe-tcp", free.clone()), ("probe-http", format!("http://{free}/"))] {
+        let ended = plugin(&scene, &["run", name, "--address", &address, "--output", "json"]);
+        assert_eq!(ended.code, Some(1), "{name}: {}", ended.out);
+        let report = ended.json().remove(0);
+        assert_eq!(
+            (&report["outcome"], &report["summary"]),
+            (&json!("unhealthy"), &json!("connection refused"))
+        );
+    }
+}
+
+#[test]
+fn one_that_never_answers_costs_its_time_limit() {
+    let scene = Scene::new();
+    let listener = TcpListener::bind((scene.address(), 0)).unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    let ended =
+        plugin(&scene, &["run", "probe-http", "--address", &address, "--timeout", "300", "--output", "json"]);
+    let report = ended.json().remove(0);
+    assert_eq!(ended.code, Some(1), "{report}");
+    let wall = report["used"]["wall_us"].as_u64().unwrap();
+    assert!((200_000..5_000_000).contains(&wall), "{report}");
+}
+
+#[test]
+fn a_log_is_read_for_this_call_only() {
+    let scene = Scene::new();
+    let log = scene.write("service.log", "one\nservice started\n").display().to_string();
+    let run = |settings: &str| {
+        let ended = plugin(
+            &scene,
+            &["run", "probe-log", "--log-file", &log, "--settings", settings, "--output", "json"],
+        );
+        (ended.code, ended.json().remove(0))
+    };
+    assert_eq!(run(r#"{ "contains": "started" }"#).0, Some(0));
+    let (code, report) = run(r#"{ "absent": "started" }"#);
+    assert_eq!((code, &report["outcome"]), (Some(1), &json!("unhealthy")), "{report}");
+}
+
+/// What an author has on the desk: a copy of a package, outside every plugin directory.
+fn desk(scene: &Scene, manifest: impl Fn(String) -> String) -> String {
+    let from = artifact::plugins().join("probe-http");
+    for entry in std::fs::read_dir(&from).unwrap().flatten() {
+        let target = scene.path("desk").join(entry.file_name());
+        std::fs::create_dir_all(scene.path("desk")).unwrap();
+        std::fs::copy(entry.path(), target).unwrap();
+    }
+    let file = scene.path("desk/plugin.toml");
+    std::fs::write(&file, manifest(std::fs::read_to_string(&file).unwrap())).unwrap();
+    scene.path("desk").display().to_string()
+}
+
+#[test]
+fn an_author_runs_the_own_build_without_naming_it() {
+    let scene = Scene::new();
+    let desk = desk(&scene, |text| text.replace("probe-http", "my-probe"));
+    let state = scene.state().display().to_string();
+    let url = format!("http://{}/", answering(&scene, WELL));
+    let words = ["plugin", "run", "--dev", &desk, "--address", &url, "--state", &state, "--output", "json"];
+    let ended = scene.host(&words);
+    let report = ended.json().remove(0);
+    assert_eq!((ended.code, &report["plugin"]), (Some(0), &json!("my-probe")), "{report}{}", ended.err);
+}
+
+#[test]
+fn what_is_not_granted_is_shown_with_the_line_that_would_allow_it() {
+    let scene = Scene::new();
+    // The probe's settings send it where the call is not about.
+    let elsewhere = answering(&scene, WELL);
+    let url = format!("http://{elsewhere}/");
+    let desk = desk(&scene, |text| {
+        format!(
+            "{}\n[request]\nhttp = [{{ url = \"https://example.org/\", methods = [\"GET\"] }}]\n",
+            without_request(&text)
+        )
+    });
+    let state = scene.state().display().to_string();
+    let ended = scene.host(&[
+        "plugin",
+        "run",
+        "--dev",
+        &desk,
+        "--address",
+        &url,
+        "--state",
+        &state,
+        "--output",
+        "plain",
+    ]);
+    assert_ne!(ended.code, Some(0), "{}", ended.out);
+    assert!(
+        ended.err.contains("https://example.org/") && ended.err.contains("[my-probe]")
+            || ended.err.contains("[probe-http]"),
+        "{}{}",
+        ended.out,
+        ended.err
+    );
+}
+
+fn without_request(text: &str) -> &str {
+    text.split("[request]").next().unwrap_or_default()
+}
