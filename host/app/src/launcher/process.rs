@@ -69,21 +69,27 @@ pub(crate) enum Variable {
     Is(String),
     /// It is not there, or may not be seen.
     Unset,
-    /// There is no environment at all: none was given, or the process is just becoming another program.
-    Blank,
+    /// The process is just becoming another program: it has neither environment nor arguments yet.
+    Becoming,
 }
 
 /// One variable in a process's environment as it was started.
 pub(crate) fn variable(pid: u32, name: &str) -> Variable {
-    let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return Variable::Unset };
-    if environ.is_empty() {
-        return Variable::Blank;
+    // Twice, because it may become another program between the two looks; without arguments it has not become one yet.
+    for _ in 0..2 {
+        let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return Variable::Unset };
+        if !environ.is_empty() {
+            let value = environ.split(|byte| *byte == 0).find_map(|pair| {
+                let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+                String::from_utf8(value.to_vec()).ok()
+            });
+            return value.map_or(Variable::Unset, Variable::Is);
+        }
+        if fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|arguments| arguments.is_empty()) {
+            return Variable::Becoming;
+        }
     }
-    let value = environ.split(|byte| *byte == 0).find_map(|pair| {
-        let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-        String::from_utf8(value.to_vec()).ok()
-    });
-    value.map_or(Variable::Unset, Variable::Is)
+    Variable::Unset
 }
 
 /// The marker of one instance.

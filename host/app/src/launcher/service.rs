@@ -20,8 +20,8 @@ use super::output::{Pipe, RotatingLog};
 use super::process::{self, SERVICE_MARKER, Table, Variable};
 use super::wire::{Ending, Running};
 
-/// An exit this soon that leaves others behind is a daemon that went into the background.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// A good exit this soon that leaves others behind is a daemon that went into the background.
+const DAEMONIZING: Duration = Duration::from_secs(30);
 
 /// So long a killed process may take to vanish before it is reported as unkillable.
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
@@ -29,8 +29,8 @@ const KILL_PATIENCE: Duration = Duration::from_secs(10);
 /// How often the last ones are looked for; nobody tells us about processes that are not our children.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// So long an orphan without an environment may be one of ours that is just becoming another program.
-const BECOMING: Duration = Duration::from_millis(20);
+/// So long an orphan may take to become another program before it is taken for a stranger.
+const BECOMING: Duration = Duration::from_secs(2);
 
 /// Who waits for the end of an instance: a session and the number of its request.
 pub(crate) type Waiter = (u64, u64);
@@ -194,7 +194,7 @@ impl Service {
                 forked_away: self.asked.is_none()
                     && gone.left > 0
                     && gone.exit == ExitStatus::Code(0)
-                    && gone.ran < AT_ONCE,
+                    && gone.ran < DAEMONIZING,
             });
         }
         if grace_over {
@@ -269,7 +269,7 @@ impl Service {
             {
                 match process::variable(pid, SERVICE_MARKER) {
                     Variable::Is(marker) => ours = marker == self.marker,
-                    Variable::Blank => self.unsure = true,
+                    Variable::Becoming => self.unsure = true,
                     Variable::Unset => {}
                 }
             }
