@@ -242,7 +242,7 @@ impl Limits {
 const PROBE: Limits = Limits {
     memory: Bytes::mib(16), // a probe with a TLS-free HTTP client uses under 2 MiB; 8 times that for other languages
     table_elements: 20_000, // real plugins have at most 942 functions, interpreters 24,233
-    instances: 32,          // a Rust or JavaScript component has 4 to 12
+    instances: 80,          // a Rust or JavaScript component has 4 to 12, a Python one 64
     memories: 8,            // one each for the guest and its adapters
     tables: 16,             // the same, with the shims' own
     deadline: Millis::seconds(5), // the probe schedule's own default timeout
@@ -265,7 +265,7 @@ const PROBE: Limits = Limits {
 const AGENT: Limits = Limits {
     memory: Bytes::mib(64), // sources, tool results and an answer, parsed as JSON, several copies
     table_elements: 50_000, // room for an interpreter
-    instances: 64,          // components composed of several
+    instances: 80,          // a Python component has 64
     memories: 16,
     tables: 64,
     deadline: Millis::seconds(120), // a reasoning model's slow answer
@@ -311,7 +311,7 @@ const EVALUATOR: Limits = Limits {
 const TOOLS: Limits = Limits {
     memory: Bytes::mib(64),
     table_elements: 50_000,
-    instances: 64,
+    instances: 80,
     memories: 16,
     tables: 64,
     deadline: Millis::seconds(30), // MCP clients give up after 60
