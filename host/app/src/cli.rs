@@ -97,12 +97,16 @@ pub(crate) enum Command {
     /// Boot the stack and watch it until stopped
     ///
     /// Starts every component of the configuration, layer by layer; takes over what an earlier host left running.
-    /// Ctrl-C and SIGTERM stop everything in reverse order. If the host itself is killed, or its terminal closed, the
+    /// Ctrl-C and SIGTERM stop everything in reverse order; while nothing can be recorded (a full disk) they wait for that,
+    /// and a second one ends the host at once and leaves the services running. If the host itself is killed, or its terminal closed, the
     /// services go on, and the next `run` with the same `--state` adopts them. Ends with 1 if a vital component failed while booting.
     Run(Run),
-    /// Check configuration, grants and plugins; start nothing
+    /// Check configuration, grants and plugins; start nothing, write nothing
     Check(Check),
     /// What every component is doing
+    ///
+    /// Ends with 1 when there is nothing to show, or while the host holds its decisions back because nothing can be
+    /// recorded (a full disk).
     Status(Status),
     /// Stop one component, or the whole stack in reverse order
     Stop(OneOrAll),
@@ -306,9 +310,10 @@ pub(crate) struct PluginRun {
     /// Milliseconds for the whole call
     #[arg(long, value_name = "MS", default_value_t = 5_000)]
     pub(crate) timeout: u64,
-    /// Where compiled plugins are kept
-    #[command(flatten)]
-    pub(crate) state: State,
+    /// A state directory whose compiled plugins are used and added to; without it they are kept below
+    /// `$XDG_CACHE_HOME/razar-host` (`~/.cache/razar-host`), never in the working directory
+    #[arg(long, value_name = "DIR", env = "RAZAR_STATE")]
+    pub(crate) state: Option<PathBuf>,
     /// Shape of the answer
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,

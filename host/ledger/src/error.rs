@@ -112,13 +112,15 @@ impl From<rusqlite::Error> for LedgerError {
 #[non_exhaustive]
 pub enum AppendError {
     /// No space.
-    #[error("no space left for the ledger: nothing of this turn was recorded; free space on its file system")]
+    #[error(
+        "no space left for the ledger, because the disk of the state directory is full; free space there"
+    )]
     Full(#[source] rusqlite::Error),
     /// The disk failed.
-    #[error("the ledger could not be written ({0}): nothing of this turn was recorded; check the disk")]
+    #[error("the ledger could not be written ({0}); check the disk of the state directory")]
     Io(#[source] rusqlite::Error),
     /// Another program holds a write lock.
-    #[error("another program keeps `razar.db` locked: nothing of this turn was recorded; close it")]
+    #[error("another program keeps `razar.db` locked; close it")]
     Locked(#[source] rusqlite::Error),
     /// A number SQLite cannot hold.
     #[error("{what} {value} is beyond what the ledger can hold")]

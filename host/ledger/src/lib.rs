@@ -15,6 +15,7 @@
 //! | [`store`] | the seam a fleet would replace |
 //! | [`once`], [`values`] | one-time ids, and what plugins keep |
 //! | [`views`] | the files |
+//! | [`moment`] | how a moment is written in them |
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod directory;
 mod error;
 pub mod ledger;
 mod meta;
+pub mod moment;
 pub mod once;
 pub mod reader;
 pub mod replay;

@@ -10,6 +10,7 @@ mod tests;
 use std::io::{self, Write};
 use std::path::Path;
 
+use razar_core::count::counted;
 use razar_core::id::ComponentId;
 
 use super::{Exit, leftovers};
@@ -64,9 +65,10 @@ pub(super) async fn stop(arguments: cli::OneOrAll) -> Exit {
             let stopped = leftovers::stop(&state.state).await;
             with_terminal(output, move |terminal| match stopped {
                 Ok(processes) => {
-                    terminal.note(&format!(
-                        "no host was running; {processes} services of an earlier one were ended"
-                    ))?;
+                    let were = if processes == 1 { "was" } else { "were" };
+                    let services = counted(processes, "service");
+                    terminal
+                        .note(&format!("no host was running; {services} of an earlier one {were} ended"))?;
                     show::stopped(terminal)?;
                     Ok(Exit::Done)
                 }
@@ -148,7 +150,16 @@ fn try_status(state: &Path, component: Option<&str>, terminal: &mut Terminal<'_>
         }
     }
     show::status(terminal, &status)?;
-    Ok(Exit::Done)
+    held(&status, terminal)
+}
+
+/// Looking works while nothing can be recorded; nothing else does, so it is no success.
+fn held(status: &StatusView, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
+    let Some(why) = &status.stuck else { return Ok(Exit::Done) };
+    if terminal.format == Format::Human {
+        terminal.complain(&format!("the host holds every decision back until it can be recorded: {why}"))?;
+    }
+    Ok(Exit::Failed)
 }
 
 fn try_quarantine_list(state: &Path, terminal: &mut Terminal<'_>) -> io::Result<Exit> {

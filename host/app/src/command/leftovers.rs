@@ -8,7 +8,7 @@ use razar_core::plan::BootPlan;
 use razar_core::supervisor::{BootRequest, Command, Input, Settings, Stage, State};
 use razar_ledger::{Ledger, LedgerReader, Views};
 
-use crate::drive::{Clock, Driver, Question, ViewWriter, Watching};
+use crate::drive::{Clock, Driver, NotDone, Question, ViewWriter, Watching};
 use crate::launcher::Launcher;
 use crate::perform::{self, Hands};
 
@@ -49,13 +49,18 @@ pub(super) async fn stop(state_dir: &Path) -> Result<usize, String> {
     handle.input(Input::Found(perform::found(&situation)));
     if unfinished {
         handle.input(Input::Boot(BootRequest::default()));
-        let stopping = handle.command(Command::Shutdown("asked for with `razar-host stop`".to_owned())).await;
-        // An earlier host may have been stopping already.
-        stopping.map_err(|error| error.to_string())?.unwrap_or_default();
+        match handle.command(Command::Shutdown("asked for with `razar-host stop`".to_owned())).await {
+            // An earlier host may have been stopping already.
+            Ok(()) | Err(NotDone::Refused(_)) => {}
+            Err(not_done) => return Err(not_done.to_string()),
+        }
     }
     loop {
         let seen = handle.look().await.map_err(|error| error.to_string())?;
         let left = launcher.list().await.map_err(|error| error.to_string())?;
+        if let Some(why) = seen.stuck {
+            return Err(format!("{why}; then say it again: what still runs goes on"));
+        }
         let over = seen.boot.is_none_or(|boot| boot.stage == Stage::Ended);
         if left.running.is_empty() && over {
             break;

@@ -44,7 +44,7 @@ pub(crate) enum Message {
     /// Something happened.
     Input(Input),
     /// Somebody asks for something.
-    Command(Command, oneshot::Sender<Result<(), Refused>>),
+    Command(Command, oneshot::Sender<Result<(), NotDone>>),
     /// Somebody wants to look.
     Look(oneshot::Sender<Snapshot>),
     /// No more turns: the process ends.
@@ -57,12 +57,41 @@ pub(crate) struct Handle {
     messages: mpsc::Sender<Message>,
     facts: broadcast::Sender<Recorded>,
     stage: watch::Receiver<Option<Stage>>,
+    held: watch::Receiver<Option<String>>,
 }
 
 /// The driver has gone: the process is ending.
 #[derive(Debug, thiserror::Error)]
 #[error("the host is ending")]
 pub(crate) struct Gone;
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotDone {
+    /// It makes no sense now.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Nothing can be recorded, so nothing is decided or done.
+    #[error(transparent)]
+    Held(#[from] Held),
+    /// The process is ending.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
+/// Nothing can be recorded, so nothing is acted on.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the host holds every decision back: {why}; {}", if *kept {
+    "this one is kept, and carried out as soon as it can be recorded"
+} else {
+    "nothing was changed, so say it again then"
+})]
+pub(crate) struct Held {
+    /// With a remedy.
+    pub(crate) why: String,
+    /// It was taken in before that was known, and will be carried out.
+    pub(crate) kept: bool,
+}
 
 impl Handle {
     /// The way to whoever receives these messages.
@@ -71,8 +100,9 @@ impl Handle {
         messages: mpsc::Sender<Message>,
         facts: broadcast::Sender<Recorded>,
         stage: watch::Receiver<Option<Stage>>,
+        held: watch::Receiver<Option<String>>,
     ) -> Self {
-        Self { messages, facts, stage }
+        Self { messages, facts, stage, held }
     }
 
     /// Reports what happened. Lost only when the process is ending.
@@ -80,11 +110,11 @@ impl Handle {
         let _ = self.messages.send(Message::Input(input));
     }
 
-    /// Asks for something; answered once the facts are committed.
-    pub(crate) async fn command(&self, command: Command) -> Result<Result<(), Refused>, Gone> {
+    /// Asks for something; answered once the facts are committed, or at once when they cannot be.
+    pub(crate) async fn command(&self, command: Command) -> Result<(), NotDone> {
         let (answer, answered) = oneshot::channel();
         self.messages.send(Message::Command(command, answer)).map_err(|_| Gone)?;
-        answered.await.map_err(|_| Gone)
+        answered.await.map_err(|_| Gone)?
     }
 
     /// Looks at everything.
@@ -102,6 +132,11 @@ impl Handle {
     /// How far the boot is, as it changes.
     pub(crate) fn stage(&self) -> watch::Receiver<Option<Stage>> {
         self.stage.clone()
+    }
+
+    /// Why decisions are held back at this moment, as it changes; none when they are not.
+    pub(crate) fn held(&self) -> watch::Receiver<Option<String>> {
+        self.held.clone()
     }
 
     /// Ends the loop.

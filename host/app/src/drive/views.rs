@@ -42,19 +42,19 @@ impl ViewWriter {
 }
 
 fn write(mut views: Views, received: &Receiver<Vec<Recorded>>) {
-    let mut complaint = None;
+    let mut behind = false;
     while let Ok(mut recorded) = received.recv() {
         received.try_iter().for_each(|more| recorded.extend(more));
         let now = match views.project(&recorded) {
             Ok(behind) => behind.first().map(ToString::to_string),
             Err(error) => Some(error.to_string()),
         };
-        if now != complaint {
-            match &now {
-                Some(now) => tracing::warn!("a file for operators is behind: {now}"),
-                None => tracing::info!("all files for operators are up to date again"),
-            }
-            complaint = now;
+        // Said when it begins and when it ends, not with every file that joins.
+        match &now {
+            Some(now) if !behind => tracing::warn!("a file for operators is behind: {now}"),
+            None if behind => tracing::warn!("all files for operators are up to date again"),
+            _ => {}
         }
+        behind = now.is_some();
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use razar_core::count::counted;
 use razar_core::effect::{Effect, EffectOutcome};
 use razar_core::fact::{Fact, Phase, Recorded};
 use razar_core::id::{ComponentId, EffectId};
@@ -117,7 +118,7 @@ impl Teller {
                 ("health", component.to_string(), status, Some(details))
             }
             Fact::FlappingStarted { component, changes } => {
-                ("health", component.to_string(), "flapping", Some(format!("{changes} changes")))
+                ("health", component.to_string(), "flapping", Some(counted(*changes as usize, "change")))
             }
             Fact::FlappingEnded { component } => ("health", component.to_string(), "steady", None),
             Fact::Failed { component, attempt, failure, .. } => {
@@ -158,7 +159,7 @@ impl Teller {
             Fact::BootStarted { boot, mission, components, .. } => {
                 let mission =
                     mission.as_deref().map(|mission| format!(" for mission `{mission}`")).unwrap_or_default();
-                all(format!("boot {boot} of {} components began{mission}", components.len()))
+                all(format!("boot {boot} of {} began{mission}", counted(components.len(), "component")))
             }
             Fact::BootResumed { boot, .. } => all(format!("boot {boot} goes on with this host")),
             Fact::BootCompleted { took, absent, .. } if absent.is_empty() => {
@@ -204,7 +205,10 @@ impl Teller {
             }
             Fact::FlappingStarted { component, changes } => about(
                 component,
-                format!("flapping: its health changed {changes} times; waiting until it is steady"),
+                format!(
+                    "flapping: its health changed {}; waiting until it is steady",
+                    counted(*changes as usize, "time")
+                ),
             ),
             Fact::FlappingEnded { component } => about(component, "steady again".to_owned()),
             Fact::Failed { component, attempt, failure, .. } => about(

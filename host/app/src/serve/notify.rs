@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use razar_core::count::counted;
 use razar_core::supervisor::{Stage, Status};
 use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -126,9 +127,9 @@ fn status(snapshot: &Snapshot) -> String {
         some => format!(", {some} quarantined"),
     };
     format!(
-        "{}: {} of {} components ready{quarantined}",
+        "{}: {} of {} ready{quarantined}",
         stage_word(boot.stage),
         count(Status::Ready),
-        snapshot.components.len()
+        counted(snapshot.components.len(), "component")
     )
 }

@@ -178,7 +178,8 @@ async fn a_driver_that_hangs_gives_no_sign_of_life() {
     let dir = tempfile::tempdir().unwrap();
     let (messages, _received) = std::sync::mpsc::channel();
     let (_stage, seen) = tokio::sync::watch::channel(Some(Stage::Up));
-    let handle = Handle::new(messages, tokio::sync::broadcast::channel(1).0, seen);
+    let (_held, held) = tokio::sync::watch::channel(None);
+    let handle = Handle::new(messages, tokio::sync::broadcast::channel(1).0, seen, held);
     let (socket, notifier) = manager(dir.path(), Some("100000"));
     tokio::spawn(notifier.run(handle));
     heard(&socket, "READY=1");

@@ -164,6 +164,12 @@ pub(crate) struct ComponentView {
     pub(crate) reason: Option<String>,
     /// The mission needs it.
     pub(crate) vital: bool,
+    /// Where to look, in one word: of what keeps it out, or of its newest failure.
+    #[serde(default)]
+    pub(crate) class: Option<String>,
+    /// Since when it is in quarantine, in milliseconds since the epoch.
+    #[serde(default)]
+    pub(crate) quarantined_since: Option<u64>,
 }
 
 impl From<&Snapshot> for StatusView {
@@ -194,6 +200,8 @@ impl From<&Summary> for ComponentView {
             launches: summary.launches,
             reason: summary.reason.clone(),
             vital: summary.vital,
+            class: summary.class.map(|class| class.as_str().to_owned()),
+            quarantined_since: summary.quarantined.map(|since| since.0),
         }
     }
 }

@@ -45,9 +45,8 @@ pub struct Component {
     pub layer: Option<String>,
     /// What to run: an argument list, or a line that is split into words. Never given to a shell.
     pub entrypoint: Option<Entrypoint>,
-    /// What to run, in the other shape: an argument list.
-    #[schemars(length(min = 1))]
-    pub command: Option<Vec<String>>,
+    /// The same as `entrypoint`, in the other shape.
+    pub command: Option<Entrypoint>,
     /// How its health is asked for; used for startup and liveness unless `probes` says otherwise. While it starts it is
     /// asked at least four times a second.
     pub health: Option<Health>,

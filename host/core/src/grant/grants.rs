@@ -113,11 +113,11 @@ pub struct Unmet {
 }
 
 impl Unmet {
-    /// The line that would give it, or why none can.
-    pub fn remedy(&self, plugin: &PluginId) -> String {
+    /// The line that would give it, or why none can. `grants` is the file that was given.
+    pub fn remedy(&self, plugin: &PluginId, grants: Option<&str>) -> String {
         match &self.line {
-            Some(line) => denied::paste(plugin, line),
-            None => format!("no line in `config/grants.toml` can give {} to this role", self.capability),
+            Some(line) => denied::paste(plugin, line, grants),
+            None => format!("no line in a grants file can give {} to this role", self.capability),
         }
     }
 

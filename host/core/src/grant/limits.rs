@@ -62,11 +62,17 @@ impl LimitError {
 trait Limit: Copy + PartialOrd {
     /// As written in `grants.toml`.
     fn written(self) -> String;
+    /// The unit as it ends a key, and the number in it.
+    fn measured(self) -> (&'static str, u64);
 }
 
 impl Limit for Bytes {
     fn written(self) -> String {
         format!("\"{self}\"")
+    }
+
+    fn measured(self) -> (&'static str, u64) {
+        ("_bytes", self.0)
     }
 }
 
@@ -74,17 +80,29 @@ impl Limit for Millis {
     fn written(self) -> String {
         format!("\"{self}\"")
     }
+
+    fn measured(self) -> (&'static str, u64) {
+        ("_ms", self.0)
+    }
 }
 
 impl Limit for u32 {
     fn written(self) -> String {
         self.to_string()
     }
+
+    fn measured(self) -> (&'static str, u64) {
+        ("", u64::from(self))
+    }
 }
 
 impl Limit for u64 {
     fn written(self) -> String {
         self.to_string()
+    }
+
+    fn measured(self) -> (&'static str, u64) {
+        ("", self)
     }
 }
 
@@ -164,6 +182,16 @@ macro_rules! limits {
                 let mut lines = vec![$((LimitField::$variant, self.$field.written()),)*];
                 lines.extend(self.fuel.map(|fuel| (LimitField::Fuel, fuel.written())));
                 lines
+            }
+
+            /// Each limit as a number for programs, its unit at the end of its key; fuel only when it is set.
+            pub fn measures(&self) -> Vec<(String, u64)> {
+                let key = |name: &str, (unit, number): (&str, u64)| {
+                    (format!("{}{unit}", name.replace('-', "_")), number)
+                };
+                let mut measures = vec![$(key($name, self.$field.measured()),)*];
+                measures.extend(self.fuel.map(|fuel| key("fuel", fuel.measured())));
+                measures
             }
         }
     };

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use crate::id::{ComponentId, Digest, PluginId};
 use crate::time::Millis;
 
-pub use build::{Context, MAX_DOCUMENT, Overrides, Plugins, SettingsProblem, build};
+pub use build::{Context, MAX_DOCUMENT, Overrides, Plugins, SettingsProblem, build, count_components};
 
 /// A validated boot order.
 #[derive(Debug, Clone, Default, PartialEq)]

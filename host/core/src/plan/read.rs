@@ -80,7 +80,7 @@ fn component(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Opt
         name: fields.read("name", problems, text),
         layer: fields.read("layer", problems, text),
         entrypoint: fields.read("entrypoint", problems, entrypoint),
-        command: fields.read("command", problems, argv),
+        command: fields.read("command", problems, entrypoint),
         health: fields.read("health", problems, health),
         health_check: fields.read("health_check", problems, argv),
         probes: fields.read("probes", problems, phases),

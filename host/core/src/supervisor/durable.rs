@@ -7,7 +7,7 @@ use crate::effect::{Effect, EffectOutcome, Process};
 use crate::fact::{Fact, Phase, QuarantineReason};
 use crate::failure::Failure;
 use crate::id::{BootId, ComponentId, Digest, EffectId, InstanceId};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// Everything facts say.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,6 +34,8 @@ pub struct Boot {
     pub mission: Option<String>,
     /// How far it is.
     pub stage: Stage,
+    /// How long it took until every component was settled.
+    pub took: Option<Millis>,
 }
 
 /// How far a boot is.
@@ -240,15 +242,20 @@ impl Durable {
     pub fn apply(&mut self, at: Timestamp, fact: &Fact) {
         match fact {
             Fact::BootStarted { boot, mission, components, .. } => {
-                self.boot =
-                    Some(Boot { id: *boot, since: at, mission: mission.clone(), stage: Stage::Booting });
+                let (mission, stage) = (mission.clone(), Stage::Booting);
+                self.boot = Some(Boot { id: *boot, since: at, mission, stage, took: None });
                 self.components.iter_mut().for_each(Component::begin_boot);
                 for id in components {
                     self.place(id);
                 }
             }
             Fact::BootResumed { .. } => {}
-            Fact::BootCompleted { .. } => self.stage(Stage::Up),
+            Fact::BootCompleted { took, .. } => {
+                self.stage(Stage::Up);
+                if let Some(boot) = &mut self.boot {
+                    boot.took = Some(*took);
+                }
+            }
             Fact::BootHalted { .. } => self.stage(Stage::Halting),
             Fact::ShutdownStarted { .. } => self.stage(Stage::Stopping),
             Fact::BootEnded { .. } => self.stage(Stage::Ended),

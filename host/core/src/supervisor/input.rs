@@ -143,18 +143,21 @@ pub enum Refused {
     #[error("nothing is running; `razar-host run` boots the stack")]
     NotRunning,
     /// Everything is being stopped.
-    #[error("the stack is being stopped")]
+    #[error("the stack is being stopped; `razar-host run` boots it again once it has")]
     ShuttingDown,
     /// It is in quarantine.
     #[error("`{0}` is quarantined; `razar-host quarantine release {0}` lets it out")]
     Quarantined(ComponentId),
     /// It is not in quarantine.
-    #[error("`{0}` is not quarantined")]
+    #[error("`{0}` is not quarantined; `razar-host quarantine list` shows who is")]
     NotQuarantined(ComponentId),
     /// It runs, or is about to.
-    #[error("`{0}` is not stopped")]
+    #[error(
+        "`{0}` is not stopped: it runs, or will as soon as what it waits for is ready; `razar-host restart {0}` gives it \
+         a fresh process"
+    )]
     NotStopped(ComponentId),
     /// It was stopped before.
-    #[error("`{0}` is stopped already")]
+    #[error("`{0}` is stopped already; `razar-host start {0}` lets it run again")]
     AlreadyStopped(ComponentId),
 }

@@ -1,6 +1,7 @@
 //! What an operator is told about a component: one word, derived, never stored.
 
 use crate::fact::QuarantineReason;
+use crate::failure::FailureClass;
 use crate::id::ComponentId;
 use crate::time::Timestamp;
 
@@ -80,6 +81,10 @@ pub struct Summary {
     pub launches: u32,
     /// The mission needs it.
     pub vital: bool,
+    /// Where to look: of what keeps it out, or of its newest failure in this boot.
+    pub class: Option<FailureClass>,
+    /// Since when it is in quarantine.
+    pub quarantined: Option<Timestamp>,
 }
 
 impl State {
@@ -112,6 +117,13 @@ impl State {
             since,
             launches: component.launches,
             vital: plan.is_some_and(|plan| plan.vital),
+            class: component
+                .quarantine
+                .as_ref()
+                .map(|quarantine| &quarantine.failure)
+                .or(component.last_failure.as_ref())
+                .map(|failure| failure.class),
+            quarantined: component.quarantine.as_ref().map(|quarantine| quarantine.since),
         })
     }
 

@@ -3,24 +3,31 @@
 
 use std::fmt::Write as _;
 
+use razar_core::count::counted;
+use razar_core::effect::{EffectOutcome, ExitStatus};
 use razar_core::fact::{Fact, QuarantineReason, Recorded};
 use razar_core::failure::FailureKind;
+use razar_core::id::ComponentId;
 
-use super::{clock, escape, stack::Stack};
+use super::{escape, stack::Stack};
+use crate::moment;
 
 /// Below the root of the views.
 pub(super) const NAME: &str = "logs/boot_orchestrator.log";
 
 /// The lines of one fact.
 pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
-    let time = clock::log(recorded.at);
+    let time = moment::log(recorded.at);
     let mut say = |level: &str, message: &str| {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "{time} {level} {}", escape::line(message));
     };
     match &recorded.fact {
         Fact::BootStarted { boot, components, host, .. } => {
-            say("INFO", &format!("Boot {boot} of {} components by razar-host {host}", components.len()));
+            say(
+                "INFO",
+                &format!("Boot {boot} of {} by razar-host {host}", counted(components.len(), "component")),
+            );
             for component in components.iter().filter(|component| before.is_quarantined(component)) {
                 say("INFO", &format!("Skipping quarantined component {component}"));
             }
@@ -54,7 +61,7 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
             say("INFO", &format!("Adopted {component} (pid {})", process.pid));
         }
         Fact::Exited { component, exit, asked: true, .. } => {
-            say("INFO", &format!("{component} stopped: it {exit}"));
+            say("INFO", &stopped(before, component, *exit));
         }
         Fact::Exited { component, exit, asked: false, .. } => say("WARNING", &format!("{component} {exit}")),
         Fact::Ready { component, .. } => say("INFO", &format!("{component} started successfully")),
@@ -68,7 +75,10 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
         Fact::FlappingStarted { component, changes } => {
             say(
                 "WARNING",
-                &format!("{component} is flapping ({changes} changes); its changes are not acted on"),
+                &format!(
+                    "{component} is flapping ({}); its changes are not acted on",
+                    counted(*changes as usize, "change")
+                ),
             );
         }
         Fact::FlappingEnded { component } => say("INFO", &format!("{component} is steady again")),
@@ -97,10 +107,23 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
             say("INFO", &format!("Component {component} released from quarantine on probation"));
         }
         Fact::Reinstated { component } => say("INFO", &format!("Component {component} passed its probation")),
+        // Said when its process ended: nobody has asked for this one.
+        Fact::Stopped { .. } if before.ending => {}
         Fact::Stopped { component } => say("INFO", &format!("{component} stays stopped until it is started")),
         Fact::StartRequested { component } => say("INFO", &format!("Start of {component} requested")),
         Fact::RestartRequested { component } => say("INFO", &format!("Restart of {component} requested")),
         Fact::StopRequested { component } => say("INFO", &format!("Stop of {component} requested")),
+        Fact::EffectFinished { id, outcome: EffectOutcome::Ended { exit } } => {
+            if let Some(effect) = before.effect(*id) {
+                say("INFO", &stopped(before, effect.component(), *exit));
+            }
+        }
         Fact::EffectDecided { .. } | Fact::EffectFinished { .. } => {}
     }
+}
+
+/// How the process ended that was asked to, and why it was when that is not said elsewhere.
+fn stopped(before: &Stack, component: &ComponentId, exit: ExitStatus) -> String {
+    let why = if before.ending { " because the host shuts down" } else { "" };
+    format!("{component} stopped{why}: it {exit}")
 }

@@ -16,7 +16,6 @@
 mod append;
 mod boot_log;
 mod briefs;
-mod clock;
 mod cursor;
 mod error;
 mod escape;

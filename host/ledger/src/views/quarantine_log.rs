@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use razar_core::fact::{Fact, Recorded};
 
-use super::{clock, escape, stack::Stack};
+use super::{escape, stack::Stack};
+use crate::moment;
 
 /// Below the root of the views.
 pub(super) const NAME: &str = "docs/quarantine_log.md";
@@ -32,7 +33,7 @@ pub(super) fn lines(_: &Stack, recorded: &Recorded, out: &mut String) {
     let _ = writeln!(
         out,
         "| {} | {component} | {action} | {} |",
-        clock::naive(recorded.at),
+        moment::naive(recorded.at),
         escape::cell(&details)
     );
 }

@@ -85,12 +85,6 @@ fn script() -> Vec<Turn> {
             id: EffectId(3),
             outcome: EffectOutcome::Ended { exit: ExitStatus::Signal(15) },
         },
-        Fact::Exited {
-            component: id("web"),
-            instance: InstanceId(2),
-            exit: ExitStatus::Signal(15),
-            asked: true,
-        },
         Fact::BackingOff { component: id("web"), until: Timestamp(1_795_225_300_000), attempt: 2 },
     ]);
     turn(launch(4, "web", 2));
@@ -289,6 +283,62 @@ fn every_view_says_what_operators_know() {
     ] {
         insta::assert_snapshot!(name.replace(['/', '.'], "_"), files[name]);
     }
+}
+
+#[test]
+fn a_stop_says_how_the_process_ended_and_whose_wish_it_was() {
+    let stop = |effect: u64, component: &str| {
+        let stop = Stop { component: id(component), instance: InstanceId(effect - 2) };
+        [
+            Fact::EffectDecided { id: EffectId(effect), effect: Effect::Stop(stop) },
+            Fact::EffectStarted { id: EffectId(effect) },
+            Fact::EffectFinished {
+                id: EffectId(effect),
+                outcome: EffectOutcome::Ended { exit: ExitStatus::Signal(15) },
+            },
+            Fact::Stopped { component: id(component) },
+        ]
+    };
+    let mut facts = vec![boot(1, None, &["store", "web"])];
+    facts.extend(launch(1, "store", 1).into_iter().chain(launch(2, "web", 1)));
+    facts.push(Fact::StopRequested { component: id("store") });
+    facts.extend(stop(3, "store"));
+    facts.push(Fact::ShutdownStarted { reason: "Ctrl-C".to_owned() });
+    facts.extend(stop(4, "web"));
+    facts.push(Fact::BootEnded { boot: BootId(1) });
+    let files = fresh(&[(Timestamp(0), facts)]);
+    let said = |line: &str| files[boot_log::NAME].lines().filter(|said| said.ends_with(line)).count();
+    assert_eq!(said("INFO store stopped: it was ended by signal 15"), 1);
+    assert_eq!(said("INFO store stays stopped until it is started"), 1);
+    assert_eq!(said("INFO web stopped because the host shuts down: it was ended by signal 15"), 1);
+    assert_eq!(said("INFO web stays stopped until it is started"), 0);
+    for name in ["store", "web"] {
+        let line = format!(r#""event": "shutdown", "component": "{name}", "status": "stopped""#);
+        let lines: Vec<&str> = files[mission_log::NAME].lines().filter(|said| said.contains(&line)).collect();
+        assert_eq!(lines.len(), 1, "{}", files[mission_log::NAME]);
+        assert!(lines[0].contains(r#""details": "was ended by signal 15""#), "{}", lines[0]);
+    }
+}
+
+#[test]
+fn a_boot_counts_components_that_were_never_launched() {
+    let mut facts = vec![boot(1, None, &["never", "store", "later"])];
+    facts.extend(launch(1, "store", 1));
+    facts.extend([ready(1, "store", 5), Fact::BootEnded { boot: BootId(1) }]);
+    let files = fresh(&[(Timestamp(0), facts)]);
+    let metrics = &files[metrics::NAME];
+    for line in [
+        "razar_boot_component_total 3\n",
+        "razar_boot_component_success_total 1\n",
+        "razar_boot_component_failure_total 2\n",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+    let history: serde_json::Value = serde_json::from_str(&files[HISTORY]).unwrap();
+    let run = history["history"][0]["components"].as_array().unwrap();
+    let names: Vec<&str> = run.iter().map(|component| component["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["store", "never", "later"]);
+    assert_eq!((&run[1]["attempts"], &run[1]["success"]), (&0.into(), &false.into()));
 }
 
 #[test]

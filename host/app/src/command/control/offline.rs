@@ -43,6 +43,8 @@ fn complete(mut components: Vec<Summary>, named: Vec<ComponentId>) -> Vec<Summar
         since: None,
         launches: 0,
         vital: false,
+        class: None,
+        quarantined: None,
     }));
     components
 }

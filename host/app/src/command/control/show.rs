@@ -3,23 +3,29 @@
 use std::io;
 
 use razar_core::id::ComponentId;
-use razar_core::time::Millis;
+use razar_core::time::{Millis, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 
 use super::{Change, Format, Terminal};
 use crate::report::words::Event;
 use crate::report::{escape, moment, table};
-use crate::serve::wire::StatusView;
+use crate::serve::wire::{ComponentView, StatusView};
 
 impl Terminal<'_> {
     /// Says what went wrong.
     pub(super) fn complain(&mut self, message: &str) -> io::Result<()> {
+        if self.format == Format::Json {
+            return self.json(&json!({ "level": "error", "message": message }));
+        }
         writeln!(self.err, "error: {}", escape::line(message))
     }
 
     /// Says what should be known beside the answer.
     pub(super) fn note(&mut self, message: &str) -> io::Result<()> {
+        if self.format == Format::Json {
+            return writeln!(self.err, "{}", json!({ "level": "note", "message": message }));
+        }
         writeln!(self.err, "note: {}", escape::line(message))
     }
 
@@ -52,26 +58,53 @@ pub(super) fn status(terminal: &mut Terminal<'_>, status: &StatusView) -> io::Re
             )?;
         }
     }
-    if let Some(stuck) = &status.stuck {
-        let stuck = escape::line(stuck);
-        writeln!(terminal.out, "nothing can be recorded, so nothing is acted on: {stuck}")?;
-    }
     write!(terminal.out, "{}", table::table(&status.components, now))
 }
 
 /// Who is quarantined.
 pub(super) fn quarantine(terminal: &mut Terminal<'_>, status: &StatusView) -> io::Result<()> {
     if terminal.format == Format::Json {
-        return terminal.json(&json!({ "quarantined": status.components }));
+        let quarantined: Vec<_> = status.components.iter().map(Quarantined::from).collect();
+        return terminal.json(&json!({ "quarantined": quarantined }));
     }
     if status.components.is_empty() {
         return writeln!(terminal.out, "nothing is quarantined");
     }
     for component in &status.components {
         let reason = component.reason.as_deref().map(escape::line).unwrap_or_default();
-        writeln!(terminal.out, "{}: {reason}", component.component)?;
+        let since = component.quarantined_since.map(Timestamp).map(|since| {
+            let age = moment::span(moment::now().since(since));
+            format!(" (since {} UTC, {age} ago)", moment::date(since))
+        });
+        writeln!(terminal.out, "{}: {reason}{}", component.component, since.unwrap_or_default())?;
     }
     writeln!(terminal.out, "`razar-host quarantine release COMPONENT` lets one out, on probation")
+}
+
+/// One that is quarantined, for programs.
+#[derive(Serialize)]
+struct Quarantined<'a> {
+    component: &'a ComponentId,
+    /// RFC 3339.
+    since: Option<String>,
+    reason: Option<&'a str>,
+    class: Option<&'a str>,
+    /// Launches in this boot.
+    launches: u32,
+    vital: bool,
+}
+
+impl<'a> From<&'a ComponentView> for Quarantined<'a> {
+    fn from(component: &'a ComponentView) -> Self {
+        Self {
+            component: &component.component,
+            since: component.quarantined_since.map(|since| moment::zulu(Timestamp(since))),
+            reason: component.reason.as_deref(),
+            class: component.class.as_deref(),
+            launches: component.launches,
+            vital: component.vital,
+        }
+    }
 }
 
 /// A change is recorded and under way.
@@ -80,11 +113,15 @@ pub(super) fn done(terminal: &mut Terminal<'_>, component: &ComponentId, change:
         return terminal.json(&json!({ "component": component, "done": true }));
     }
     let what = match change {
-        Change::Start => "will be started",
-        Change::Stop => "is being stopped and stays so; `razar-host start` lets it run again",
-        Change::Restart => "is being restarted",
-        Change::Quarantine => "is quarantined; `razar-host quarantine release` lets it out",
-        Change::Release => "is released, on probation: one failure puts it back",
+        Change::Start => "will be started".to_owned(),
+        Change::Stop => {
+            format!("is being stopped and stays so; `razar-host start {component}` lets it run again")
+        }
+        Change::Restart => "is being restarted".to_owned(),
+        Change::Quarantine => {
+            format!("is quarantined; `razar-host quarantine release {component}` lets it out")
+        }
+        Change::Release => "is released, on probation: one failure puts it back".to_owned(),
     };
     writeln!(terminal.out, "`{component}` {what}")
 }

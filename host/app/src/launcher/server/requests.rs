@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use razar_core::count::counted;
 use razar_core::effect::Process;
 use rustix::process::Signal;
 
@@ -43,8 +44,8 @@ impl Server {
                 Answer::Leaving
             }
             Ask::Shutdown => {
-                let left = self.services.len();
-                refuse(Refusal::ServicesLeft, format!("{left} services still run: stop them first"))
+                let left = counted(self.services.len(), "service");
+                refuse(Refusal::ServicesLeft, format!("still running: {left}; stop them first"))
             }
         };
         self.reply(waiter, answer);

@@ -103,3 +103,15 @@ fn changes_outside_the_bounds_are_refused_by_name() {
     assert_eq!((changed.requests, changed.fuel), (5, Some(1 << 30)));
     assert_eq!(changed.memory, Limits::defaults(Role::Probe).memory);
 }
+
+#[test]
+fn programs_read_limits_as_numbers_with_their_unit_in_the_key() {
+    let limits = Limits { memory: Bytes::mib(2), deadline: Millis(1_500), ..Limits::defaults(Role::Probe) };
+    let measures = limits.measures();
+    assert_eq!(measures.len(), limits.lines().len());
+    for (key, number) in [("memory_bytes", 2 << 20), ("deadline_ms", 1_500)] {
+        assert!(measures.contains(&(key.to_owned(), number)), "{key}: {measures:?}");
+    }
+    let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+    assert!(measures.iter().all(|(key, _)| key.chars().all(plain)), "{measures:?}");
+}

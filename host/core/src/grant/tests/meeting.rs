@@ -44,7 +44,8 @@ fn everything_unmet_is_named_with_a_line_that_gives_it() {
         assert_eq!(after.unmet.len() + 1, meeting.unmet.len(), "{line}");
         assert_eq!(after.unused, [], "{line}");
         let plugin = "p".parse().unwrap();
-        assert!(unmet.remedy(&plugin).ends_with(line) && unmet.remedy(&plugin).contains("[p]"));
+        let remedy = unmet.remedy(&plugin, None);
+        assert!(remedy.ends_with(line) && remedy.contains("[p]") && remedy.contains("`--grants FILE`"));
     }
 }
 
@@ -153,8 +154,8 @@ fn a_denial_prints_the_line_that_allows_it() {
 
     let denied = before.permit_http("POST", "https://api.example.com/v1/chat?x").unwrap_err();
     assert_eq!(
-        denied.remedy(&plugin),
-        "write below `[agent-k2]` in `config/grants.toml`: \
+        denied.remedy(&plugin, Some("etc/grants.toml")),
+        "write below `[agent-k2]` in `etc/grants.toml`: \
          http = [{ url = \"https://api.example.com/v1/*\", methods = [\"POST\"] }]"
     );
     assert!(
@@ -189,12 +190,12 @@ fn a_denial_that_no_line_can_lift_says_so() {
     ] {
         let denied = grant.permit_http(method, url).unwrap_err();
         assert_eq!(denied.line(), None);
-        assert!(denied.remedy(&plugin).starts_with("no "), "{}", denied.remedy(&plugin));
+        assert!(denied.remedy(&plugin, None).starts_with("no "), "{}", denied.remedy(&plugin, None));
         assert!(!denied.to_string().contains(['\x1b', '\u{202e}']), "{denied}");
     }
     let permit = grant.permit_http("GET", "https://a.example/").unwrap();
     let denied = permit.address("10.0.0.1:443".parse().unwrap()).unwrap_err();
-    let remedy = denied.remedy(&plugin);
+    let remedy = denied.remedy(&plugin, None);
     assert!(remedy.starts_with("no line lets a name lead to an address of a private network"), "{remedy}");
     assert!(remedy.ends_with("in what the plugin is told to call"), "{remedy}");
     assert_eq!(denied.to_string(), "`http` denied (address-private): `a.example:443 at 10.0.0.1:443`");

@@ -10,16 +10,23 @@ use crate::time::Millis;
 fn both_shapes_mean_the_same_and_may_be_mixed() {
     let plan = plan(&json!({ "components": [
         { "name": "old", "command": ["python3", "-m", "old"], "health_check": ["true"] },
+        { "name": "line", "command": "python3 -m 'new one'", "health_check": ["true"] },
         { "id": "new", "entrypoint": "python3 -m 'new one'", "health": "process" },
         { "id": "listed", "entrypoint": ["x"], "health": { "command": ["check", "-w"] } },
     ]}));
     let commands: Vec<&[String]> =
         plan.components.iter().map(|component| component.command.as_slice()).collect();
-    assert_eq!(commands, [&["python3", "-m", "old"][..], &["python3", "-m", "new one"], &["x"]]);
+    assert_eq!(
+        commands,
+        [&["python3", "-m", "old"][..], &["python3", "-m", "new one"], &["python3", "-m", "new one"], &["x"]]
+    );
     let checks: Vec<&Check> =
         plan.components.iter().map(|component| &component.probes.startup.check).collect();
     let command = |words: &[&str]| Check::Command(words.iter().map(|word| (*word).to_owned()).collect());
-    assert_eq!(checks, [&command(&["true"]), &Check::Process, &command(&["check", "-w"])]);
+    assert_eq!(
+        checks,
+        [&command(&["true"]), &command(&["true"]), &Check::Process, &command(&["check", "-w"])]
+    );
     assert!(plan.layers.is_empty());
 }
 
