@@ -7,8 +7,8 @@ use razar_core::problem::Problem;
 
 use super::{Exit, complain, runtime, say, show_problems};
 use crate::cli::{self, Output};
-use crate::environment;
 use crate::packages::Packages;
+use crate::{environment, preflight};
 
 /// A configuration that holds.
 pub(super) struct Checked {
@@ -63,7 +63,11 @@ pub(super) async fn check(arguments: cli::Check) -> Exit {
     let plan = read_plan(&arguments.stack.config, &overrides, &packages);
     let mut problems = packages.problems().to_vec();
     let components = match plan {
-        Ok(checked) => checked.plan.components.len(),
+        Ok(checked) => {
+            let file = arguments.stack.config.display().to_string();
+            problems.extend(preflight::problems(&file, &checked.document, &checked.plan));
+            checked.plan.components.len()
+        }
         Err(found) => {
             problems.extend(found);
             0

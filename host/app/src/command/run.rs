@@ -21,7 +21,7 @@ use super::check::{Checked, read_plan};
 use super::{Exit, complain, runtime, show_problems};
 use crate::ask::{Asker, Questions};
 use crate::cli;
-use crate::drive::{Clock, Driver, Handle, ViewWriter};
+use crate::drive::{Clock, DriveError, Driver, Handle, ViewWriter};
 use crate::launcher::Launcher;
 use crate::packages::Packages;
 use crate::perform::{self, Hands};
@@ -113,6 +113,7 @@ async fn try_run(arguments: cli::Run) -> Result<Exit, Ended> {
     match driven {
         Ok(Ok(Ok(()))) if halted => Ok(Exit::Failed),
         Ok(Ok(Ok(()))) => Ok(Exit::Done),
+        Ok(Ok(Err(error @ DriveError::Lost))) => Err(Ended::with(Exit::Failed, error)),
         Ok(Ok(Err(error))) => Err(Ended::internal(error)),
         _ => Err(Ended::internal("the host's own loop ended; the services go on, `run` takes them over")),
     }
@@ -221,10 +222,7 @@ impl End {
     }
 
     /// Waits for it; true if the boot was halted.
-    async fn wait(
-        &mut self,
-        driving: &std::thread::JoinHandle<Result<(), razar_ledger::AppendError>>,
-    ) -> bool {
+    async fn wait(&mut self, driving: &std::thread::JoinHandle<Result<(), DriveError>>) -> bool {
         let mut halted = false;
         loop {
             match tokio::time::timeout(Duration::from_secs(1), self.facts.recv()).await {

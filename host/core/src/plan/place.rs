@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, nearest};
 
 /// Problems reported of one document: more are counted, not listed, so that four megabytes of mistakes stay small.
 const MAX_PROBLEMS: usize = 500;
@@ -88,14 +88,7 @@ impl<'c> Problems<'c> {
             return None;
         }
         self.searches += 1;
-        let allowed = (name.chars().count() / 3).clamp(1, 3);
-        known
-            .into_iter()
-            .filter(|candidate| candidate.len().abs_diff(name.len()) <= allowed)
-            .map(|candidate| (strsim::osa_distance(name, candidate), candidate))
-            .filter(|(distance, _)| *distance <= allowed)
-            .min()
-            .map(|(_, candidate)| candidate)
+        nearest(name, known)
     }
 
     pub(super) fn into_list(mut self) -> Vec<Problem> {
