@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use razar_core::effect::ExitStatus;
+use razar_core::effect::{ExitStatus, Process};
 use razar_core::fact::Phase;
-use razar_core::grant::CallScope;
+use razar_core::grant::{CallScope, Target};
 use razar_core::id::{ComponentId, InstanceId, PluginId};
-use razar_core::plan::{Check, LogSource, ProbePlan};
+use razar_core::plan::{Check, Listener, LogSource, ProbePlan};
 use razar_core::supervisor::Input;
 use razar_runtime::contract::{Probe, ProbeCall, ProbeTarget};
 use razar_runtime::outcome::Outcome;
@@ -18,7 +18,8 @@ use tokio::task::AbortHandle;
 
 use crate::drive::{Handle, Question, Watching};
 use crate::evidence::output_file;
-use crate::launcher::{CheckEnd, Launcher};
+use crate::launcher::{CheckEnd, Launcher, process, record};
+use crate::listener::{self, Owner};
 use crate::packages::Packages;
 use crate::serve::metrics::Metrics;
 
@@ -65,8 +66,47 @@ impl Asker {
                     settings,
                 };
                 let deadline = probe.schedule.timeout.into();
-                self.plugin(plugin, found, ProbeCall { target, scope: scope.clone(), deadline }).await
+                let Some(scope) = self.of_this_launch(question, &probe.check, scope.clone()).await else {
+                    return Answer::unhealthy("missing", "it has just ended".to_owned());
+                };
+                self.plugin(plugin, found, ProbeCall { target, scope, deadline }).await
             }
+        }
+    }
+
+    /// What an earlier launch printed says nothing about this one. None when this one is over.
+    async fn of_this_launch(
+        &self,
+        question: &Question,
+        check: &Check,
+        scope: CallScope,
+    ) -> Option<CallScope> {
+        let Check::Plugin { log: Some(LogSource::Output), .. } = check else { return Some(scope) };
+        let log_begin = record::begin(&self.state, &question.plan.id, question.instance).await;
+        (log_begin.is_some() || lives(question.process)).then_some(CallScope { log_begin, ..scope })
+    }
+
+    /// Whether a good answer is one of this process: it may have ended, or somebody else may have its port.
+    async fn is_its_own(
+        &self,
+        question: &Question,
+        check: &Check,
+        target: Option<&Target>,
+    ) -> Result<(), String> {
+        let process = question.process;
+        if !lives(process) {
+            return Err("it has just ended".to_owned());
+        }
+        let (Check::Plugin { listener: Listener::Own, .. }, Some(target)) = (check, target.cloned()) else {
+            return Ok(());
+        };
+        let (port, marker) = (target.port(), self.launcher.marker(&question.plan.id, question.instance));
+        let owner = tokio::task::spawn_blocking(move || listener::owner(&target, process, &marker)).await;
+        match owner {
+            Ok(Owner::Other(holder)) => Err(format!(
+                "port {port} is held by {holder}, not by this service: end that one or change the port, or set `\"listener\": \"any\"` if it is meant to answer"
+            )),
+            Ok(Owner::Service) | Err(_) => Ok(()),
         }
     }
 
@@ -122,7 +162,11 @@ impl Asker {
             LogSource::Output => output_file(&self.state, &question.plan.id).to_string_lossy().into_owned(),
             LogSource::File(path) => path.clone(),
         });
-        CallScope { target: address.as_deref().and_then(|address| address.parse().ok()), log, tree: None }
+        CallScope {
+            target: address.as_deref().and_then(|address| address.parse().ok()),
+            log,
+            ..CallScope::default()
+        }
     }
 
     async fn keep_asking(self, question: Question, driver: Handle) {
@@ -142,7 +186,13 @@ impl Asker {
         }
         loop {
             let asked = Instant::now();
-            let answer = self.ask(&question, probe, &scope).await;
+            let mut answer = self.ask(&question, probe, &scope).await;
+            if answer.healthy
+                && question.phase == Phase::Startup
+                && let Err(why) = self.is_its_own(&question, &probe.check, scope.target.as_ref()).await
+            {
+                answer = Answer::unhealthy("reply", why);
+            }
             self.metrics.observe_probe(&question.plan.id, question.phase, answer.outcome, asked.elapsed());
             driver.input(Input::Probed {
                 component: question.plan.id.clone(),
@@ -160,6 +210,11 @@ impl Asker {
             tokio::time::sleep(wait).await;
         }
     }
+}
+
+/// This very process, not one that has its number now.
+fn lives(process: Process) -> bool {
+    process::entry(process.pid).is_some_and(|entry| entry.process == process && !entry.zombie)
 }
 
 /// A place between one half and one, from the name.

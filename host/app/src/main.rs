@@ -8,8 +8,10 @@ mod drive;
 mod environment;
 mod evidence;
 mod launcher;
+mod listener;
 mod packages;
 mod perform;
+mod preflight;
 mod report;
 mod serve;
 

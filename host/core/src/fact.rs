@@ -240,6 +240,8 @@ pub enum QuarantineReason {
     FailureLimit,
     /// It failed while on probation.
     Probation,
+    /// It cannot be started at all, so it was tried once.
+    Unstartable,
     /// An operator asked for it.
     Operator,
 }
@@ -251,6 +253,7 @@ impl QuarantineReason {
             Self::RetriesExhausted => "all launches failed",
             Self::FailureLimit => "Exceeded failure limit",
             Self::Probation => "failed while on probation",
+            Self::Unstartable => "cannot be started",
             Self::Operator => "quarantined by the operator",
         }
     }

@@ -19,13 +19,15 @@ struct Stack {
 fn script() -> impl Strategy<Value = Script> {
     (
         prop::bool::weighted(0.9),
+        any::<bool>(),
         prop_oneof![3 => 0..3_000_u64, 1 => Just(u64::MAX)],
         prop::option::weighted(0.4, 10..30_000_u64),
         prop::option::weighted(0.2, 1_000..30_000_u64),
         prop::option::weighted(0.2, (1_000..5_000_u64, 5_000..60_000_u64)),
     )
-        .prop_map(|(starts, ready_after, exits_after, ill_after, flaps)| Script {
+        .prop_map(|(starts, permanent, ready_after, exits_after, ill_after, flaps)| Script {
             starts,
+            permanent,
             ready_after,
             exits_after,
             ill_after,

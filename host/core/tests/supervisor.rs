@@ -5,9 +5,10 @@ mod world;
 
 use razar_core::effect::Effect;
 use razar_core::fact::{Fact, QuarantineReason};
+use razar_core::failure::FailureKind;
 use razar_core::plan::Schedule;
 use razar_core::supervisor::{Command, Refused, Stage, Status};
-use razar_core::time::Millis;
+use razar_core::time::{Millis, Timestamp};
 use world::{Script, World, component, id, plan};
 
 fn started(fact: &Fact) -> Option<&razar_core::id::ComponentId> {
@@ -110,6 +111,25 @@ fn a_command_that_cannot_start_backs_off_and_ends_in_quarantine() {
     for (wait, base) in waits.into_iter().zip([1_000, 2_000, 4_000]) {
         assert!((base..=base + base / 4).contains(&wait), "{wait} for {base}");
     }
+}
+
+#[test]
+fn what_can_never_start_is_tried_once() {
+    let script = Script { starts: false, permanent: true, ..Script::default() };
+    let mut world = World::new(plan(vec![component("a"), component("b")]), move |id, _| match id.as_str() {
+        "a" => script,
+        _ => Script::default(),
+    });
+    world.boot();
+    world.run(60_000);
+    assert_eq!((world.launches("a"), world.status("a")), (1, Status::Quarantined));
+    assert_eq!(world.story("a"), ["failed", "quarantined"]);
+    assert_eq!(world.status("b"), Status::Ready);
+    let reason = world.log.iter().find_map(|recorded| match &recorded.fact {
+        Fact::Quarantined { reason, .. } => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(reason, Some(QuarantineReason::Unstartable));
 }
 
 #[test]
@@ -277,6 +297,55 @@ fn the_next_host_adopts_what_runs_and_starts_nothing_twice() {
         assert_eq!((world.launches(name), world.status(name)), (1, Status::Ready), "{name}");
         assert!(world.story(name).contains(&"adopted".to_owned()));
     }
+}
+
+fn deadline_passed(world: &World) -> Option<u64> {
+    world.log.iter().find_map(|recorded| match &recorded.fact {
+        Fact::Failed { failure, .. } if failure.kind == FailureKind::StartupDeadline => Some(recorded.at.0),
+        _ => None,
+    })
+}
+
+#[test]
+fn the_next_host_gives_no_second_startup_deadline() {
+    let never = |_: &_, _| Script { ready_after: u64::MAX, ..Script::default() };
+    let mut alone = World::new(plan(vec![component("a")]), never);
+    alone.boot();
+    alone.run(6_000);
+    let mut handed_on = World::new(plan(vec![component("a")]), never);
+    handed_on.boot();
+    handed_on.run(3_000);
+    handed_on.crash_and_resume();
+    handed_on.run(3_000);
+    assert!(deadline_passed(&alone).is_some());
+    assert_eq!(deadline_passed(&handed_on), deadline_passed(&alone));
+}
+
+#[test]
+fn whoever_became_ready_while_no_host_was_there_is_asked_before_it_is_judged() {
+    let mut world =
+        World::new(plan(vec![component("a")]), |_, _| Script { ready_after: 4_500, ..Script::default() });
+    world.boot();
+    world.run(3_000);
+    // Nobody is there while it becomes ready and its deadline passes.
+    world.now = Timestamp(world.now.0 + 60_000);
+    world.crash_and_resume();
+    world.run(3_000);
+    assert_eq!((world.launches("a"), world.status("a")), (1, Status::Ready));
+    assert_eq!(deadline_passed(&world), None);
+}
+
+#[test]
+fn whoever_is_still_not_ready_then_is_judged_soon() {
+    let mut world =
+        World::new(plan(vec![component("a")]), |_, _| Script { ready_after: u64::MAX, ..Script::default() });
+    world.boot();
+    world.run(3_000);
+    world.now = Timestamp(world.now.0 + 60_000);
+    let back = world.now.0;
+    world.crash_and_resume();
+    world.run(6_000);
+    assert_eq!(deadline_passed(&world), Some(back + 1_500), "one question and one wait, not five seconds");
 }
 
 #[test]

@@ -17,8 +17,8 @@ fn component() -> impl Strategy<Value = ComponentId> {
 }
 
 fn failure() -> impl Strategy<Value = Failure> {
-    use FailureKind::{Exited, Liveness, NotStarted, StartupDeadline};
-    (prop::sample::select(vec![NotStarted, Exited, StartupDeadline, Liveness]), ".{0,40}")
+    use FailureKind::{Exited, Liveness, NotStarted, StartupDeadline, Unstartable};
+    (prop::sample::select(vec![NotStarted, Unstartable, Exited, StartupDeadline, Liveness]), ".{0,40}")
         .prop_map(|(kind, error)| Failure { kind, class: FailureClass::of(&error), error })
 }
 
@@ -77,7 +77,8 @@ fn build(kind: usize, parts: Parts) -> Fact {
         QuarantineReason::FailureLimit,
         QuarantineReason::Probation,
         QuarantineReason::Operator,
-    ][small as usize % 4];
+        QuarantineReason::Unstartable,
+    ][small as usize % 5];
     let phase = [Phase::Startup, Phase::Readiness, Phase::Liveness][small as usize % 3];
     match kind {
         0 => Fact::BootStarted {
@@ -97,7 +98,9 @@ fn build(kind: usize, parts: Parts) -> Fact {
         7 => Fact::EffectDecided { id, effect: Effect::Stop(Stop { component, instance }) },
         8 => Fact::EffectStarted { id },
         9 => Fact::EffectFinished { id, outcome: EffectOutcome::Running(process) },
-        10 => Fact::EffectFinished { id, outcome: EffectOutcome::NotStarted { error: text } },
+        10 => {
+            Fact::EffectFinished { id, outcome: EffectOutcome::NotStarted { error: text, permanent: flag } }
+        }
         11 => Fact::EffectFinished { id, outcome: EffectOutcome::Ended { exit } },
         12 => Fact::EffectUnknown { id },
         13 => Fact::Adopted { component, instance, process },

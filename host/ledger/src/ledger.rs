@@ -1,6 +1,7 @@
 //! The one writer of a state directory. A turn is recorded whole or not at all, with one wait for the disk; it never
 //! rewrites a fact.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use razar_core::fact::{Fact, Recorded};
@@ -24,8 +25,12 @@ pub struct Ledger {
     head: Head,
     state_id: String,
     path: PathBuf,
+    file: Option<FileId>,
     _held: Held,
 }
+
+/// A file whatever its name: device and number.
+type FileId = (u64, u64);
 
 impl Ledger {
     /// Opens a state directory as its host, creating it when there is none.
@@ -37,7 +42,8 @@ impl Ledger {
         let head = meta::head(&connection)?;
         meta::check_head(&connection, head)?;
         let state_id = meta::state_id(&connection)?;
-        Ok(Self { connection, head, state_id, path, _held: held })
+        let file = identity(&path);
+        Ok(Self { connection, head, state_id, path, file, _held: held })
     }
 
     /// Records the facts of one turn: all of them, or none and the same call may be repeated when the error
@@ -64,6 +70,12 @@ impl Ledger {
         tx.commit()?;
         self.head = head;
         Ok(recorded)
+    }
+
+    /// Whether `razar.db` is no longer the file this ledger writes to: somebody has removed, moved or replaced it, and
+    /// what is recorded from then on is gone with this process. A few microseconds.
+    pub fn is_displaced(&self) -> bool {
+        self.file.is_some() && identity(&self.path) != self.file
     }
 
     /// The facts from a position on (the first is 1), oldest first, each verified against the chain.
@@ -105,6 +117,11 @@ impl Ledger {
     pub(crate) fn relaxed(&self) -> Result<Connection, LedgerError> {
         schema::open_relaxed(&self.path)
     }
+}
+
+fn identity(path: &Path) -> Option<FileId> {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.dev(), meta.ino()))
 }
 
 /// SQLite's numbers are signed.

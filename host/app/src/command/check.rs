@@ -8,8 +8,8 @@ use razar_core::problem::Problem;
 
 use super::{Exit, complain, runtime, say, show_problems, show_warnings};
 use crate::cli::{self, Output};
-use crate::environment;
 use crate::packages::Packages;
+use crate::{environment, preflight};
 
 /// A configuration that holds.
 pub(super) struct Checked {
@@ -79,7 +79,11 @@ pub(super) async fn check(arguments: cli::Check) -> Exit {
     let config = &arguments.stack.config;
     let mut problems = packages.problems().to_vec();
     let components = match read_plan(config, &overrides, &packages) {
-        Ok(checked) => Some(checked.plan.components.len()),
+        Ok(checked) => {
+            let file = config.display().to_string();
+            problems.extend(preflight::problems(&file, &checked.document, &checked.plan));
+            Some(checked.plan.components.len())
+        }
         Err(found) => {
             problems.extend(found);
             read_document(config).ok().and_then(|document| count_components(&document))

@@ -316,7 +316,7 @@ async fn try_once(arguments: &cli::PluginRun) -> Result<(PluginId, CallReport<Re
         }
         None => None,
     };
-    let scope = CallScope { target, log, tree: None };
+    let scope = CallScope { target, log, ..CallScope::default() };
     let phase = match arguments.phase {
         PhaseName::Startup => Phase::Startup,
         PhaseName::Readiness => Phase::Readiness,

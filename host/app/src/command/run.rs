@@ -23,7 +23,7 @@ use super::first_start::CodeCache;
 use super::{Exit, complain, runtime, show_problems, show_warnings};
 use crate::ask::{Asker, Questions};
 use crate::cli;
-use crate::drive::{Clock, Driver, Handle, NotDone, ViewWriter};
+use crate::drive::{Clock, DriveError, Driver, Handle, NotDone, ViewWriter};
 use crate::launcher::Launcher;
 use crate::packages::Packages;
 use crate::perform::{self, Hands};
@@ -131,6 +131,7 @@ async fn try_run(arguments: cli::Run) -> Result<Exit, Ended> {
             Some(true) => Ok(Exit::Failed),
             None => Err(Ended::with(Exit::Failed, LEFT)),
         },
+        Ok(Ok(Err(error @ DriveError::Lost))) => Err(Ended::with(Exit::Failed, error)),
         Ok(Ok(Err(error))) => Err(Ended::internal(error)),
         _ => Err(Ended::internal("the host's own loop ended; the services go on, `run` takes them over")),
     }
@@ -250,10 +251,7 @@ impl End {
     }
 
     /// Waits for it; true if the boot was halted.
-    async fn wait(
-        &mut self,
-        driving: &std::thread::JoinHandle<Result<(), razar_ledger::AppendError>>,
-    ) -> bool {
+    async fn wait(&mut self, driving: &std::thread::JoinHandle<Result<(), DriveError>>) -> bool {
         let mut halted = false;
         loop {
             match tokio::time::timeout(Duration::from_secs(1), self.facts.recv()).await {

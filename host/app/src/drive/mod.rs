@@ -19,6 +19,7 @@ use std::sync::mpsc;
 use razar_core::fact::Recorded;
 use razar_core::id::ComponentId;
 use razar_core::supervisor::{Boot, Command, Input, Refused, Stage, Summary};
+use razar_ledger::AppendError;
 use tokio::sync::{broadcast, oneshot, watch};
 
 pub(crate) use clock::Clock;
@@ -37,6 +38,26 @@ pub(crate) struct Snapshot {
     pub(crate) components: Vec<Summary>,
     /// Why facts cannot be recorded at the moment; nothing is acted on until they can.
     pub(crate) stuck: Option<String>,
+    /// The file with the facts is no longer where it was: see [`LOST`].
+    pub(crate) lost: bool,
+}
+
+/// What is said when `razar.db` is not the file this host writes to.
+pub(crate) const LOST: &str = "`razar.db` was removed, moved or replaced while this host runs: nothing that happens is \
+     remembered any more, and the services go on. Stop this host (Ctrl-C stops the services, too), put the state directory \
+     back in its place, and start it again";
+
+/// Why the loop ended before it was told to, or with something to say.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DriveError {
+    /// Facts can never be recorded again.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// See [`LOST`].
+    #[error(
+        "`razar.db` was removed, moved or replaced while this host ran: what happened since then is not remembered"
+    )]
+    Lost,
 }
 
 /// What may be sent to the driver.
@@ -156,6 +177,8 @@ pub(crate) trait Watching {
 pub(crate) struct Question {
     /// Which process.
     pub(crate) instance: razar_core::id::InstanceId,
+    /// Its pid and start time.
+    pub(crate) process: razar_core::effect::Process,
     /// Which question.
     pub(crate) phase: razar_core::fact::Phase,
     /// Of which component, with everything about it.

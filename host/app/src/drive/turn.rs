@@ -16,7 +16,7 @@ use razar_ledger::{AppendError, Ledger};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use super::views::ViewWriter;
-use super::{BACKLOG, Clock, Handle, Held, Message, NotDone, Question, Snapshot, Watching};
+use super::{BACKLOG, Clock, DriveError, Handle, Held, Message, NotDone, Question, Snapshot, Watching};
 
 /// Inputs that one commit may cover.
 const BATCH: usize = 512;
@@ -73,6 +73,7 @@ pub(crate) struct Driver<P, W> {
     touched: HashSet<ComponentId>,
     stuck: Option<Stuck>,
     held: watch::Sender<Option<String>>,
+    lost: bool,
 }
 
 impl<P: Performer, W: Watching> Driver<P, W> {
@@ -105,12 +106,14 @@ impl<P: Performer, W: Watching> Driver<P, W> {
             touched: HashSet::new(),
             stuck: None,
             held,
+            lost: false,
         };
         (driver, handle)
     }
 
-    /// Turns until it is told to close. An error means that facts can never be recorded again.
-    pub(crate) fn run(mut self) -> Result<(), AppendError> {
+    /// Turns until it is told to close. An error means that facts can never be recorded again, or that those recorded
+    /// are gone.
+    pub(crate) fn run(mut self) -> Result<(), DriveError> {
         loop {
             let patience = self.patience();
             let first = match self.messages.recv_timeout(patience) {
@@ -121,11 +124,21 @@ impl<P: Performer, W: Watching> Driver<P, W> {
             let more: Vec<Message> = self.messages.try_iter().take(BATCH).collect();
             if !self.take(std::iter::once(first).chain(more)) {
                 self.flush()?;
+                self.look_at_ledger();
                 self.views.finish();
-                return Ok(());
+                return if self.lost { Err(DriveError::Lost) } else { Ok(()) };
             }
             self.flush()?;
+            self.look_at_ledger();
             self.ask();
+        }
+    }
+
+    /// Facts that nobody can read any more are still what this process goes by: what runs goes on, and it is said once.
+    fn look_at_ledger(&mut self) {
+        if !self.lost && self.ledger.is_displaced() {
+            self.lost = true;
+            tracing::error!("{}", super::LOST);
         }
     }
 
@@ -158,6 +171,7 @@ impl<P: Performer, W: Watching> Driver<P, W> {
                     turn.answers.push((answer, outcome));
                 }
                 Message::Look(answer) => {
+                    self.look_at_ledger();
                     let _ = answer.send(self.snapshot());
                 }
                 Message::Close => goes_on = false,
@@ -286,6 +300,7 @@ impl<P: Performer, W: Watching> Driver<P, W> {
             let watches = self.state.watches(&component).into_iter();
             let questions = watches.map(|watch| Question {
                 instance: watch.instance,
+                process: watch.process,
                 phase: watch.phase,
                 plan: Arc::clone(&plan),
             });
@@ -298,6 +313,7 @@ impl<P: Performer, W: Watching> Driver<P, W> {
             boot: self.state.durable().boot.clone(),
             components: self.state.summaries().collect(),
             stuck: self.stuck.as_ref().map(|stuck| stuck.why.clone()),
+            lost: self.lost,
         }
     }
 }

@@ -56,7 +56,12 @@ impl Place {
 
     /// What one instance is.
     pub(crate) fn record(&self, component: &ComponentId, instance: InstanceId) -> PathBuf {
-        self.run().join(format!("{component}.{instance}.json"))
+        Self::record_in(&self.state, component, instance)
+    }
+
+    /// The same for whoever must not make anything.
+    pub(crate) fn record_in(state: &Path, component: &ComponentId, instance: InstanceId) -> PathBuf {
+        state.join("run").join(format!("{component}.{instance}.json"))
     }
 
     /// What one instance prints into.

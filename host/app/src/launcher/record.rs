@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use razar_core::effect::Process;
+use razar_core::grant::LogBegin;
 use razar_core::id::{ComponentId, InstanceId};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,9 @@ pub(crate) struct Record {
     pub(crate) machine_boot: String,
     /// How much of what it prints is kept.
     pub(crate) output: OutputCap,
+    /// Where in the log what it prints begins; all of the log for one that an older launcher started.
+    #[serde(default)]
+    pub(crate) begin: LogBegin,
 }
 
 impl Record {
@@ -53,6 +57,14 @@ pub(crate) fn load_all(place: &Place, strange: &mut Vec<String>) -> io::Result<V
         }
     }
     Ok(records)
+}
+
+/// Where in the log what an instance prints begins; none when there is no record of it. Makes nothing: the state
+/// directory may be gone.
+pub(crate) async fn begin(state: &Path, component: &ComponentId, instance: InstanceId) -> Option<LogBegin> {
+    let bytes = tokio::fs::read(Place::record_in(state, component, instance)).await.ok()?;
+    let record = serde_json::from_slice::<Record>(&bytes).ok()?;
+    Some(record.begin)
 }
 
 /// Forgets an instance: its record and its pipe.

@@ -195,6 +195,7 @@ impl Service {
                     && gone.left > 0
                     && gone.exit == ExitStatus::Code(0)
                     && gone.ran < DAEMONIZING,
+                begin: self.log.begin(),
             });
         }
         if grace_over {

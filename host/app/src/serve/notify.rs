@@ -120,6 +120,9 @@ fn status(snapshot: &Snapshot) -> String {
     if let Some(stuck) = &snapshot.stuck {
         return format!("facts cannot be recorded: {}", escape::line(stuck));
     }
+    if snapshot.lost {
+        return "`razar.db` was removed, moved or replaced: nothing is remembered".to_owned();
+    }
     let Some(boot) = &snapshot.boot else { return "no boot yet".to_owned() };
     let count = |status| snapshot.components.iter().filter(|summary| summary.status == status).count();
     let quarantined = match count(Status::Quarantined) {

@@ -93,6 +93,7 @@ pub(crate) fn snapshot(stage: Stage) -> Snapshot {
             component("web", Status::Quarantined, Some("all launches failed: \u{1b}[2Jgone\nfake line")),
         ],
         stuck: None,
+        lost: false,
     }
 }
 

@@ -58,6 +58,10 @@ async fn health_readiness_and_metrics_are_served_and_nothing_else() {
     let Err(error) = taken else { panic!("two servers on one port") };
     assert!(matches!(error, HttpError::InUse(_)) && error.to_string().contains("RAZAR_METRICS_PORT"));
 
+    let lost = serve(&fake(Snapshot { lost: true, ..snapshot(Stage::Up) }).handle, Limits::default()).await;
+    let said = get(lost.address(), "/healthz");
+    assert!(said.starts_with("HTTP/1.1 503") && said.contains("`razar.db` was removed"), "{said}");
+
     let well = Snapshot { components: vec![component("store", Status::Ready, None)], ..snapshot(Stage::Up) };
     let http = serve(&fake(well).handle, Limits::default()).await;
     assert!(get(http.address(), "/readyz").starts_with("HTTP/1.1 200"));

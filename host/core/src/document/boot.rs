@@ -109,6 +109,11 @@ pub struct Probe {
     /// An argument list with Nagios exit codes, run by the launcher instead of a plugin. Not sandboxed.
     #[schemars(length(min = 1))]
     pub command: Option<Vec<String>>,
+    /// Who may answer at an `address` of this machine while the component starts: `own` (the default) takes no answer
+    /// from a port that another process holds; `any` is for services whose socket somebody else holds, such as a
+    /// container's proxy.
+    #[schemars(extend("enum" = ["own", "any", null]))]
+    pub listener: Option<String>,
     /// Between the end of one answer and the next question. Default: `10 s`, for startup `250 ms`.
     pub interval: Option<Span>,
     /// How long one question may take. Default: `5 s`.

@@ -283,7 +283,8 @@ impl EffectiveGrant {
             if let Some(path) = path(rule)
                 && permits.iter().all(|permit| permit.at != *rule.at())
             {
-                permits.push(DirPermit { path, at: rule.at().clone(), access: rule.access() });
+                let begin = self.scope.log_begin.filter(|_| *rule.source() == DirSource::Log);
+                permits.push(DirPermit { path, at: rule.at().clone(), access: rule.access(), begin });
             }
         }
         permits

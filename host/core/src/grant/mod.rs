@@ -41,7 +41,7 @@ pub use limits::{LimitError, LimitField, Limits, LimitsOverride};
 pub use method::{Method, Methods};
 pub use net::{NameRule, TcpRule};
 pub use permit::{Dialable, DirPermit, HttpPermit, NamePermit, ResolvedName, TcpPermit};
-pub use scope::{CallScope, Target, TreePaths};
+pub use scope::{CallScope, LogBegin, Target, TreePaths};
 pub use secret::{SecretRef, SecretSource};
 pub(crate) use secret::{config_key, env_name};
 pub use url::HttpUrl;

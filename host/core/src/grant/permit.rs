@@ -10,6 +10,7 @@ use super::denied::{Denied, DenyReason};
 use super::dir::{Access, GuestPath};
 use super::host::Host;
 use super::method::Method;
+use super::scope::LogBegin;
 use super::secret::SecretRef;
 use super::url::HttpUrl;
 
@@ -227,6 +228,7 @@ pub struct DirPermit {
     pub(super) path: String,
     pub(super) at: GuestPath,
     pub(super) access: Access,
+    pub(super) begin: Option<LogBegin>,
 }
 
 impl DirPermit {
@@ -243,5 +245,10 @@ impl DirPermit {
     /// To do this in it.
     pub const fn access(&self) -> Access {
         self.access
+    }
+
+    /// Of a log, only what comes after this.
+    pub const fn begin(&self) -> Option<LogBegin> {
+        self.begin
     }
 }

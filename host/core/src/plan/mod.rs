@@ -92,11 +92,32 @@ pub enum Check {
         log: Option<LogSource>,
         /// JSON object, validated against the plugin's settings schema before boot.
         settings: String,
+        /// Who may answer at the address.
+        listener: Listener,
     },
     /// An argument vector with Nagios exit codes, run by the launcher. Not sandboxed.
     Command(Vec<String>),
     /// None was configured: a process that lives is healthy.
     Process,
+}
+
+/// Who may answer at an address of this machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Listener {
+    /// The component's own processes.
+    #[default]
+    Own,
+    /// Whoever listens there.
+    Any,
+}
+
+impl Check {
+    /// `host:port` of the address it asks, if it asks one.
+    pub fn authority(&self) -> Option<&str> {
+        let Self::Plugin { address: Some(address), .. } = self else { return None };
+        let after = address.split_once("://").map_or(address.as_str(), |(_, rest)| rest);
+        after.split(['/', '?', '#']).next().filter(|authority| authority.contains(':'))
+    }
 }
 
 /// Where a log probe's tail comes from.

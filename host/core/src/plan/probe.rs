@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::address::{host_and_port, web_address};
 use super::build::{Plugins, SettingsProblem, argv, join};
 use super::place::{Place, Problems, quote};
-use super::{Check, LogSource, ProbePlan, Probes, Schedule};
+use super::{Check, Listener, LogSource, ProbePlan, Probes, Schedule};
 use crate::detect::MAX_WINDOW;
 use crate::document::boot::{Component, Health, Probe};
 use crate::id::{ComponentId, PluginId};
@@ -154,8 +154,28 @@ impl Asked<'_, '_, '_> {
                 Some(ProbePlan { check, schedule: self.probing.schedule() })
             }
             Health::Probe(probe) => {
-                let schedule = self.schedule(probe, place);
-                Some(ProbePlan { check: self.check(probe, place)?, schedule })
+                let (schedule, written) = (self.schedule(probe, place), self.listener(probe, place));
+                let mut check = self.check(probe, place)?;
+                if let Check::Plugin { listener, .. } = &mut check {
+                    *listener = written;
+                }
+                Some(ProbePlan { check, schedule })
+            }
+        }
+    }
+
+    fn listener(&mut self, probe: &Probe, place: &Place<'_>) -> Listener {
+        match probe.listener.as_deref() {
+            None | Some("own") => Listener::Own,
+            Some("any") => Listener::Any,
+            Some(other) => {
+                let hint = r#"write "own", or "any" when another process holds the socket for it"#.to_owned();
+                self.problems.add(
+                    &Place::Key(place, "listener"),
+                    format!("{} is no listener", quote(other)),
+                    hint,
+                );
+                Listener::Own
             }
         }
     }
@@ -206,6 +226,7 @@ impl Asked<'_, '_, '_> {
                 ("address", probe.address.is_some()),
                 ("log", probe.log.is_some()),
                 ("settings", probe.settings.is_some()),
+                ("listener", probe.listener.is_some()),
             ];
             for (key, _) in plugin_keys.iter().filter(|(_, written)| *written) {
                 let hint = format!("remove `{key}`, or remove `command` to ask a plugin");
@@ -368,7 +389,8 @@ impl Asked<'_, '_, '_> {
                 self.problems.add(&Place::Key(place, &inner), message.as_str(), hint.clone());
             }
         }
-        wrong.is_empty().then(|| Check::Plugin { plugin, address, log, settings: settings.to_string() })
+        let (settings, listener) = (settings.to_string(), Listener::default());
+        wrong.is_empty().then(|| Check::Plugin { plugin, address, log, settings, listener })
     }
 
     fn schedule(&mut self, probe: &Probe, place: &Place<'_>) -> Schedule {

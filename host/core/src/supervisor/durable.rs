@@ -365,10 +365,8 @@ impl Component {
 
     fn adopt(&mut self, at: Timestamp, instance: InstanceId, process: Process) {
         let (since, ready) = match self.life {
-            Life::Up { instance: known, since, ready: Some(ready), .. } if known == instance => {
-                (since, Some(ready))
-            }
-            // Nobody asked it anything while no host was there: its startup deadline begins anew.
+            // It is the same process: a new host gives it no second startup deadline.
+            Life::Up { instance: known, since, ready, .. } if known == instance => (since, ready),
             _ => (at, None),
         };
         self.life = Life::Up { instance, process, since, ready };

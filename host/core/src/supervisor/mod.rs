@@ -29,7 +29,7 @@ mod volatile;
 use std::sync::Arc;
 
 use crate::backoff::Jitter;
-use crate::effect::{Authorized, Decided, Effect, Start, Stop};
+use crate::effect::{Authorized, Decided, Effect, Process, Start, Stop};
 use crate::fact::{Fact, Phase, Recorded};
 use crate::id::{BootId, ComponentId, EffectId, InstanceId};
 use crate::plan::{BootPlan, ComponentPlan, ProbePlan};
@@ -79,6 +79,8 @@ pub fn step(state: &mut State, now: Timestamp, input: Input) -> Decision {
 pub struct Watch<'a> {
     /// Which process.
     pub instance: InstanceId,
+    /// Its pid and start time.
+    pub process: Process,
     /// Which question.
     pub phase: Phase,
     /// What to ask, and how often.
@@ -141,8 +143,8 @@ impl State {
         else {
             return Vec::new();
         };
-        let Life::Up { instance, ready, .. } = component.life else { return Vec::new() };
-        let watch = |phase, probe| Watch { instance, phase, probe };
+        let Life::Up { instance, process, ready, .. } = component.life else { return Vec::new() };
+        let watch = |phase, probe| Watch { instance, process, phase, probe };
         let readiness = plan.probes.readiness.as_ref().map(|probe| watch(Phase::Readiness, probe));
         if ready.is_some() {
             let liveness = plan.probes.liveness.as_ref().map(|probe| watch(Phase::Liveness, probe));

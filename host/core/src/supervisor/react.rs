@@ -4,7 +4,7 @@
 use crate::backoff;
 use crate::effect::{Effect, EffectOutcome, ExitStatus};
 use crate::fact::{Fact, Phase, QuarantineReason};
-use crate::failure::{Failure, FailureClass, FailureKind};
+use crate::failure::{Failure, FailureClass, FailureKind, Peer};
 use crate::id::{ComponentId, Digest, EffectId, InstanceId};
 
 use super::input::{BootRequest, Command, Found, FoundState, Input, Refused};
@@ -115,7 +115,7 @@ impl Turn<'_> {
                 Some(FoundState::Running(process)) => {
                     self.record(Fact::Adopted { component: id, instance, process });
                     if let Some(watched) = self.state.volatile.at_mut(at) {
-                        watched.begin_process();
+                        watched.adopt_process(self.now);
                     }
                 }
                 Some(FoundState::Ended(exit)) => self.exited(at, instance, exit, ""),
@@ -132,14 +132,15 @@ impl Turn<'_> {
                     let (component, instance) = (stray.component.clone(), stray.instance);
                     self.record(Fact::Adopted { component, instance, process });
                     if let Some(watched) = self.state.volatile.at_mut(at) {
-                        watched.begin_process();
+                        watched.adopt_process(self.now);
                     }
                     if !launched(stray) {
                         self.decide_stop(at);
                     }
                 }
                 FoundState::Ended(exit) if down && launched(stray) => {
-                    self.fail(at, Some(stray.instance), FailureKind::Exited, &exit.to_string());
+                    let class = FailureClass::of_exit(exit, "", &[]);
+                    self.fail(at, Some(stray.instance), FailureKind::Exited, class, &exit.to_string());
                 }
                 _ => {}
             }
@@ -170,21 +171,18 @@ impl Turn<'_> {
         }
         for at in due {
             let Some(component) = self.component(at) else { continue };
-            let deadline = self
-                .state
-                .plans
-                .get(at)
-                .and_then(Option::as_ref)
-                .map(|plan| plan.probes.startup.schedule.deadline);
-            match (component.life, deadline) {
-                (Life::Up { instance, ready: None, since, .. }, Some(deadline))
-                    if since + deadline <= self.now =>
+            let schedule =
+                self.state.plans.get(at).and_then(Option::as_ref).map(|plan| plan.probes.startup.schedule);
+            let watched = self.state.volatile.at(at);
+            match (component.life, schedule) {
+                (Life::Up { instance, ready: None, since, .. }, Some(schedule))
+                    if watched.is_some_and(|watched| watched.deadline(since, &schedule) <= self.now) =>
                 {
-                    let complaint =
-                        self.state.volatile.at(at).map(|v| v.complaint.clone()).unwrap_or_default();
+                    let complaint = watched.map(|watched| watched.complaint.clone()).unwrap_or_default();
                     let said = if complaint.is_empty() { "its probe never answered" } else { &complaint };
-                    let error = format!("not ready within {} ms: {said}", deadline.0);
-                    self.fail(at, Some(instance), FailureKind::StartupDeadline, &error);
+                    let error = format!("not ready within {} ms: {said}", schedule.deadline.0);
+                    let class = FailureClass::of(&error);
+                    self.fail(at, Some(instance), FailureKind::StartupDeadline, class, &error);
                 }
                 (Life::Up { ready: Some(ready), .. }, _)
                     if component.probation && ready + PROBATION <= self.now =>
@@ -205,7 +203,11 @@ impl Turn<'_> {
         self.touch(at);
         match outcome {
             EffectOutcome::Running(_) => self.launched(at),
-            EffectOutcome::NotStarted { error } => self.fail(at, None, FailureKind::NotStarted, &error),
+            EffectOutcome::NotStarted { error, permanent } => {
+                let kind = if permanent { FailureKind::Unstartable } else { FailureKind::NotStarted };
+                // It never ran: what is missing is on this machine, whatever the words are.
+                self.fail(at, None, kind, FailureClass::Dependency, &error);
+            }
             EffectOutcome::Ended { .. } => {
                 let stopping = self.stage().is_some_and(Stage::stops);
                 if let Some(component) = self.component(at)
@@ -258,7 +260,8 @@ impl Turn<'_> {
             return;
         }
         let error = if evidence.is_empty() { exit.to_string() } else { format!("{exit}: {evidence}") };
-        self.record_failure(at, Some(instance), FailureKind::Exited, &error);
+        let class = self.class_of(at, exit, evidence);
+        self.record_failure(at, Some(instance), FailureKind::Exited, class, &error);
         self.record(exited);
         self.judge(at);
     }
@@ -328,7 +331,8 @@ impl Turn<'_> {
             // Damping holds K of N back, never a window that failed as a whole.
             Phase::Liveness if unhealthy && (!flapping || dark) => {
                 self.health_changed(id, phase, false, &summary);
-                self.fail(at, Some(instance), FailureKind::Liveness, &summary);
+                let class = FailureClass::of(&summary);
+                self.fail(at, Some(instance), FailureKind::Liveness, class, &summary);
             }
             Phase::Liveness => {
                 if changed == Some(true) && !flapping {
@@ -351,8 +355,15 @@ impl Turn<'_> {
     }
 
     /// It failed: remembered, ended if it still runs, judged once it is down.
-    fn fail(&mut self, at: usize, instance: Option<InstanceId>, kind: FailureKind, error: &str) {
-        self.record_failure(at, instance, kind, error);
+    fn fail(
+        &mut self,
+        at: usize,
+        instance: Option<InstanceId>,
+        kind: FailureKind,
+        class: FailureClass,
+        error: &str,
+    ) {
+        self.record_failure(at, instance, kind, class, error);
         self.touch(at);
         match self.component(at).map(|component| component.life) {
             Some(Life::Up { .. }) => self.decide_stop(at),
@@ -361,7 +372,27 @@ impl Turn<'_> {
         }
     }
 
-    fn record_failure(&mut self, at: usize, instance: Option<InstanceId>, kind: FailureKind, error: &str) {
+    /// Where to look, from how a process ended and what it said; what it depends on may be the reason.
+    fn class_of(&self, at: usize, exit: ExitStatus, said: &str) -> FailureClass {
+        let plan = self.state.plans.get(at).and_then(Option::as_deref);
+        let peers: Vec<Peer<'_>> = plan
+            .into_iter()
+            .flat_map(|plan| &plan.depends_on)
+            .map(|id| {
+                (id.as_str(), self.state.plan(id).and_then(|peer| peer.probes.startup.check.authority()))
+            })
+            .collect();
+        FailureClass::of_exit(exit, said, &peers)
+    }
+
+    fn record_failure(
+        &mut self,
+        at: usize,
+        instance: Option<InstanceId>,
+        kind: FailureKind,
+        class: FailureClass,
+        error: &str,
+    ) {
         let Some(component) = self.component(at) else { return };
         let forgive =
             self.state.plans.get(at).and_then(Option::as_ref).map_or(0, |p| p.restart.forgive_after.0);
@@ -369,11 +400,6 @@ impl Turn<'_> {
         let forgiven = u32::try_from(healthy_for.checked_div(forgive).unwrap_or(0)).unwrap_or(u32::MAX);
         let attempt = component.failures.saturating_sub(forgiven).saturating_add(1);
         let component = component.id.clone();
-        let class = match kind {
-            // It never ran: what is missing is on this machine, whatever the words are.
-            FailureKind::NotStarted => FailureClass::Dependency,
-            _ => FailureClass::of(error),
-        };
         let failure = Failure { kind, class, error: clip(error, MAX_ERROR).to_owned() };
         self.record(Fact::Failed { component, instance, attempt, failure });
     }
@@ -389,14 +415,16 @@ impl Turn<'_> {
         let (policy, vital, id) = (plan.restart, plan.vital, component.id.clone());
         let (attempt, probation) = (component.failures, component.probation);
         self.touch(at);
-        if !probation && attempt <= policy.retries {
+        let hopeless = unjudged.failure.kind == FailureKind::Unstartable;
+        if !probation && !hopeless && attempt <= policy.retries {
             let wait = backoff::delay(&policy, attempt, unjudged.was_ready, &mut self.state.volatile.jitter);
             let until = self.now + wait;
             return self.record(Fact::BackingOff { component: id, until, attempt: attempt + 1 });
         }
-        let reason = match probation {
-            true => QuarantineReason::Probation,
-            false => QuarantineReason::RetriesExhausted,
+        let reason = match (hopeless, probation) {
+            (true, _) => QuarantineReason::Unstartable,
+            (false, true) => QuarantineReason::Probation,
+            (false, false) => QuarantineReason::RetriesExhausted,
         };
         let error = unjudged.failure.error.clone();
         self.quarantine(at, reason, unjudged.failure);

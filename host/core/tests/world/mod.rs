@@ -54,6 +54,8 @@ pub(crate) fn plan(components: Vec<ComponentPlan>) -> BootPlan {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Script {
     pub(crate) starts: bool,
+    /// What does not start never will.
+    pub(crate) permanent: bool,
     pub(crate) ready_after: u64,
     pub(crate) exits_after: Option<u64>,
     /// Answers unhealthy from then on.
@@ -64,7 +66,14 @@ pub(crate) struct Script {
 
 impl Default for Script {
     fn default() -> Self {
-        Self { starts: true, ready_after: 0, exits_after: None, ill_after: None, flaps: None }
+        Self {
+            starts: true,
+            permanent: false,
+            ready_after: 0,
+            exits_after: None,
+            ill_after: None,
+            flaps: None,
+        }
     }
 }
 
@@ -205,7 +214,8 @@ impl World {
                     }
                     EffectOutcome::Running(process)
                 } else {
-                    EffectOutcome::NotStarted { error: "command not found".to_owned() }
+                    let error = "no room for another process".to_owned();
+                    EffectOutcome::NotStarted { error, permanent: script.permanent }
                 };
                 self.feed(Input::EffectFinished { id: effect, outcome });
             }

@@ -86,7 +86,10 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
             let unhealthy = match failure.kind {
                 FailureKind::StartupDeadline => true,
                 FailureKind::Liveness => !before.component(component).reported,
-                FailureKind::NotStarted | FailureKind::Exited | FailureKind::Operator => false,
+                FailureKind::NotStarted
+                | FailureKind::Unstartable
+                | FailureKind::Exited
+                | FailureKind::Operator => false,
             };
             if unhealthy {
                 say("ERROR", &format!("Health check failed for {component}"));

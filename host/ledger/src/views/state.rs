@@ -133,7 +133,9 @@ impl Chronicle {
             }
             Fact::Failed { component, failure, .. } => {
                 let step = match failure.kind {
-                    FailureKind::NotStarted | FailureKind::StartupDeadline => "launch",
+                    FailureKind::NotStarted | FailureKind::Unstartable | FailureKind::StartupDeadline => {
+                        "launch"
+                    }
                     FailureKind::Exited if before.component(component).launching => "launch",
                     FailureKind::Exited => "exit",
                     FailureKind::Liveness => "liveness",

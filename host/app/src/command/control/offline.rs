@@ -29,7 +29,12 @@ pub(super) fn status(state: &Path) -> Result<StatusView, LedgerError> {
         return Err(error);
     }
     let components = complete(replayed.summaries().collect(), named);
-    Ok(StatusView::from(&Snapshot { boot: replayed.durable().boot.clone(), components, stuck: None }))
+    Ok(StatusView::from(&Snapshot {
+        boot: replayed.durable().boot.clone(),
+        components,
+        stuck: None,
+        lost: false,
+    }))
 }
 
 /// Without a plan those that are down are not listed; the boot named them.

@@ -223,6 +223,18 @@ fn each_mistake_has_its_place_message_and_hint() {
         ),
         (health(r#"{ "address": "h:1", "window": 33 }"#), "components[0].health.window", "from 1 to 32", ""),
         (
+            health(r#"{ "address": "h:1", "listener": "other" }"#),
+            "components[0].health.listener",
+            "`other` is no listener",
+            r#"write "own", or "any""#,
+        ),
+        (
+            health(r#"{ "command": ["x"], "listener": "any" }"#),
+            "components[0].health.listener",
+            "a command has no `listener`",
+            "remove `listener`",
+        ),
+        (
             health(r#"{ "address": "h:1", "successes": 0 }"#),
             "components[0].health.successes",
             "from 1 to 32",

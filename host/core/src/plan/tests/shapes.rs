@@ -3,8 +3,24 @@
 use serde_json::json;
 
 use super::*;
-use crate::plan::{Check, LogSource, RestartPolicy, Schedule, StopPolicy};
+use crate::plan::{Check, Listener, LogSource, RestartPolicy, Schedule, StopPolicy};
 use crate::time::Millis;
+
+#[test]
+fn who_may_answer_is_the_component_itself_unless_the_document_says_otherwise() {
+    for (written, listener) in
+        [(json!(null), Listener::Own), (json!("own"), Listener::Own), (json!("any"), Listener::Any)]
+    {
+        let mut health = json!({ "address": "127.0.0.1:80" });
+        if !written.is_null() {
+            health["listener"] = written;
+        }
+        let plan = plan(&json!({ "components": [{ "id": "a", "entrypoint": "x", "health": health }] }));
+        let check = &plan.components[0].probes.startup.check;
+        assert!(matches!(check, Check::Plugin { listener: found, .. } if *found == listener), "{check:?}");
+        assert_eq!(check.authority(), Some("127.0.0.1:80"));
+    }
+}
 
 #[test]
 fn both_shapes_mean_the_same_and_may_be_mixed() {
@@ -37,6 +53,7 @@ fn short_forms_of_health_mean_shipped_probes() {
         address: address.map(str::to_owned),
         log: log.map(|log| LogSource::File(log.to_owned())),
         settings: settings.to_owned(),
+        listener: Listener::Own,
     };
     let started = r#"{"contains":"started"}"#;
     for (health, check) in [
