@@ -359,6 +359,12 @@ async fn who_forks_into_the_background_is_told_apart_and_leaves_nobody() {
         assert!(host.ending().await.forked_away);
         assert_eq!(stage.marked(), Vec::<i32>::new());
     }
+    for instance in 40..140 {
+        // Twice, as daemons do: the one between is gone before anybody has looked.
+        host.sh("twice", instance, "(setsid sleep 1000 &) & exit 0").await;
+        assert!(host.ending().await.forked_away, "{instance}");
+        assert_eq!(stage.marked(), Vec::<i32>::new());
+    }
     host.sh("crash", 2, "(setsid sleep 1000 &); sleep 1000 & exit 4").await;
     let ending = host.ending().await;
     assert_eq!((ending.exit, ending.forked_away), (ExitStatus::Code(4), false));

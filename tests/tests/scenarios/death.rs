@@ -37,6 +37,34 @@ fn services_outlive_a_killed_host_and_the_next_one_adopts_them() {
 }
 
 #[test]
+fn the_summary_after_an_adoption_rests_on_what_is_remembered() {
+    let scene = Scene::new();
+    scene.stack(
+        &["all"],
+        &[scene.web("weak", json!({ "restart": { "retries": 0 } })), scene.web("good", json!({}))],
+    );
+    let run = scene.run();
+    scene.until_booted(1);
+    scene.touch("weak.crash");
+    scene.until_logged("quarantine", "weak", "quarantined", 1);
+    run.kill();
+    let next = scene.run();
+    scene.until_logged("recovery", "good", "success", 1);
+    let ended = next.terminate();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let summary = ended.out.split("everything has stopped").last().unwrap();
+    for said in [
+        "boot 1: stopped after ",
+        ", booted in ",
+        "; 1 of 2 components had been ready",
+        "quarantined  weak [external]",
+        "hint: Check network connectivity",
+    ] {
+        assert!(summary.contains(said), "`{said}` is not in: {summary}");
+    }
+}
+
+#[test]
 fn a_service_that_died_while_no_host_was_there_is_started_again() {
     let scene = Scene::new();
     pair(&scene);

@@ -1,9 +1,9 @@
 //! Compiled plugins of a host that has no state directory yet. They are needed to judge its configuration, and nothing
 //! is made in the state directory before that is accepted; so they lie elsewhere and move in afterwards.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -27,7 +27,9 @@ impl CodeCache {
         if home.exists() {
             return Self::Home(home);
         }
-        TempDir::with_prefix("razar-host-").map_or(Self::Nowhere, Self::Away)
+        let private = Permissions::from_mode(0o700);
+        let away = tempfile::Builder::new().prefix("razar-host-").permissions(private).tempdir();
+        away.map_or(Self::Nowhere, Self::Away)
     }
 
     /// The directory, if there is one.
@@ -96,6 +98,7 @@ mod tests {
         let cache = CodeCache::of(&state);
         assert_eq!(cache.missing(&plugins), 1);
         let away = cache.dir().unwrap().to_owned();
+        assert_eq!(std::fs::metadata(&away).unwrap().permissions().mode() & 0o777, 0o700, "native code");
         std::fs::write(away.join("key"), "key").unwrap();
         std::fs::write(away.join("one.cwasm"), "code").unwrap();
         assert_eq!(cache.missing(&plugins), 0);
