@@ -54,6 +54,35 @@ fn a_ledger_with_a_changed_fact_is_refused() {
 }
 
 #[test]
+fn a_ledger_taken_away_under_a_running_host_is_said_once_and_nothing_else_ends() {
+    let ways: [fn(&Scene); 2] = [
+        |scene| fs::remove_file(scene.state().join("razar.db")).unwrap(),
+        // Something may be written in it meanwhile.
+        |scene| scene.until("it is gone", || fs::remove_dir_all(scene.state()).is_ok()),
+    ];
+    for take in ways {
+        let scene = Scene::new();
+        one(&scene);
+        let run = scene.run();
+        scene.until_booted(1);
+        let good = scene.pid("good");
+        let health = || scene.get(scene.port("metrics"), "/healthz").unwrap_or_default();
+        scene.until("it is healthy", || health().starts_with("200"));
+        take(&scene);
+        scene.until("it is not healthy any more", || health().starts_with("503"));
+        let said = health();
+        assert!(said.contains("`razar.db` was removed, moved or replaced"), "{said}");
+        assert!(said.contains("put the state directory back"), "{said}");
+        assert!(alive(good), "the service goes on");
+        let ended = run.interrupt();
+        ended.complains(1, &["`razar.db` was removed", "is not remembered"]);
+        assert_eq!(ended.err.matches("nothing that happens is remembered").count(), 1, "{}", ended.err);
+        assert_eq!(scene.order("stop"), ["good"]);
+        assert!(!alive(good));
+    }
+}
+
+#[test]
 fn a_file_that_is_no_ledger_is_not_touched() {
     let scene = Scene::new();
     one(&scene);
