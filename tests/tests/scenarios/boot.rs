@@ -183,6 +183,7 @@ fn one_that_failed_in_several_boots_is_not_even_tried_any_more() {
             scene.until_said("Skipping quarantined component weak");
             release();
         }
+        scene.until_logged("start", "good", "success", boot);
         scene.until("it is started", || scene.pids("weak").len() == boot);
         scene.touch("weak.crash");
         scene.until_logged("quarantine", "weak", "quarantined", boot);

@@ -162,15 +162,27 @@ fn whoever_else_answers_at_the_port_makes_nobody_ready() {
     let sleeper = json!(["sleep", "600"]);
     let mut family = scene.web("family", json!({}));
     family["entrypoint"] = json!(["sh", "-c", "python3 -S -E service.py & wait"]);
+    let mut orphan = scene.web("orphan", json!({}));
+    let script = "(env -u RAZAR_INSTANCE setsid python3 -S -E service.py &) ; exec sleep 600";
+    orphan["entrypoint"] = json!(["sh", "-c", script]);
     scene.stack(
         &["all"],
-        &[once("fooled", sleeper.clone(), health("own")), once("proxied", sleeper, health("any")), family],
+        &[
+            once("fooled", sleeper.clone(), health("own")),
+            once("proxied", sleeper, health("any")),
+            family,
+            orphan,
+        ],
     );
     let run = scene.run();
     scene.until_logged("start", "system", "partial", 1);
     assert_eq!(scene.logged("start", "proxied", "success").len(), 1);
     assert_eq!(scene.logged("start", "family", "success").len(), 1, "a child may be the one that listens");
+    assert_eq!(scene.logged("start", "orphan", "success").len(), 1, "nobody is accused without proof");
+    let unmarked = scene.pid("orphan");
     assert_eq!(run.terminate().code, Some(0));
+    // It took off everything by which it could have been found.
+    razar_tests::process::kill(unmarked);
     let error = scene.json("quarantine/fooled.json")["error"].as_str().unwrap().to_owned();
     let holder = format!("port {} is held by pid {} (", scene.port("taken"), std::process::id());
     assert!(error.contains(&holder) && error.contains("not by this service"), "{error}");

@@ -380,7 +380,7 @@ impl Asked<'_, '_, '_> {
             }
         }
         let (settings, listener) = (settings.to_string(), Listener::default());
-        wrong.is_empty().then(|| Check::Plugin { plugin, address, log, settings, listener })
+        wrong.is_empty().then_some(Check::Plugin { plugin, address, log, settings, listener })
     }
 
     fn schedule(&mut self, probe: &Probe, place: &Place<'_>) -> Schedule {
