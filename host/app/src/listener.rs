@@ -72,6 +72,9 @@ pub(crate) fn owner(target: &Target, main: Process, marker: &str) -> Owner {
     }
     let holder = table.keys().find(|pid| !family.contains(*pid) && holds(**pid, &inodes) == Some(true));
     if let Some(pid) = holder.copied() {
+        if may_be_an_orphan(&table, pid, main) {
+            return Owner::Service;
+        }
         return Owner::Other(Holder::Process { pid, name: name(pid) });
     }
     // All of the service's own processes could be looked at; who could not is another user's.
@@ -182,6 +185,15 @@ fn family(table: &Table, main: Process, marker: &str) -> BTreeSet<u32> {
         }
         family.extend(more);
     }
+}
+
+/// An orphan of the service that took its marker off comes to the launcher, as the service did: nobody can tell whose
+/// it was.
+fn may_be_an_orphan(table: &Table, pid: u32, main: Process) -> bool {
+    let parent = |pid: u32| table.get(&pid).map(|entry| entry.parent);
+    parent(pid).is_some()
+        && parent(pid) == parent(main.pid)
+        && !matches!(process::variable(pid, SERVICE_MARKER), Variable::Is(_))
 }
 
 fn name(pid: u32) -> String {

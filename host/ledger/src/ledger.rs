@@ -1,6 +1,7 @@
 //! The one writer of a state directory. A turn is recorded whole or not at all, with one wait for the disk; it never
 //! rewrites a fact.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,7 @@ pub struct Ledger {
     head: Head,
     state_id: String,
     path: PathBuf,
-    file: Option<FileId>,
+    file: FileId,
     _held: Held,
 }
 
@@ -42,7 +43,7 @@ impl Ledger {
         let head = meta::head(&connection)?;
         meta::check_head(&connection, head)?;
         let state_id = meta::state_id(&connection)?;
-        let file = identity(&path);
+        let file = identity(&path).map_err(LedgerError::io("look at", &path))?;
         Ok(Self { connection, head, state_id, path, file, _held: held })
     }
 
@@ -72,10 +73,14 @@ impl Ledger {
         Ok(recorded)
     }
 
-    /// Whether `razar.db` is no longer the file this ledger writes to: somebody has removed, moved or replaced it, and
-    /// what is recorded from then on is gone with this process. A few microseconds.
+    /// Whether `razar.db` is not the file this ledger writes to: somebody has removed, moved or replaced it, and unless
+    /// it is put back, what is recorded from then on is gone with this process. A few microseconds.
     pub fn is_displaced(&self) -> bool {
-        self.file.is_some() && identity(&self.path) != self.file
+        match identity(&self.path) {
+            Ok(found) => found != self.file,
+            // Whatever else goes wrong with a look says nothing about the file.
+            Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+        }
     }
 
     /// The facts from a position on (the first is 1), oldest first, each verified against the chain.
@@ -119,9 +124,9 @@ impl Ledger {
     }
 }
 
-fn identity(path: &Path) -> Option<FileId> {
-    let meta = std::fs::metadata(path).ok()?;
-    Some((meta.dev(), meta.ino()))
+fn identity(path: &Path) -> std::io::Result<FileId> {
+    let meta = std::fs::metadata(path)?;
+    Ok((meta.dev(), meta.ino()))
 }
 
 /// SQLite's numbers are signed.

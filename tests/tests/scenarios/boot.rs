@@ -168,6 +168,48 @@ fn an_optional_one_that_never_gets_well_is_quarantined_and_the_rest_runs() {
 }
 
 #[test]
+fn one_that_failed_in_several_boots_is_not_even_tried_any_more() {
+    let scene = Scene::new();
+    let weak = json!({ "restart": { "retries": 0, "backoff": "10 ms" } });
+    scene.stack(&["all"], &[scene.web("weak", weak), scene.web("good", json!({}))]);
+    let state = scene.state().display().to_string();
+    let release = || {
+        let released = scene.host(&["quarantine", "release", "weak", "--state", &state]);
+        assert_eq!(released.code, Some(0), "{}", released.err);
+    };
+    for boot in 1..=2 {
+        let run = scene.run_with(&["--failure-limit", "2"]);
+        if boot > 1 {
+            scene.until_said("Skipping quarantined component weak");
+            release();
+        }
+        scene.until_logged("start", "good", "success", boot);
+        scene.until("it is started", || scene.pids("weak").len() == boot);
+        scene.touch("weak.crash");
+        scene.until_logged("quarantine", "weak", "quarantined", boot);
+        if boot == 2 {
+            release();
+            scene.until("it is started once more", || scene.pids("weak").len() == 3);
+        }
+        assert_eq!(run.terminate().code, Some(0));
+    }
+    let run = scene.run_with(&["--failure-limit", "2"]);
+    scene.until_said("Component weak exceeded failure limit; quarantining");
+    scene.until_logged("start", "good", "success", 3);
+    assert_eq!(scene.pids("weak").len(), 3, "it is not even tried");
+    assert!(alive(scene.pid("good")), "the rest runs");
+    assert_eq!(run.terminate().code, Some(0));
+    assert_eq!(scene.json("quarantine/weak.json")["reason"], "Exceeded failure limit");
+
+    // An operator has the last word, and a higher limit lets it in.
+    let run = scene.run_with(&["--failure-limit", "9"]);
+    scene.until_logged("start", "good", "success", 4);
+    release();
+    scene.until("it is started again", || scene.pids("weak").len() == 4);
+    assert_eq!(run.terminate().code, Some(0));
+}
+
+#[test]
 fn a_vital_one_that_fails_halts_the_boot_and_stops_everything() {
     let scene = Scene::new();
     scene.stack(

@@ -55,6 +55,57 @@ fn a_ledger_with_a_changed_fact_is_refused() {
 }
 
 #[test]
+fn a_ledger_taken_away_under_a_running_host_is_said_once_and_nothing_else_ends() {
+    let ways: [fn(&Scene); 2] = [
+        |scene| fs::remove_file(scene.state().join("razar.db")).unwrap(),
+        // Something may be written in it meanwhile.
+        |scene| scene.until("it is gone", || fs::remove_dir_all(scene.state()).is_ok()),
+    ];
+    for take in ways {
+        let scene = Scene::new();
+        one(&scene);
+        let run = scene.run();
+        scene.until_booted(1);
+        let good = scene.pid("good");
+        let health = || scene.get(scene.port("metrics"), "/healthz").unwrap_or_default();
+        scene.until("it is healthy", || health().starts_with("200"));
+        take(&scene);
+        scene.until("it is not healthy any more", || health().starts_with("503"));
+        let said = health();
+        assert!(said.contains("`razar.db` was removed, moved or replaced"), "{said}");
+        assert!(said.contains("Put the state directory back in its place"), "{said}");
+        assert!(alive(good), "the service goes on");
+        let ended = run.interrupt();
+        ended.complains(1, &["`razar.db` was removed", "is not remembered"]);
+        assert_eq!(ended.err.matches("what happens is remembered nowhere else").count(), 1, "{}", ended.err);
+        assert_eq!(scene.order("stop"), ["good"]);
+        assert!(!alive(good));
+    }
+}
+
+#[test]
+fn a_state_directory_that_is_put_back_is_complete() {
+    let scene = Scene::new();
+    let patient = json!({ "restart": { "retries": 1000, "backoff": "50 ms", "backoff_max": "200 ms" } });
+    scene.stack(&["all"], &[scene.web("good", patient)]);
+    let run = scene.run();
+    scene.until_booted(1);
+    let health = || scene.get(scene.port("metrics"), "/healthz").unwrap_or_default();
+    fs::rename(scene.state(), scene.path("away")).unwrap();
+    scene.until("it is not healthy any more", || health().starts_with("503"));
+    let first = scene.pid("good");
+    scene.touch("good.crash");
+    scene.until("it has crashed", || !alive(first));
+    fs::rename(scene.path("away"), scene.state()).unwrap();
+    scene.until("it is healthy again", || health().starts_with("200"));
+    scene.until("it is started again", || scene.pids("good").len() == 2);
+    assert_eq!(run.interrupt().code, Some(0));
+    let state = scene.state().display().to_string();
+    let told = scene.host(&["timeline", "--state", &state]);
+    assert!(told.out.contains("exited with code 70"), "{}", told.out);
+}
+
+#[test]
 fn a_file_that_is_no_ledger_is_not_touched() {
     let scene = Scene::new();
     one(&scene);

@@ -43,9 +43,9 @@ pub(crate) struct Snapshot {
 }
 
 /// What is said when `razar.db` is not the file this host writes to.
-pub(crate) const LOST: &str = "`razar.db` was removed, moved or replaced while this host runs: nothing that happens is \
-     remembered any more, and the services go on. Stop this host (Ctrl-C stops the services, too), put the state directory \
-     back in its place, and start it again";
+pub(crate) const LOST: &str = "`razar.db` was removed, moved or replaced while this host runs: what happens is remembered \
+     nowhere else, and the services go on. Put the state directory back in its place; if it is gone for good, stop this \
+     host (Ctrl-C, which stops the services, too) and start it again";
 
 /// Why the loop ended before it was told to, or with something to say.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ pub(crate) enum DriveError {
     Append(#[from] AppendError),
     /// See [`LOST`].
     #[error(
-        "`razar.db` was removed, moved or replaced while this host ran: what happened since then is not remembered"
+        "`razar.db` was removed, moved or replaced while this host ran and was not put back: what happened since then is not remembered"
     )]
     Lost,
 }

@@ -136,10 +136,13 @@ impl<P: Performer, W: Watching> Driver<P, W> {
 
     /// Facts that nobody can read any more are still what this process goes by: what runs goes on, and it is said once.
     fn look_at_ledger(&mut self) {
-        if !self.lost && self.ledger.is_displaced() {
-            self.lost = true;
-            tracing::error!("{}", super::LOST);
+        let lost = self.ledger.is_displaced();
+        match (self.lost, lost) {
+            (false, true) => tracing::error!("{}", super::LOST),
+            (true, false) => tracing::info!("`razar.db` is back in its place, and complete"),
+            _ => {}
         }
+        self.lost = lost;
     }
 
     fn patience(&mut self) -> Duration {

@@ -121,7 +121,7 @@ fn status(snapshot: &Snapshot) -> String {
         return format!("facts cannot be recorded: {}", escape::line(stuck));
     }
     if snapshot.lost {
-        return "`razar.db` was removed, moved or replaced: nothing is remembered".to_owned();
+        return "`razar.db` was removed, moved or replaced: what happens is not remembered".to_owned();
     }
     let Some(boot) = &snapshot.boot else { return "no boot yet".to_owned() };
     let count = |status| snapshot.components.iter().filter(|summary| summary.status == status).count();

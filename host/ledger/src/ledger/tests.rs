@@ -56,7 +56,13 @@ fn a_database_that_is_taken_away_or_replaced_is_noticed_and_goes_on_for_whoever_
         assert!(ledger.is_displaced());
         fill(&mut ledger, 2);
         assert_eq!(read(&ledger, 1).unwrap().len(), 5);
-        assert!(ledger.is_displaced());
+        if away.exists() {
+            fs::rename(&away, &dir).unwrap();
+            assert!(!ledger.is_displaced(), "it was put back, and nothing is missing in it");
+            assert_eq!(LedgerReader::open(&dir).unwrap().replay(1).unwrap().count(), 5);
+        } else {
+            assert!(ledger.is_displaced());
+        }
     }
 }
 
