@@ -546,6 +546,8 @@ async fn a_process_that_only_has_the_number_is_not_ours_and_one_without_a_record
     record["component"] = "other".into();
     record["instance"] = 2.into();
     record["process"]["pid"] = stranger.id().into();
+    // Whoever has the number now was started later: a tick of the clock is enough to tell them apart.
+    record["process"]["start_time"] = (mine.start_time - 1).into();
     fs::write(stage.state.join("run/other.2.json"), record.to_string()).unwrap();
     fs::write(stage.state.join("run/torn.3.json"), "{\"comp").unwrap();
 

@@ -230,6 +230,22 @@ fn release_is_a_probation_and_one_failure_ends_it() {
 }
 
 #[test]
+fn one_taken_out_while_its_launch_fails_is_launched_again_when_it_is_let_out() {
+    let mut world = World::new(plan(vec![component("a")]), |_, launch| Script {
+        starts: launch > 1,
+        ..Script::default()
+    });
+    world.boot();
+    assert_eq!(world.status("a"), Status::Starting);
+    world.command(Command::Quarantine(id("a"), None));
+    world.run(1_000);
+    assert_eq!(world.story("a"), ["quarantined", "failed"]);
+    world.command(Command::Release(id("a"), None));
+    world.run(1_000);
+    assert_eq!((world.status("a"), world.launches("a")), (Status::Ready, 2));
+}
+
+#[test]
 fn failures_are_forgiven_by_health() {
     let mut steady = component("a");
     steady.restart.forgive_after = Millis::seconds(100);

@@ -57,8 +57,8 @@ fn the_summary_after_an_adoption_rests_on_what_is_remembered() {
         "boot 1: stopped after ",
         ", booted in ",
         "; 1 of 2 components had been ready",
-        "quarantined  weak [external]",
-        "hint: Check network connectivity",
+        "quarantined  weak [logic]",
+        "hint: Inspect the stack trace",
     ] {
         assert!(summary.contains(said), "`{said}` is not in: {summary}");
     }

@@ -310,9 +310,9 @@ impl Durable {
                 });
             }),
             Fact::Released { component, .. } => self.change(component, |c| {
+                // A launch that was under way when it was taken out may have failed since.
+                c.want();
                 c.quarantine = None;
-                c.stopped = false;
-                c.failures = 0;
                 c.probation = true;
             }),
             Fact::Reinstated { component } => self.change(component, |c| c.probation = false),

@@ -18,7 +18,7 @@ fn defaults_are_these() {
         [
             "memory = \"16 MiB\"",
             "table-elements = 20000",
-            "instances = 32",
+            "instances = 80",
             "memories = 8",
             "tables = 16",
             "deadline = \"5 s\"",
