@@ -1,17 +1,19 @@
-//! Whose socket answers at an address of this machine: a service is not up because somebody else has its port. Reads
-//! `/proc` only, and says nothing that it cannot prove: other machines, other namespaces and other users' processes
-//! are not judged.
+//! Whose socket answers at an address of this machine: a service is not up because somebody else has its port. Looks
+//! only, and says nothing that it cannot prove: other machines, other namespaces and other users' processes are not
+//! judged.
+
+mod sockets;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use razar_core::effect::Process;
 use razar_core::grant::{Host, Target};
 
 use crate::launcher::process::{self, SERVICE_MARKER, Table, Variable};
+use sockets::{Socket, listening};
 
 /// Most characters of a program's name that are shown.
 const MAX_NAME: usize = 40;
@@ -46,15 +48,6 @@ impl fmt::Display for Holder {
             Self::User(user) => write!(f, "a process of user {user}"),
         }
     }
-}
-
-/// One listening TCP socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Socket {
-    address: IpAddr,
-    port: u16,
-    user: u32,
-    inode: u64,
 }
 
 /// Who listens at the address that a service's probe asks. `marker` is what the service's processes carry.
@@ -113,43 +106,6 @@ fn answering(target: &Target, sockets: &[Socket]) -> Vec<Socket> {
 fn is_local(address: IpAddr) -> bool {
     // Only an address of this machine can be bound to.
     address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
-}
-
-/// Who listens at a port, in this network namespace.
-fn listening(port: u16) -> Vec<Socket> {
-    let mut all = Vec::new();
-    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
-        let Ok(file) = File::open(table) else { continue };
-        // Listening sockets come first, then tens of thousands of connections that are none of our business.
-        let sockets = BufReader::new(file).lines().skip(1).map_while(|line| parse(&line.ok()?));
-        all.extend(sockets.filter(|socket| socket.port == port));
-    }
-    all
-}
-
-/// One line; none when its socket does not listen.
-fn parse(line: &str) -> Option<Socket> {
-    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-    let (address, port) = fields.get(1)?.split_once(':')?;
-    if *fields.get(3)? != "0A" {
-        return None;
-    }
-    // Each group of eight digits is a number of 32 bits in the machine's own order.
-    let words: Option<Vec<[u8; 4]>> = (0..address.len() / 8)
-        .map(|at| u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16).ok().map(u32::to_ne_bytes))
-        .collect();
-    let bytes = words?.concat();
-    let address = match (<[u8; 4]>::try_from(bytes.as_slice()), <[u8; 16]>::try_from(bytes.as_slice())) {
-        (Ok(four), _) => IpAddr::from(four),
-        (_, Ok(sixteen)) => IpAddr::from(sixteen),
-        _ => return None,
-    };
-    Some(Socket {
-        address,
-        port: u16::from_str_radix(port, 16).ok()?,
-        user: fields.get(7)?.parse().ok()?,
-        inode: fields.get(9)?.parse().ok()?,
-    })
 }
 
 /// Whether a process has one of these sockets open; none when it may not be looked at.
@@ -213,20 +169,7 @@ mod tests {
     }
 
     fn socket(address: &str, inode: u64) -> Socket {
-        Socket { address: address.parse().unwrap(), port: 80, user: 0, inode }
-    }
-
-    #[test]
-    fn a_line_of_the_table_is_read_only_when_its_socket_listens() {
-        let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4242 1 0 100 0 0 10 0";
-        let seen = Socket { address: Ipv4Addr::LOCALHOST.into(), port: 8080, user: 1000, inode: 4242 };
-        if cfg!(target_endian = "little") {
-            assert_eq!(parse(line), Some(seen));
-        }
-        assert_eq!(parse(&line.replace(" 0A ", " 01 ")), None);
-        for bad in ["", "0:", "   0: 0100007F:1F90 0 0A", &line.replace("0100007F", "01007F")] {
-            assert_eq!(parse(bad), None, "{bad}");
-        }
+        Socket { address: address.parse().unwrap(), user: 0, inode }
     }
 
     #[test]

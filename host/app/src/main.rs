@@ -46,7 +46,7 @@ fn main() -> ExitCode {
             let _ = std::io::stdout().write_all(&script);
             Exit::Done
         }
-        other => match (prepare(&cli.logging), threads()) {
+        other => match (prepare(&cli.logging), threads(&other)) {
             (Ok(()), Ok(runtime)) => {
                 let exit = runtime.block_on(command::run(other));
                 // A guest stuck in a system call must not keep the process.
@@ -66,9 +66,13 @@ fn complain(message: &str, exit: Exit) -> Exit {
     exit
 }
 
-fn threads() -> Result<tokio::runtime::Runtime, String> {
-    let made = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    made.map_err(|error| format!("no threads can be started: {error}"))
+/// One probe asked once is over before more threads have begun.
+fn threads(command: &Command) -> Result<tokio::runtime::Runtime, String> {
+    let mut builder = match command {
+        Command::Plugin(cli::Plugin::Run(_)) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.enable_all().build().map_err(|error| format!("no threads can be started: {error}"))
 }
 
 fn prepare(logging: &Logging) -> Result<(), String> {

@@ -219,7 +219,7 @@ impl Runtime {
             }
         }
         let code = {
-            let _turn = self.compilers.acquire().await;
+            let _turn = self.compilers().acquire().await;
             compile(&self.compiler, home.engine.kind().flavor(), wasm).await?
         };
         if let Some(cache) = &self.cache

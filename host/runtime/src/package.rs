@@ -79,21 +79,41 @@ fn list(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-impl Package {
-    /// Reads the package in a directory.
-    pub fn read(dir: &Path) -> Result<Self, PackageError> {
+/// A package of which only the manifest has been read.
+#[derive(Debug)]
+pub(crate) struct Named {
+    files: Files,
+    pub(crate) manifest: PluginPackage,
+}
+
+impl Named {
+    /// Reads the manifest in a directory.
+    pub(crate) fn open(dir: &Path) -> Result<Self, PackageError> {
         let path = dir.join(MANIFEST);
         let opened = Dir::open_ambient_dir(dir, ambient_authority());
-        let files =
-            Files { open: opened.map_err(|source| PackageError::Read { path: path.clone(), source })?, dir };
+        let open = opened.map_err(|source| PackageError::Read { path: path.clone(), source })?;
+        let files = Files { open, dir: dir.to_owned() };
         let text = files.text(MANIFEST, MAX_MANIFEST)?;
         let manifest = plugin::parse(&path.display().to_string(), &text).map_err(PackageError::Manifest)?;
+        Ok(Self { files, manifest })
+    }
+
+    /// Reads the rest.
+    pub(crate) fn read(self) -> Result<Package, PackageError> {
+        let Self { files, manifest } = self;
         let settings = match &manifest.settings {
             Some(name) => Some(files.text(name.as_str(), MAX_SCHEMA)?),
             None => None,
         };
         let wasm = files.bytes(manifest.wasm.as_str(), ScanLimits::DEFAULT.bytes)?.into();
-        Ok(Self { dir: dir.to_owned(), manifest, settings, wasm })
+        Ok(Package { dir: files.dir, manifest, settings, wasm })
+    }
+}
+
+impl Package {
+    /// Reads the package in a directory.
+    pub fn read(dir: &Path) -> Result<Self, PackageError> {
+        Named::open(dir)?.read()
     }
 
     /// What the loader needs of it.
@@ -107,12 +127,13 @@ impl Package {
 }
 
 /// The files of one package, and no others: links may lead anywhere inside of it.
-struct Files<'a> {
+#[derive(Debug)]
+struct Files {
     open: Dir,
-    dir: &'a Path,
+    dir: PathBuf,
 }
 
-impl Files<'_> {
+impl Files {
     fn text(&self, name: &str, limit: usize) -> Result<String, PackageError> {
         String::from_utf8(self.bytes(name, limit)?).map_err(|_| PackageError::NotText(self.dir.join(name)))
     }
@@ -123,7 +144,7 @@ impl Files<'_> {
         let read = |source: std::io::Error| match source.kind() {
             // The system's own refusal has a number; this one was made by whoever keeps us inside.
             ErrorKind::PermissionDenied if source.raw_os_error().is_none() => {
-                PackageError::Outside { path: path.clone(), dir: self.dir.to_owned() }
+                PackageError::Outside { path: path.clone(), dir: self.dir.clone() }
             }
             _ => PackageError::Read { path: path.clone(), source },
         };

@@ -1,7 +1,7 @@
 //! The way in: owns the engines, the code cache and the compiler's turn. Made once per process.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
@@ -47,8 +47,8 @@ pub struct Runtime {
     others: Mutex<Vec<Arc<Home>>>,
     pub(crate) cache: Option<Cache>,
     pub(crate) compiler: CompileCommand,
-    /// Compilers at work at once.
-    pub(crate) compilers: Semaphore,
+    /// Compilers at work at once: one per core, counted when the first is needed.
+    compilers: OnceLock<Semaphore>,
     pub(crate) egress: Arc<HttpShared>,
     scratch_dir: PathBuf,
     /// Made for the first plugin that reads files.
@@ -85,14 +85,13 @@ impl Runtime {
                 Err(other) => return Err(other.into()),
             },
         };
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
             default: Home::new(engine)?,
             fallback,
             others: Mutex::default(),
             cache,
             compiler: options.compiler,
-            compilers: Semaphore::new(cores),
+            compilers: OnceLock::new(),
             egress: Arc::new(options.egress),
             scratch_dir: options.scratch,
             scratch: Mutex::default(),
@@ -138,6 +137,13 @@ impl Runtime {
         let home = Home::new(Engine::on_demand(kind)?)?;
         others.push(Arc::clone(&home));
         Ok(home)
+    }
+
+    /// Whoever compiles waits for its turn here.
+    pub(crate) fn compilers(&self) -> &Semaphore {
+        self.compilers.get_or_init(|| {
+            Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+        })
     }
 
     /// Where copies of files lie.

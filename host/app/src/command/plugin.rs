@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Exit, code_cache, complain, runtime, say, show_problems, show_warnings};
 use crate::cli::{self, PhaseName};
-use crate::packages::{Entry, Packages, roles};
+use crate::packages::{Entry, Packages, prepare_schemas, roles};
 use crate::report::escape;
 
 pub(super) async fn plugin(command: cli::Plugin) -> Exit {
@@ -273,6 +273,8 @@ async fn try_once(arguments: &cli::PluginRun) -> Result<(PluginId, CallReport<Re
         complain(output, &message);
         Exit::Internal
     };
+    // Nobody waits for it: whoever needs it first, does.
+    drop(tokio::task::spawn_blocking(prepare_schemas));
     let runtime = match &arguments.state {
         Some(state) => runtime(Some(code_cache(state)), None, None),
         // A home that cannot be written costs time, nothing else.

@@ -33,7 +33,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Makes it last.
+    /// Makes it outlive this process.
     pub(crate) fn save(&self, place: &Place) -> io::Result<()> {
         replace(&place.record(&self.component, self.instance), &serde_json::to_vec(self)?)
     }
@@ -51,6 +51,8 @@ pub(crate) fn load_all(place: &Place, strange: &mut Vec<String>) -> io::Result<V
                 .and_then(|bytes| serde_json::from_slice::<Record>(&bytes).map_err(|error| error.to_string()))
             {
                 Ok(record) => records.push(record),
+                // What a machine leaves of a record when it loses power.
+                Err(_) if fs::metadata(&path).is_ok_and(|meta| meta.len() == 0) => remove(&path),
                 Err(error) => strange.push(format!("{}: {error}", path.display())),
             },
             _ => {}
