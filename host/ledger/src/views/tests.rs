@@ -229,6 +229,13 @@ impl House {
         reader.replay(1).unwrap().map(Result::unwrap).collect()
     }
 
+    /// Removes everything below the root.
+    fn clear(&self) {
+        for entry in fs::read_dir(self.root()).unwrap() {
+            fs::remove_dir_all(entry.unwrap().path()).unwrap();
+        }
+    }
+
     fn files(&self) -> BTreeMap<String, String> {
         let mut files = BTreeMap::new();
         collect(&self.root(), &self.root(), &mut files);
@@ -618,7 +625,7 @@ fn deleted_files_and_directories_come_back() {
     fs::remove_dir_all(house.root()).unwrap();
     let mut views = house.open();
     assert_eq!(house.files(), expected);
-    fs::remove_dir_all(house.root()).unwrap();
+    house.clear();
     assert!(views.rebuild().unwrap().is_empty());
     assert_eq!(house.files(), expected);
 }
@@ -629,9 +636,25 @@ fn files_deleted_while_the_host_runs_come_back_with_the_next_turn() {
     let (last, before) = script.split_last().unwrap();
     let mut house = House::with(before);
     let mut views = house.open();
-    fs::remove_dir_all(house.root()).unwrap();
+    house.clear();
     let recorded = house.record(std::slice::from_ref(last));
     assert!(views.project(&recorded).unwrap().is_empty());
+    assert_eq!(house.files(), fresh(&script));
+}
+
+#[test]
+fn a_directory_that_was_moved_away_finds_its_place_empty_when_it_is_put_back() {
+    let script = script();
+    let (last, before) = script.split_last().unwrap();
+    let mut house = House::with(before);
+    let mut views = house.open();
+    let away = house.dir.path().join("away");
+    fs::rename(house.root(), &away).unwrap();
+    let recorded = house.record(std::slice::from_ref(last));
+    assert!(!views.project(&recorded).unwrap().is_empty(), "the files are behind");
+    assert!(!house.root().exists());
+    fs::rename(&away, house.root()).unwrap();
+    assert!(views.project(&[]).unwrap().is_empty());
     assert_eq!(house.files(), fresh(&script));
 }
 
