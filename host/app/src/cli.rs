@@ -1,8 +1,16 @@
 //! What may be typed. The help texts are the manual: they say what happens, where it is written, and how it ends.
 
+mod archive;
+mod log;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use archive::{Backup, Import, Restore};
+pub(crate) use log::{Log, LogExport, LogTail, LogVerify};
+
+use crate::witness::Place;
 
 /// Boots services in order, watches them with sandboxed WebAssembly probes, isolates what fails.
 #[derive(Debug, Parser)]
@@ -122,6 +130,15 @@ pub(crate) enum Command {
     /// Look at plugins, or run one once
     #[command(subcommand)]
     Plugin(Plugin),
+    /// The ledger: is it what it was, what is in it, and what it can prove to others
+    #[command(subcommand)]
+    Log(Log),
+    /// Take over what the original system left behind
+    Import(Import),
+    /// Put everything that is remembered into one file
+    Backup(Backup),
+    /// Make a state directory of a backup
+    Restore(Restore),
     /// Print shell completions
     Completions {
         /// For which shell
@@ -163,6 +180,10 @@ pub(crate) struct Run {
     /// Where metrics and health are served, port from `RAZAR_METRICS_PORT` (default 9360)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) metrics_address: std::net::IpAddr,
+    /// Where to leave a signed note of the ledger's newest fact, every ten seconds in which there was one: a file that
+    /// is only appended to, or a URL that takes it with POST; `log verify --witness` asks it
+    #[arg(long, value_name = "FILE|URL", env = "RAZAR_WITNESS")]
+    pub(crate) witness: Option<Place>,
 }
 
 /// Arguments of `check`.

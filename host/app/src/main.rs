@@ -14,6 +14,7 @@ mod perform;
 mod preflight;
 mod report;
 mod serve;
+mod witness;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;

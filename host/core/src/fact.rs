@@ -27,6 +27,9 @@ pub enum Fact {
         components: Vec<ComponentId>,
         /// The version that decides.
         host: String,
+        /// What the ledger was when this host opened it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ledger: Option<Opened>,
     },
     /// A host took over a boot that another host had left running.
     BootResumed {
@@ -34,6 +37,9 @@ pub enum Fact {
         boot: BootId,
         /// The version that decides now.
         host: String,
+        /// What the ledger was when this host opened it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ledger: Option<Opened>,
     },
     /// Every component is settled.
     BootCompleted {
@@ -205,6 +211,46 @@ pub enum Fact {
         /// Whose.
         component: ComponentId,
     },
+    /// A record of the original system was taken over. It is history: nothing is decided from it.
+    Imported {
+        /// The file it stood in, below the directory that was imported.
+        source: String,
+        /// Which record of that file, from 1.
+        record: u64,
+        /// Digest of the record's bytes as they stood; bytes that do not fit into `text` are kept under it.
+        digest: Digest,
+        /// The record as it stood, bounded by who imports it.
+        text: String,
+        /// When it says it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        when: Option<Timestamp>,
+        /// Whom it is about, when that is a name a component can have.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        component: Option<ComponentId>,
+        /// What had to be repaired before it could be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repair: Option<String>,
+    },
+}
+
+/// A position in the ledger and the hash of the fact there: whoever keeps one sees when what came before is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Anchor {
+    /// Position of the fact; 0 before the first.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: Digest,
+}
+
+/// What a host found when it opened the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The newest fact at that moment.
+    pub head: Anchor,
+    /// What the state file said the newest fact was, when the ledger did not have it: facts were lost or replaced while
+    /// no host was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contradicted: Option<Anchor>,
 }
 
 /// Which question a probe answers.
@@ -244,6 +290,8 @@ pub enum QuarantineReason {
     Unstartable,
     /// An operator asked for it.
     Operator,
+    /// It was in quarantine in the original system when that was imported.
+    Imported,
 }
 
 impl QuarantineReason {
@@ -255,6 +303,15 @@ impl QuarantineReason {
             Self::Probation => "failed while on probation",
             Self::Unstartable => "cannot be started",
             Self::Operator => "quarantined by the operator",
+            Self::Imported => "taken over from the original system",
+        }
+    }
+
+    /// It failed here, so that it counts towards the failure limit.
+    pub const fn is_failure(self) -> bool {
+        match self {
+            Self::RetriesExhausted | Self::FailureLimit | Self::Probation | Self::Unstartable => true,
+            Self::Operator | Self::Imported => false,
         }
     }
 }

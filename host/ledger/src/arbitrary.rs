@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use razar_core::effect::{Effect, EffectOutcome, ExitStatus, Process, Start, Stop};
-use razar_core::fact::{Fact, Phase, QuarantineReason};
+use razar_core::fact::{Anchor, Fact, Opened, Phase, QuarantineReason};
 use razar_core::failure::{Failure, FailureClass, FailureKind};
 use razar_core::id::{BootId, ComponentId, Digest, EffectId, InstanceId};
 use razar_core::time::{Millis, Timestamp};
@@ -63,7 +63,7 @@ pub(crate) fn fact() -> impl Strategy<Value = Fact> {
     (0..KINDS, parts()).prop_map(|(kind, parts)| build(kind, parts))
 }
 
-const KINDS: usize = 27;
+const KINDS: usize = 28;
 
 fn build(kind: usize, parts: Parts) -> Fact {
     let Parts { number, small, flag, text, component, others, failure, exit } = parts;
@@ -88,8 +88,13 @@ fn build(kind: usize, parts: Parts) -> Fact {
             config: Digest::of(b"config"),
             components: others,
             host: text,
+            ledger: None,
         },
-        1 => Fact::BootResumed { boot, host: text },
+        1 => {
+            let head = Anchor { seq: number, hash: Digest::of(b"head") };
+            let ledger = flag.then_some(Opened { head, contradicted: None });
+            Fact::BootResumed { boot, host: text, ledger }
+        }
         2 => Fact::BootCompleted { boot, took: Millis(number), ready: others, absent: vec![component] },
         3 => Fact::BootHalted { boot, component, reason: text },
         4 => Fact::ShutdownStarted { reason: text },
@@ -116,6 +121,15 @@ fn build(kind: usize, parts: Parts) -> Fact {
         23 => Fact::Reinstated { component },
         24 => Fact::Stopped { component },
         25 => Fact::StartRequested { component },
+        26 => Fact::Imported {
+            source: "logs/razar.log".to_owned(),
+            record: number,
+            digest: Digest::of(text.as_bytes()),
+            text,
+            when: flag.then_some(Timestamp(number)),
+            component: Some(component),
+            repair: words,
+        },
         _ if flag => Fact::RestartRequested { component },
         _ => Fact::StopRequested { component },
     }

@@ -37,6 +37,7 @@ impl Ledger {
     /// Opens a state directory as its host, creating it when there is none.
     pub fn open(dir: &Path) -> Result<Self, LedgerError> {
         let held = directory::hold(dir)?;
+        directory::refuse_unfinished(dir)?;
         let path = directory::database(dir);
         directory::create_private(&path)?;
         let connection = schema::open_writer(&path)?;
@@ -91,6 +92,11 @@ impl Ledger {
     /// The newest fact's position and hash.
     pub const fn head(&self) -> Head {
         self.head
+    }
+
+    /// The head as it was when a fact was the newest.
+    pub(crate) fn head_at(&self, seq: u64) -> Result<Head, LedgerError> {
+        meta::head_at(&self.connection, seq)
     }
 
     /// Sixteen hexadecimal digits made once per directory: part of the marker by which its processes are known.

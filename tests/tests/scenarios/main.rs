@@ -12,6 +12,7 @@
 //! | `packages` | plugins that do not load |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
 //! | `control` | the commands of a second terminal |
+//! | `ledger` | verification, repair, proofs, import, backup |
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -25,6 +26,7 @@ mod control;
 mod death;
 mod disk;
 mod documents;
+mod ledger;
 mod packages;
 mod plugin;
 mod probes;

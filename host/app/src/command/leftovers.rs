@@ -32,6 +32,7 @@ pub(super) async fn stop(state_dir: &Path) -> Result<usize, String> {
     let facts = facts.map_err(|error| error.to_string())?;
     let state = State::replay(&BootPlan::default(), Settings::default(), facts);
     let unfinished = state.durable().boot.as_ref().is_some_and(|boot| boot.stage != Stage::Ended);
+    let opened = ledger.opened(&state_dir).map_err(|error| error.to_string())?;
     let views = Views::open(&ledger, &state_dir).map_err(|error| error.to_string())?;
     let views = ViewWriter::start(views).map_err(|error| error.to_string())?;
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
@@ -48,7 +49,7 @@ pub(super) async fn stop(state_dir: &Path) -> Result<usize, String> {
 
     handle.input(Input::Found(perform::found(&situation)));
     if unfinished {
-        handle.input(Input::Boot(BootRequest::default()));
+        handle.input(Input::Boot(BootRequest { ledger: Some(opened), ..BootRequest::default() }));
         match handle.command(Command::Shutdown("asked for with `razar-host stop`".to_owned())).await {
             // An earlier host may have been stopping already.
             Ok(()) | Err(NotDone::Refused(_)) => {}

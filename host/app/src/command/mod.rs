@@ -1,10 +1,14 @@
 //! One file per command. Each says how it ended; nothing here prints on behalf of another.
 
+mod backup;
 mod check;
 mod control;
 mod first_start;
+mod import;
 mod leftovers;
+mod log;
 mod plugin;
+mod restore;
 mod run;
 
 use std::io::Write as _;
@@ -48,6 +52,10 @@ pub(crate) async fn run(command: Command) -> Exit {
         Command::Quarantine(arguments) => control::quarantine(arguments).await,
         Command::Timeline(arguments) => control::timeline(arguments).await,
         Command::Plugin(arguments) => plugin::plugin(arguments).await,
+        Command::Log(arguments) => log::log(arguments).await,
+        Command::Import(arguments) => import::import(arguments).await,
+        Command::Backup(arguments) => backup::backup(arguments).await,
+        Command::Restore(arguments) => restore::restore(arguments).await,
         Command::Completions { .. } | Command::Launcher { .. } | Command::CompilePlugin => Exit::Usage,
     }
 }
@@ -64,6 +72,11 @@ fn complain(output: Output, message: &str) {
         // A closed pipe is no failure; the exit code says it too.
         Output::Human | Output::Plain => drop(writeln!(std::io::stderr(), "error: {message}")),
     }
+}
+
+/// Runs what waits for the disk on a thread that may; a command that panicked has failed inside.
+async fn blocking(run: impl FnOnce() -> Exit + Send + 'static) -> Exit {
+    tokio::task::spawn_blocking(run).await.unwrap_or(Exit::Internal)
 }
 
 /// Every problem, in the shape that was asked for.

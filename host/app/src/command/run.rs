@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use razar_core::fact::Fact;
+use razar_core::fact::{Anchor, Fact, Opened};
 use razar_core::id::Digest;
 use razar_core::plan::Overrides;
 use razar_core::problem::{Problem, json_cause, json_place};
@@ -27,6 +27,7 @@ use crate::drive::{Clock, DriveError, Driver, Handle, NotDone, ViewWriter};
 use crate::launcher::Launcher;
 use crate::packages::Packages;
 use crate::perform::{self, Hands};
+use crate::witness::Witnessing;
 use crate::{environment, report, serve};
 
 /// Largest mission brief: it is archived at every boot.
@@ -73,17 +74,22 @@ async fn try_run(arguments: cli::Run) -> Result<Exit, Ended> {
     let ready = Ready::check(&arguments).await?;
     let state_dir = std::path::absolute(&arguments.state.state).map_err(Ended::internal)?;
     usable(&arguments.state.state).map_err(|message| Ended::with(Exit::Usage, message))?;
-    let (ledger, views, state) = remember(&state_dir, &arguments, &ready.checked)?;
+    let (ledger, opened, views, state) = remember(&state_dir, &arguments, &ready.checked)?;
     ready.code.settle(&state_dir);
     let mut ledger = ledger;
     let brief = match &ready.brief {
         Some(bytes) => Some(ledger.put_blob(bytes).map_err(Ended::internal)?),
         None => None,
     };
+    let witnessing = match &arguments.witness {
+        Some(place) => Some(Witnessing::start(place, &state_dir).map_err(Ended::internal)?),
+        None => None,
+    };
     let request = BootRequest {
         mission: ready.checked.plan.mission.clone(),
         brief,
         config: Some(Digest::of(&ready.checked.document)),
+        ledger: Some(opened),
     };
 
     let program = std::env::current_exe().map_err(Ended::internal)?;
@@ -123,6 +129,9 @@ async fn try_run(arguments: cli::Run) -> Result<Exit, Ended> {
     handle.close();
     let driven = tokio::task::spawn_blocking(move || driving.join()).await;
     served.finish().await;
+    if let Some(witnessing) = witnessing {
+        witnessing.finish().await;
+    }
     // A launcher that has services left stays; so it should.
     let _ = launcher.shutdown_when_idle().await;
     match driven {
@@ -221,7 +230,7 @@ fn remember(
     dir: &Path,
     arguments: &cli::Run,
     checked: &Checked,
-) -> Result<(Ledger, ViewWriter, State), Ended> {
+) -> Result<(Ledger, Opened, ViewWriter, State), Ended> {
     let ledger = Ledger::open(dir).map_err(|error| match error {
         LedgerError::Held { .. } | LedgerError::Foreign(_) | LedgerError::Newer { .. } => {
             Ended::with(Exit::Usage, error)
@@ -234,9 +243,17 @@ fn remember(
     let seed = u64::from(nanos) << 32 | u64::from(std::process::id());
     let settings = Settings { seed, failure_limit: arguments.failure_limit, ..Settings::default() };
     let state = State::replay(&checked.plan, settings, facts);
+    // Before the views write the state file anew: it is what remembers the ledger.
+    let opened = ledger.opened(dir).map_err(Ended::internal)?;
+    if let Some(Anchor { seq, .. }) = opened.contradicted {
+        tracing::error!(
+            "the state file names fact {seq} of a ledger that is not there any more: facts were lost or replaced while no \
+             host ran; `razar-host log verify` tells more"
+        );
+    }
     let views = Views::open(&ledger, dir).map_err(Ended::internal)?;
     let views = ViewWriter::start(views).map_err(Ended::internal)?;
-    Ok((ledger, views, state))
+    Ok((ledger, opened, views, state))
 }
 
 /// The end of the boot this process runs.

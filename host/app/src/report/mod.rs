@@ -4,6 +4,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `escape` | text of others, made harmless |
+//! | `imported` | records of the original system, in their own words |
 //! | `moment` | moments and spans, as people read them |
 //! | `words` | what a fact means, as a sentence and as a line of the timeline |
 //! | `table` | the aligned table of components |
@@ -12,6 +13,7 @@
 //! | `live` | the loop that shows them |
 
 pub(crate) mod escape;
+mod imported;
 mod live;
 pub(crate) mod moment;
 mod screen;

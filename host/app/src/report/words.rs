@@ -10,7 +10,7 @@ use razar_core::id::{ComponentId, EffectId};
 use razar_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{escape, moment};
+use super::{escape, imported, moment};
 
 /// Who an event is about when it is about all.
 pub(crate) const SYSTEM: &str = "system";
@@ -62,6 +62,9 @@ impl Teller {
         if let Fact::EffectDecided { id, effect } = &recorded.fact {
             self.effects.insert(*id, effect.component().clone());
         }
+        if let Some(event) = imported::event(recorded) {
+            return Some(event);
+        }
         let (event, component, status, details) = self.told(&recorded.fact)?;
         Some(Event {
             seq: recorded.seq,
@@ -82,7 +85,7 @@ impl Teller {
                     mission.as_deref().map(|mission| format!(", mission {mission}")).unwrap_or_default();
                 ("start", system(), "started", Some(format!("boot {boot}{mission}")))
             }
-            Fact::BootResumed { boot, host } => {
+            Fact::BootResumed { boot, host, .. } => {
                 ("recovery", system(), "resumed", Some(format!("boot {boot} by razar-host {host}")))
             }
             Fact::BootCompleted { took, absent, .. } if absent.is_empty() => {
@@ -142,7 +145,9 @@ impl Teller {
             | Fact::Stopped { .. }
             | Fact::StartRequested { .. }
             | Fact::RestartRequested { .. }
-            | Fact::StopRequested { .. } => return None,
+            | Fact::StopRequested { .. }
+            // Told in its own words.
+            | Fact::Imported { .. } => return None,
         })
     }
 
@@ -231,6 +236,9 @@ impl Teller {
             Fact::StartRequested { component } => about(component, "start requested".to_owned()),
             Fact::RestartRequested { component } => about(component, "restart requested".to_owned()),
             Fact::StopRequested { component } => about(component, "stop requested".to_owned()),
+            Fact::Imported { source, record, component, .. } => {
+                Some((component.clone(), format!("record {record} of `{source}` was taken over")))
+            }
             // Said by the failure, or by the end of the effect.
             Fact::EffectStarted { .. } | Fact::Exited { .. } | Fact::Stopped { .. } => None,
         }

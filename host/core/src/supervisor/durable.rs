@@ -299,7 +299,7 @@ impl Durable {
                 c.unjudged = None;
                 c.backing_off = None;
                 c.probation = false;
-                if *reason != QuarantineReason::Operator {
+                if reason.is_failure() {
                     c.exhausted = (c.exhausted.0.saturating_add(1), at);
                 }
                 c.quarantine = Some(Quarantine {
@@ -316,7 +316,7 @@ impl Durable {
                 c.probation = true;
             }),
             Fact::Reinstated { component } => self.change(component, |c| c.probation = false),
-            Fact::Stopped { .. } => {}
+            Fact::Stopped { .. } | Fact::Imported { .. } => {}
             Fact::StartRequested { component } => self.change(component, Component::want),
             Fact::RestartRequested { component } => self.change(component, Component::want),
             Fact::StopRequested { component } => self.change(component, |c| {

@@ -2,7 +2,7 @@
 //! the host has bounded already.
 
 use crate::effect::{EffectOutcome, ExitStatus, Process};
-use crate::fact::Phase;
+use crate::fact::{Opened, Phase};
 use crate::id::{ComponentId, Digest, EffectId, InstanceId};
 
 /// What holds for the whole host, not for one component.
@@ -80,6 +80,8 @@ pub struct BootRequest {
     pub brief: Option<Digest>,
     /// Digest of the configuration as read.
     pub config: Option<Digest>,
+    /// What the ledger was when this host opened it.
+    pub ledger: Option<Opened>,
 }
 
 /// A process that carries this state directory's marker.

@@ -56,7 +56,7 @@ impl Turn<'_> {
         match &self.state.durable.boot {
             Some(boot) if boot.stage != Stage::Ended => {
                 let boot = boot.id;
-                self.record(Fact::BootResumed { boot, host });
+                self.record(Fact::BootResumed { boot, host, ledger: request.ledger });
             }
             _ => {
                 let boot = self.next_boot();
@@ -68,6 +68,7 @@ impl Turn<'_> {
                     config: request.config.unwrap_or_else(|| Digest::of(b"")),
                     components: planned.map(|plan| plan.id.clone()).collect(),
                     host,
+                    ledger: request.ledger,
                 });
                 self.state.rebuild();
                 self.enforce_failure_limit();

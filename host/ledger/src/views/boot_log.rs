@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use razar_core::count::counted;
 use razar_core::effect::{EffectOutcome, ExitStatus};
-use razar_core::fact::{Fact, QuarantineReason, Recorded};
+use razar_core::fact::{Anchor, Fact, Opened, QuarantineReason, Recorded};
 use razar_core::failure::FailureKind;
 use razar_core::id::ComponentId;
 
@@ -23,17 +23,19 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
         let _ = writeln!(out, "{time} {level} {}", escape::line(message));
     };
     match &recorded.fact {
-        Fact::BootStarted { boot, components, host, .. } => {
+        Fact::BootStarted { boot, components, host, ledger, .. } => {
             say(
                 "INFO",
                 &format!("Boot {boot} of {} by razar-host {host}", counted(components.len(), "component")),
             );
+            opened(&mut say, ledger.as_ref());
             for component in components.iter().filter(|component| before.is_quarantined(component)) {
                 say("INFO", &format!("Skipping quarantined component {component}"));
             }
         }
-        Fact::BootResumed { boot, host } => {
-            say("INFO", &format!("Boot {boot} taken over by razar-host {host}"))
+        Fact::BootResumed { boot, host, ledger } => {
+            say("INFO", &format!("Boot {boot} taken over by razar-host {host}"));
+            opened(&mut say, ledger.as_ref());
         }
         Fact::BootCompleted { absent, .. } => {
             say("INFO", "All components launched");
@@ -121,7 +123,17 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
                 say("INFO", &stopped(before, effect.component(), *exit));
             }
         }
-        Fact::EffectDecided { .. } | Fact::EffectFinished { .. } => {}
+        Fact::EffectDecided { .. } | Fact::EffectFinished { .. } | Fact::Imported { .. } => {}
+    }
+}
+
+/// The ledger's head in a file of its own: whoever ships this log elsewhere has an anchor there.
+fn opened(say: &mut impl FnMut(&str, &str), ledger: Option<&Opened>) {
+    let Some(Opened { head, contradicted }) = ledger else { return };
+    say("INFO", &format!("Ledger ends with fact {}, {}", head.seq, head.hash));
+    if let Some(claimed) = contradicted {
+        let Anchor { seq, hash } = claimed;
+        say("ERROR", &format!("Ledger does not have fact {seq}, {hash}, which the state file named"));
     }
 }
 

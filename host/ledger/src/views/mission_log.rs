@@ -80,7 +80,7 @@ pub(super) fn event<'a>(before: &Stack, fact: &'a Fact) -> Option<Told<'a>> {
                 mission.as_deref().map(|mission| format!(", mission {mission}")).unwrap_or_default();
             (Event::Start, SYSTEM, "started", Some(format!("boot {boot}{mission}")))
         }
-        Fact::BootResumed { boot, host } => {
+        Fact::BootResumed { boot, host, .. } => {
             (Event::Recovery, SYSTEM, "resumed", Some(format!("boot {boot} by razar-host {host}")))
         }
         Fact::BootCompleted { took, absent, .. } if absent.is_empty() => {
@@ -135,7 +135,9 @@ pub(super) fn event<'a>(before: &Stack, fact: &'a Fact) -> Option<Told<'a>> {
         | Fact::BackingOff { .. }
         | Fact::StartRequested { .. }
         | Fact::RestartRequested { .. }
-        | Fact::StopRequested { .. } => return None,
+        | Fact::StopRequested { .. }
+        // The operator has the file it came from.
+        | Fact::Imported { .. } => return None,
     })
 }
 

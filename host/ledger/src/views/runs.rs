@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use razar_core::fact::{Fact, QuarantineReason, Recorded};
+use razar_core::fact::{Fact, Recorded};
 use razar_core::id::ComponentId;
 use razar_core::time::{Millis, Timestamp};
 use serde::Serialize;
@@ -104,7 +104,7 @@ impl Runs {
             // Not even launched: it failed too often before.
             Fact::Quarantined { component, reason, .. } => {
                 self.entry(component, |launches| launches.success = false);
-                if *reason != QuarantineReason::Operator {
+                if reason.is_failure() {
                     self.count(component);
                 }
             }

@@ -189,7 +189,8 @@ impl Stack {
             | Fact::FlappingEnded { .. }
             | Fact::Reinstated { .. }
             | Fact::RestartRequested { .. }
-            | Fact::StopRequested { .. } => {}
+            | Fact::StopRequested { .. }
+            | Fact::Imported { .. } => {}
         }
     }
 
