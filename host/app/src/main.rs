@@ -14,6 +14,7 @@ mod perform;
 mod preflight;
 mod report;
 mod serve;
+mod values;
 mod witness;
 
 use std::io::{IsTerminal as _, Write as _};
