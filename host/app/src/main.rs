@@ -4,9 +4,11 @@
 mod ask;
 mod cli;
 mod command;
+mod conduct;
 mod drive;
 mod environment;
 mod evidence;
+mod guest_log;
 mod launcher;
 mod listener;
 mod packages;
