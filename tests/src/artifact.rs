@@ -45,6 +45,16 @@ pub fn plugins() -> &'static Path {
     })
 }
 
+/// The directory of plugin packages that only tests have.
+pub fn guests() -> &'static Path {
+    static GUESTS: OnceLock<PathBuf> = OnceLock::new();
+    GUESTS.get_or_init(|| {
+        let folder = repository().join("target/guests");
+        run(cargo().args(["xtask", "plugins", "--dir", "tests/guests", "--out", "target/guests"]));
+        folder
+    })
+}
+
 /// Gives a state directory the compiled code of the shipped plugins, as a host that ran there before had left it.
 /// Compiling them anew would be most of what a scenario takes.
 pub fn warm(state: &Path) {
