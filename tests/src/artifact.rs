@@ -10,7 +10,7 @@ use crate::repository;
 use crate::wait::LIMIT;
 
 /// The probes this repository ships.
-const PROBES: [&str; 3] = ["probe-http", "probe-log", "probe-tcp"];
+const PROBES: [&str; 4] = ["probe-http", "probe-log", "probe-tcp", "probe-tls"];
 
 /// The binary, built from the sources as they are now.
 ///
