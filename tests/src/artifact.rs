@@ -10,7 +10,7 @@ use crate::repository;
 use crate::wait::LIMIT;
 
 /// The probes this repository ships.
-const PROBES: [&str; 3] = ["probe-http", "probe-log", "probe-tcp"];
+const PROBES: [&str; 4] = ["probe-http", "probe-log", "probe-tcp", "probe-tls"];
 
 /// The binary, built from the sources as they are now.
 ///
@@ -41,6 +41,16 @@ pub fn plugins() -> &'static Path {
         if !PROBES.iter().all(|name| folder.join(name).join("plugin.toml").is_file()) {
             run(cargo().args(["xtask", "plugins"]));
         }
+        folder
+    })
+}
+
+/// The directory of plugin packages that only tests have.
+pub fn guests() -> &'static Path {
+    static GUESTS: OnceLock<PathBuf> = OnceLock::new();
+    GUESTS.get_or_init(|| {
+        let folder = repository().join("target/guests");
+        run(cargo().args(["xtask", "plugins", "--dir", "tests/guests", "--out", "target/guests"]));
         folder
     })
 }

@@ -16,8 +16,10 @@ use razar_runtime::contract::{Probe, ProbeCall, ProbeTarget};
 use razar_runtime::outcome::Outcome;
 use tokio::task::AbortHandle;
 
+use crate::conduct::misbehavior;
 use crate::drive::{Handle, Question, Watching};
 use crate::evidence::output_file;
+use crate::guest_log;
 use crate::launcher::{CheckEnd, Launcher, process, record};
 use crate::listener::{self, Owner};
 use crate::packages::Packages;
@@ -42,18 +44,24 @@ struct Answer {
     summary: String,
     /// How the call ended, as a label.
     outcome: &'static str,
+    /// How the plugin that was asked misbehaved, if it did.
+    misbehaved: Option<String>,
 }
 
 impl Answer {
     fn unhealthy(outcome: &'static str, summary: String) -> Self {
-        Self { healthy: false, summary, outcome }
+        Self { healthy: false, summary, outcome, misbehaved: None }
+    }
+
+    fn healthy(summary: String) -> Self {
+        Self { healthy: true, summary, outcome: "reply", misbehaved: None }
     }
 }
 
 impl Asker {
     async fn ask(&self, question: &Question, probe: &ProbePlan, scope: &CallScope) -> Answer {
         match &probe.check {
-            Check::Process => Answer { healthy: true, summary: "it runs".to_owned(), outcome: "reply" },
+            Check::Process => Answer::healthy("it runs".to_owned()),
             Check::Command(argv) => self.command(question, probe, argv).await,
             Check::Plugin { plugin, address, settings, .. } => {
                 let Some(found) = self.packages.probe(plugin) else {
@@ -111,21 +119,27 @@ impl Asker {
     }
 
     async fn plugin(&self, plugin: &PluginId, probe: &dyn Probe, call: ProbeCall<'_>) -> Answer {
+        let component = call.target.component;
         let report = probe.check(call).await;
         let outcome = report.outcome.as_str();
         self.metrics.observe_call(plugin, outcome);
         for denied in report.record.denied() {
             tracing::debug!(%plugin, %denied, "a probe was denied something");
         }
-        match report.outcome {
-            Outcome::Reply(reply) => {
-                Answer { healthy: reply.health.is_well(), summary: reply.summary, outcome }
-            }
+        guest_log::tell(plugin, component, &report.log);
+        let misbehaved = misbehavior(&report).map(|what| format!("{plugin}: {what}"));
+        let answer = match report.outcome {
+            Outcome::Reply(reply) => Answer {
+                healthy: reply.health.is_well(),
+                summary: reply.summary,
+                ..Answer::unhealthy(outcome, String::new())
+            },
             Outcome::Refused(error) => Answer::unhealthy(outcome, format!("{plugin}: {}", error.message)),
             Outcome::Failed(failure) => {
                 Answer::unhealthy(outcome, format!("{plugin} gave no answer: {failure}"))
             }
-        }
+        };
+        Answer { misbehaved, ..answer }
     }
 
     /// Nagios exit codes. A warning counts as well only if the check says the word: many a plain script exits 1 to say
@@ -138,11 +152,9 @@ impl Asker {
         let said = report.output.lines().next().unwrap_or_default().trim().to_owned();
         let with = |word: &str| if said.is_empty() { word.to_owned() } else { format!("{word}: {said}") };
         match report.end {
-            CheckEnd::Exited(ExitStatus::Code(0)) => {
-                Answer { healthy: true, summary: with("ok"), outcome: "reply" }
-            }
+            CheckEnd::Exited(ExitStatus::Code(0)) => Answer::healthy(with("ok")),
             CheckEnd::Exited(ExitStatus::Code(1)) if said.contains("WARNING") => {
-                Answer { healthy: true, summary: with("warning"), outcome: "reply" }
+                Answer::healthy(with("warning"))
             }
             CheckEnd::Exited(exit @ ExitStatus::Code(_)) => {
                 Answer::unhealthy("reply", with(&format!("health check {exit}")))
@@ -170,13 +182,7 @@ impl Asker {
     }
 
     async fn keep_asking(self, question: Question, driver: Handle) {
-        let probes = &question.plan.probes;
-        let probe = match question.phase {
-            Phase::Startup => Some(&probes.startup),
-            Phase::Readiness => probes.readiness.as_ref(),
-            Phase::Liveness => probes.liveness.as_ref(),
-        };
-        let Some(probe) = probe else { return };
+        let Some(probe) = question.plan.probes.of(question.phase) else { return };
         let interval: Duration = probe.schedule.interval.into();
         let scope = self.scope(&question, &probe.check);
         let begun = Instant::now();
@@ -194,12 +200,13 @@ impl Asker {
                 answer = Answer::unhealthy("reply", why);
             }
             self.metrics.observe_probe(&question.plan.id, question.phase, answer.outcome, asked.elapsed());
-            driver.input(Input::Probed {
-                component: question.plan.id.clone(),
-                instance: question.instance,
-                phase: question.phase,
-                healthy: answer.healthy,
-                summary: answer.summary,
+            let (component, instance, phase) = (question.plan.id.clone(), question.instance, question.phase);
+            driver.input(match answer.misbehaved {
+                Some(what) => Input::Misbehaved { component, instance, phase, what },
+                None => {
+                    let Answer { healthy, summary, .. } = answer;
+                    Input::Probed { component, instance, phase, healthy, summary }
+                }
             });
             let wait = match question.phase {
                 Phase::Liveness => interval,

@@ -245,18 +245,24 @@ pub(crate) enum Quarantine {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
-    /// Let a component out on probation: one failure puts it back
+    /// Let a component or a plugin out on probation: one failure puts it back
     Release {
         #[command(flatten)]
         one: One,
+        /// It is a plugin
+        #[arg(long)]
+        plugin: bool,
         /// Why
         #[arg(long)]
         note: Option<String>,
     },
-    /// Stop a component and keep it out
+    /// Stop a component and keep it out, or call a plugin no more
     Add {
         #[command(flatten)]
         one: One,
+        /// It is a plugin
+        #[arg(long)]
+        plugin: bool,
         /// Why
         #[arg(long)]
         note: Option<String>,

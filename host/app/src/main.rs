@@ -4,9 +4,11 @@
 mod ask;
 mod cli;
 mod command;
+mod conduct;
 mod drive;
 mod environment;
 mod evidence;
+mod guest_log;
 mod launcher;
 mod listener;
 mod packages;
@@ -14,6 +16,7 @@ mod perform;
 mod preflight;
 mod report;
 mod serve;
+mod values;
 mod witness;
 
 use std::io::{IsTerminal as _, Write as _};

@@ -51,12 +51,10 @@ pub(crate) fn problems(file: &str, document: &[u8], plan: &BootPlan) -> Vec<Prob
 
 /// The native checks, each argument list once.
 fn checks<'a>(component: &'a ComponentPlan, general: &'a str) -> Vec<(&'a str, &'a [String])> {
-    let probes = &component.probes;
-    let phases =
-        [Some(&probes.startup), probes.readiness.as_ref(), probes.liveness.as_ref()].into_iter().flatten();
     let mut seen = BTreeSet::new();
+    let phases = component.probes.all();
     phases
-        .filter_map(|probe| match &probe.check {
+        .filter_map(|(_, probe)| match &probe.check {
             Check::Command(argv) => seen.insert(argv).then_some((general, argv.as_slice())),
             Check::Plugin { .. } | Check::Process => None,
         })

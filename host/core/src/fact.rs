@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Effect, EffectOutcome, ExitStatus, Process};
 use crate::failure::Failure;
-use crate::id::{BootId, ComponentId, Digest, EffectId, InstanceId};
+use crate::id::{BootId, ComponentId, Digest, EffectId, InstanceId, PluginId};
 use crate::time::{Millis, Timestamp};
 
 /// A change worth remembering.
@@ -191,6 +191,29 @@ pub enum Fact {
         /// Whose.
         component: ComponentId,
     },
+    /// A plugin is not called again until released.
+    PluginQuarantined {
+        /// Which.
+        plugin: PluginId,
+        /// Why.
+        reason: QuarantineReason,
+        /// The call it is about.
+        failure: Failure,
+        /// Calls of the last few that went wrong.
+        attempts: u32,
+    },
+    /// An operator let a plugin be called again, on probation: one misbehaved call puts it back.
+    PluginReleased {
+        /// Which.
+        plugin: PluginId,
+        /// Why, in the operator's words.
+        note: Option<String>,
+    },
+    /// A plugin behaved through its probation.
+    PluginReinstated {
+        /// Which.
+        plugin: PluginId,
+    },
     /// It was stopped on request and stays so until started.
     Stopped {
         /// Whose.
@@ -276,7 +299,7 @@ impl Phase {
     }
 }
 
-/// Why a component is not launched again: closed.
+/// Why a component is not launched again, or a plugin not called: closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuarantineReason {
@@ -290,6 +313,8 @@ pub enum QuarantineReason {
     Unstartable,
     /// An operator asked for it.
     Operator,
+    /// A plugin crashed, broke its limits or was denied without end, again and again.
+    Misbehaved,
     /// It was in quarantine in the original system when that was imported.
     Imported,
 }
@@ -303,6 +328,7 @@ impl QuarantineReason {
             Self::Probation => "failed while on probation",
             Self::Unstartable => "cannot be started",
             Self::Operator => "quarantined by the operator",
+            Self::Misbehaved => "misbehaved repeatedly",
             Self::Imported => "taken over from the original system",
         }
     }
@@ -310,7 +336,11 @@ impl QuarantineReason {
     /// It failed here, so that it counts towards the failure limit.
     pub const fn is_failure(self) -> bool {
         match self {
-            Self::RetriesExhausted | Self::FailureLimit | Self::Probation | Self::Unstartable => true,
+            Self::RetriesExhausted
+            | Self::FailureLimit
+            | Self::Probation
+            | Self::Unstartable
+            | Self::Misbehaved => true,
             Self::Operator | Self::Imported => false,
         }
     }

@@ -38,7 +38,7 @@ impl FailureClass {
     }
 }
 
-/// One failure of one component.
+/// One failure of one component, or of one plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
@@ -66,4 +66,6 @@ pub enum FailureKind {
     Liveness,
     /// Nothing happened; an operator took it out.
     Operator,
+    /// A plugin's call ended in a way no honest plugin's does.
+    Misbehaved,
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use razar_core::effect::{Effect, EffectOutcome, ExitStatus, Process, Start, Stop};
 use razar_core::fact::{Anchor, Fact, Opened, Phase, QuarantineReason};
 use razar_core::failure::{Failure, FailureClass, FailureKind};
-use razar_core::id::{BootId, ComponentId, Digest, EffectId, InstanceId};
+use razar_core::id::{BootId, ComponentId, Digest, EffectId, InstanceId, PluginId};
 use razar_core::time::{Millis, Timestamp};
 
 /// Up to six facts.
@@ -63,7 +63,7 @@ pub(crate) fn fact() -> impl Strategy<Value = Fact> {
     (0..KINDS, parts()).prop_map(|(kind, parts)| build(kind, parts))
 }
 
-const KINDS: usize = 28;
+const KINDS: usize = 31;
 
 fn build(kind: usize, parts: Parts) -> Fact {
     let Parts { number, small, flag, text, component, others, failure, exit } = parts;
@@ -78,7 +78,9 @@ fn build(kind: usize, parts: Parts) -> Fact {
         QuarantineReason::Probation,
         QuarantineReason::Operator,
         QuarantineReason::Unstartable,
-    ][small as usize % 5];
+        QuarantineReason::Misbehaved,
+    ][small as usize % 6];
+    let plugin: PluginId = ["probe-a", "probe-b"][small as usize % 2].parse().expect("a name");
     let phase = [Phase::Startup, Phase::Readiness, Phase::Liveness][small as usize % 3];
     match kind {
         0 => Fact::BootStarted {
@@ -121,7 +123,10 @@ fn build(kind: usize, parts: Parts) -> Fact {
         23 => Fact::Reinstated { component },
         24 => Fact::Stopped { component },
         25 => Fact::StartRequested { component },
-        26 => Fact::Imported {
+        26 => Fact::PluginQuarantined { plugin, reason, failure, attempts: small },
+        27 => Fact::PluginReleased { plugin, note: words },
+        28 => Fact::PluginReinstated { plugin },
+        29 => Fact::Imported {
             source: "logs/razar.log".to_owned(),
             record: number,
             digest: Digest::of(text.as_bytes()),

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use razar_core::fact::{Fact, Recorded};
-use razar_core::id::{Digest, PluginId};
+use razar_core::id::Digest;
 use razar_core::time::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -119,12 +119,12 @@ impl Ledger {
         once::spend(&mut self.connection, id, now, expires)
     }
 
-    /// What one plugin keeps from call to call.
-    pub fn values<'a>(&'a mut self, plugin: &'a PluginId) -> PluginValues<'a> {
-        PluginValues::new(&mut self.connection, plugin)
+    /// What plugins keep from call to call, to be served beside the one that records.
+    pub fn values(&self) -> Result<PluginValues, LedgerError> {
+        Ok(PluginValues::new(self.relaxed()?))
     }
 
-    /// A connection of its own for the views, so that they can work beside the one that records.
+    /// A connection of its own for views and values, so that they can work beside the one that records.
     pub(crate) fn relaxed(&self) -> Result<Connection, LedgerError> {
         schema::open_relaxed(&self.path)
     }

@@ -55,8 +55,8 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
     Ok(connection)
 }
 
-/// A second connection of the same process for what may be lost with the power, because it can be computed again:
-/// its commits wait for no disk.
+/// A second connection of the same process for what may be lost with the power, because it can be computed again
+/// or was a plugin's: its commits wait for no disk.
 pub(crate) fn open_relaxed(path: &Path) -> Result<Connection, LedgerError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(LedgerError::database(path))?;

@@ -98,7 +98,7 @@ pub(crate) async fn call<I: Invocation>(
         log = plugin.log_rate.admit(Instant::now(), log);
     }
     usage.network = record.sent.saturating_add(record.received);
-    usage.requests = record.requests.saturating_add(record.connections);
+    usage.requests = record.requests.saturating_add(record.connections).saturating_add(record.lookups);
     ended(outcome, usage, begun, record, log)
 }
 

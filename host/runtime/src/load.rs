@@ -185,6 +185,7 @@ impl Runtime {
             let standing = StandingGrant::new(export.role, &source.request, grant);
             let sees_files = standing.lines().iter().any(|(capability, _)| *capability == Capability::Dir);
             let shared = Arc::new(Shared {
+                id: source.id.clone(),
                 engine: Arc::clone(&home.engine),
                 weight,
                 limits,
@@ -193,6 +194,7 @@ impl Runtime {
                 log_rate: LogRate::new(LOG_PER_MINUTE, Instant::now()),
                 scratch: if sees_files { Some(self.scratch()?) } else { None },
                 egress: Arc::clone(&self.egress),
+                values: Arc::clone(&self.values),
             });
             if export.role == Role::Probe {
                 probe = Some(adapter(export, pre, &shared)?);

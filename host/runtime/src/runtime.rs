@@ -8,6 +8,7 @@ use wasmtime::component::Linker;
 
 use crate::broker::files::{FilesError, Scratch};
 use crate::broker::http::HttpShared;
+use crate::broker::keyvalue::ValueStore;
 use crate::compile::CompileCommand;
 use crate::cwasm::{Cache, CacheError};
 use crate::engine::{Engine, EngineError, EngineKind, PoolFallback, PoolOptions};
@@ -26,6 +27,8 @@ pub struct RuntimeOptions {
     pub scratch: PathBuf,
     /// How guests' requests leave the host.
     pub egress: HttpShared,
+    /// Who keeps what plugins keep from call to call.
+    pub values: Arc<dyn ValueStore>,
 }
 
 /// Why plugins cannot be run at all.
@@ -50,6 +53,7 @@ pub struct Runtime {
     /// Compilers at work at once: one per core, counted when the first is needed.
     compilers: OnceLock<Semaphore>,
     pub(crate) egress: Arc<HttpShared>,
+    pub(crate) values: Arc<dyn ValueStore>,
     scratch_dir: PathBuf,
     /// Made for the first plugin that reads files.
     scratch: Mutex<Option<Scratch>>,
@@ -93,6 +97,7 @@ impl Runtime {
             compiler: options.compiler,
             compilers: OnceLock::new(),
             egress: Arc::new(options.egress),
+            values: options.values,
             scratch_dir: options.scratch,
             scratch: Mutex::default(),
         })

@@ -10,6 +10,7 @@
 //! | `disk` | state directories that cannot be used, and disks that are full |
 //! | `documents` | configurations that do not hold |
 //! | `packages` | plugins that do not load |
+//! | `conduct` | what plugins keep, what they say, and what becomes of one that crashes |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
 //! | `control` | the commands of a second terminal |
 //! | `ledger` | verification, repair, proofs, import, backup |
@@ -22,6 +23,7 @@
 )]
 
 mod boot;
+mod conduct;
 mod control;
 mod death;
 mod disk;

@@ -2,9 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use razar_tests::artifact;
 use razar_tests::scene::{Ended, Scene};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
 
 fn plugin(scene: &Scene, words: &[&str]) -> Ended {
@@ -40,7 +43,7 @@ fn list_and_inspect_say_what_each_is_and_may() {
     let scene = Scene::new();
     let listed = plugin(&scene, &["list"]);
     assert_eq!(listed.code, Some(0), "{}", listed.err);
-    for name in ["probe-http", "probe-log", "probe-tcp"] {
+    for name in ["probe-http", "probe-log", "probe-tcp", "probe-tls"] {
         assert!(
             listed.out.lines().any(|line| line.starts_with(name) && line.contains("probe ")),
             "{}",
@@ -48,7 +51,7 @@ fn list_and_inspect_say_what_each_is_and_may() {
         );
     }
     let json = plugin(&scene, &["list", "--output", "json"]).json();
-    assert_eq!(json.len(), 3);
+    assert_eq!(json.len(), 4);
     assert!(json.iter().all(|line| line["role"] == "probe" && line["error"].is_null()), "{json:?}");
 
     let inspected = plugin(&scene, &["inspect", "probe-http"]);
@@ -143,6 +146,61 @@ fn a_refused_connection_is_unhealthy_for_every_probe() {
             (&report["outcome"], &report["summary"]),
             (&json!("unhealthy"), &json!("connection refused"))
         );
+    }
+}
+
+/// Shakes hands with a certificate for `web.example` that holds for ninety days; and the authority behind it.
+fn shaking(scene: &Scene) -> (String, String) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let ca = params.self_signed(&key).unwrap().pem();
+    let issuer = Issuer::new(params, key);
+    let mut params = CertificateParams::new(vec!["web.example".to_owned()]).unwrap();
+    params.not_after = (SystemTime::now() + Duration::from_secs(90 * 86_400 + 43_200)).into();
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &issuer).unwrap().der().clone();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.unwrap().with_no_client_auth();
+    let config = config.with_single_cert(vec![certificate], key.serialize_der().try_into().unwrap()).unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind((scene.address(), 0)).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let _ = rustls::Stream::new(&mut tls, &mut stream).read(&mut [0; 16]);
+        }
+    });
+    (address, ca)
+}
+
+#[test]
+fn certificates_are_judged_inside_the_sandbox() {
+    let scene = Scene::new();
+    let (address, ca) = shaking(&scene);
+    for (settings, outcome, summary) in [
+        (json!({ "ca": ca, "name": "web.example" }), "healthy", "the certificate is valid for 90 more days"),
+        (
+            json!({ "ca": ca, "name": "web.example", "warn_days": 100 }),
+            "degraded",
+            "the certificate is valid for 90 more days, fewer than 100",
+        ),
+        (json!({ "ca": ca }), "unhealthy", "the certificate is for another name"),
+        (
+            json!({ "name": "web.example" }),
+            "unhealthy",
+            "the certificate's issuer is not trusted, or its chain is not complete",
+        ),
+    ] {
+        let settings = settings.to_string();
+        let ended = plugin(
+            &scene,
+            &["run", "probe-tls", "--address", &address, "--settings", &settings, "--output", "json"],
+        );
+        let report = ended.json().remove(0);
+        assert_eq!((&report["outcome"], &report["summary"]), (&json!(outcome), &json!(summary)), "{report}");
     }
 }
 

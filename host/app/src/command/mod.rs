@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use razar_core::problem::Problem;
 use razar_runtime::broker::http::{HttpShared, Tls};
+use razar_runtime::broker::keyvalue::{MemoryValues, ValueStore};
 use razar_runtime::broker::resolve::SystemResolver;
 use razar_runtime::broker::secret::Secrets;
 use razar_runtime::compile::CompileCommand;
@@ -105,11 +106,18 @@ fn code_cache(state: &Path) -> PathBuf {
     state.join("cache/plugins")
 }
 
-/// The engines; compiled plugins are kept in `cache`, and copies of logs lie below `scratch`.
+/// The engines of a command that is not the state directory's host: what plugins keep is forgotten at its end.
+fn one_shot(cache: Option<PathBuf>) -> Result<Arc<Runtime>, String> {
+    runtime(cache, None, None, Arc::new(MemoryValues::default()))
+}
+
+/// The engines; compiled plugins are kept in `cache`, copies of logs lie below `scratch`, and `values` keeps what
+/// plugins keep.
 fn runtime(
     cache: Option<PathBuf>,
     scratch: Option<&Path>,
     pool: Option<PoolOptions>,
+    values: Arc<dyn ValueStore>,
 ) -> Result<Arc<Runtime>, String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let egress = HttpShared {
@@ -123,6 +131,7 @@ fn runtime(
         compiler: CompileCommand { program, args: vec!["compile-plugin".into()] },
         scratch: scratch.map_or_else(std::env::temp_dir, Path::to_owned),
         egress,
+        values,
     };
     Runtime::new(options).map(Arc::new).map_err(|error| error.to_string())
 }

@@ -12,7 +12,7 @@ use razar_runtime::contract::{ProbeCall, ProbeTarget, Report};
 use razar_runtime::outcome::{CallReport, Outcome};
 use serde_json::{Value, json};
 
-use super::{Exit, code_cache, complain, runtime, say, show_problems, show_warnings};
+use super::{Exit, code_cache, complain, one_shot, say, show_problems, show_warnings};
 use crate::cli::{self, PhaseName};
 use crate::packages::{Entry, Packages, prepare_schemas, roles};
 use crate::report::escape;
@@ -36,7 +36,7 @@ async fn load(plugins: &cli::Plugins, output: cli::Output) -> Result<Packages, E
         complain(output, "no plugins: name a directory of packages with `--plugins DIR`");
         return Err(Exit::Usage);
     }
-    let runtime = runtime(None, None, None).map_err(|error| {
+    let runtime = one_shot(None).map_err(|error| {
         complain(output, &error);
         Exit::Internal
     })?;
@@ -276,9 +276,9 @@ async fn try_once(arguments: &cli::PluginRun) -> Result<(PluginId, CallReport<Re
     // Nobody waits for it: whoever needs it first, does.
     drop(tokio::task::spawn_blocking(prepare_schemas));
     let runtime = match &arguments.state {
-        Some(state) => runtime(Some(code_cache(state)), None, None),
+        Some(state) => one_shot(Some(code_cache(state))),
         // A home that cannot be written costs time, nothing else.
-        None => runtime(own_cache(), None, None).or_else(|_| runtime(None, None, None)),
+        None => one_shot(own_cache()).or_else(|_| one_shot(None)),
     };
     let runtime = runtime.map_err(internal)?;
     let grants = arguments.plugins.grants.as_deref();

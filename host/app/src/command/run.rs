@@ -27,6 +27,7 @@ use crate::drive::{Clock, DriveError, Driver, Handle, NotDone, ViewWriter};
 use crate::launcher::Launcher;
 use crate::packages::Packages;
 use crate::perform::{self, Hands};
+use crate::values::KeptValues;
 use crate::witness::Witnessing;
 use crate::{environment, report, serve};
 
@@ -77,6 +78,7 @@ async fn try_run(arguments: cli::Run) -> Result<Exit, Ended> {
     let (ledger, opened, views, state) = remember(&state_dir, &arguments, &ready.checked)?;
     ready.code.settle(&state_dir);
     let mut ledger = ledger;
+    ready.kept.open(ledger.values().map_err(Ended::internal)?);
     let brief = match &ready.brief {
         Some(bytes) => Some(ledger.put_blob(bytes).map_err(Ended::internal)?),
         None => None,
@@ -149,6 +151,7 @@ async fn try_run(arguments: cli::Run) -> Result<Exit, Ended> {
 /// What was typed and written holds.
 struct Ready {
     packages: Arc<Packages>,
+    kept: Arc<KeptValues>,
     checked: Checked,
     brief: Option<Vec<u8>>,
     code: CodeCache,
@@ -159,8 +162,11 @@ impl Ready {
         let state = &arguments.state.state;
         let code = CodeCache::of(state);
         let scratch = state.exists().then_some(state.as_path());
-        let runtime = runtime(code.dir().map(Path::to_owned), scratch, Some(PoolOptions::default()));
-        let runtime = runtime.map_err(Ended::internal)?;
+        let kept = Arc::new(KeptValues::default());
+        let values = Arc::<KeptValues>::clone(&kept);
+        let cache = code.dir().map(Path::to_owned);
+        let runtime =
+            runtime(cache, scratch, Some(PoolOptions::default()), values).map_err(Ended::internal)?;
         if let Some(fallback) = runtime.pool_fallback() {
             tracing::warn!("{fallback}");
         }
@@ -181,7 +187,7 @@ impl Ready {
         let mut problems = packages.problems().to_vec();
         match (checked, brief) {
             (Ok(checked), Ok(brief)) if problems.is_empty() => {
-                Ok(Self { packages: Arc::new(packages), checked, brief, code })
+                Ok(Self { packages: Arc::new(packages), kept, checked, brief, code })
             }
             (checked, brief) => {
                 problems.extend(checked.err().into_iter().flatten());

@@ -18,7 +18,7 @@ use std::sync::mpsc;
 
 use razar_core::fact::Recorded;
 use razar_core::id::ComponentId;
-use razar_core::supervisor::{Boot, Command, Input, Refused, Stage, Summary};
+use razar_core::supervisor::{Boot, Command, Input, PluginOut, Refused, Stage, Summary};
 use razar_ledger::AppendError;
 use tokio::sync::{broadcast, oneshot, watch};
 
@@ -36,6 +36,8 @@ pub(crate) struct Snapshot {
     pub(crate) boot: Option<Boot>,
     /// Every component.
     pub(crate) components: Vec<Summary>,
+    /// Every quarantined plugin.
+    pub(crate) plugins_out: Vec<PluginOut>,
     /// Why facts cannot be recorded at the moment; nothing is acted on until they can.
     pub(crate) stuck: Option<String>,
     /// The file with the facts is no longer where it was: see [`LOST`].

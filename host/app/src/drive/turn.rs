@@ -315,6 +315,7 @@ impl<P: Performer, W: Watching> Driver<P, W> {
         Snapshot {
             boot: self.state.durable().boot.clone(),
             components: self.state.summaries().collect(),
+            plugins_out: self.state.plugins_out().collect(),
             stuck: self.stuck.as_ref().map(|stuck| stuck.why.clone()),
             lost: self.lost,
         }

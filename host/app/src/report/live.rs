@@ -220,5 +220,5 @@ impl<W: Write> Drop for Report<W> {
 }
 
 const fn settles(fact: &Fact) -> bool {
-    matches!(fact, Fact::BootCompleted { .. } | Fact::Quarantined { .. })
+    matches!(fact, Fact::BootCompleted { .. } | Fact::Quarantined { .. } | Fact::PluginQuarantined { .. })
 }

@@ -137,6 +137,17 @@ impl Teller {
                 ("resolved", component.to_string(), "released", note.clone())
             }
             Fact::Reinstated { component } => ("resolved", component.to_string(), "success", None),
+            Fact::PluginQuarantined { plugin, reason, failure, .. } => {
+                let details = format!("plugin, {}: {}", reason.as_str(), failure.error);
+                ("quarantine", plugin.to_string(), "quarantined", Some(details))
+            }
+            Fact::PluginReleased { plugin, note } => {
+                let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+                ("resolved", plugin.to_string(), "released", Some(format!("plugin{note}")))
+            }
+            Fact::PluginReinstated { plugin } => {
+                ("resolved", plugin.to_string(), "success", Some("plugin".to_owned()))
+            }
             Fact::Exited { .. }
             | Fact::EffectDecided { .. }
             | Fact::EffectStarted { .. }
@@ -233,6 +244,17 @@ impl Teller {
                 about(component, format!("released from quarantine, on probation{note}"))
             }
             Fact::Reinstated { component } => about(component, "passed its probation".to_owned()),
+            Fact::PluginQuarantined { plugin, reason, failure, .. } => all(format!(
+                "plugin `{plugin}` quarantined, {}: {}; what it would say is unknown until `razar-host quarantine \
+                 release --plugin {plugin}`",
+                reason.as_str(),
+                failure.error
+            )),
+            Fact::PluginReleased { plugin, note } => {
+                let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+                all(format!("plugin `{plugin}` released from quarantine, on probation{note}"))
+            }
+            Fact::PluginReinstated { plugin } => all(format!("plugin `{plugin}` passed its probation")),
             Fact::StartRequested { component } => about(component, "start requested".to_owned()),
             Fact::RestartRequested { component } => about(component, "restart requested".to_owned()),
             Fact::StopRequested { component } => about(component, "stop requested".to_owned()),

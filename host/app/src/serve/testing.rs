@@ -7,7 +7,7 @@ use std::thread;
 use razar_core::fact::{Fact, Recorded};
 use razar_core::failure::FailureClass;
 use razar_core::id::{BootId, ComponentId};
-use razar_core::supervisor::{Boot, Command, Refused, Stage, Status, Summary};
+use razar_core::supervisor::{Boot, Command, PluginOut, Refused, Stage, Status, Summary};
 use razar_core::time::{Millis, Timestamp};
 use razar_ledger::Ledger;
 use tokio::sync::{broadcast, watch};
@@ -78,7 +78,7 @@ pub(crate) fn component(name: &str, status: Status, reason: Option<&str>) -> Sum
     }
 }
 
-/// One ready, one quarantined by a service that tries to draw on the terminal.
+/// One ready, one quarantined by a service that tries to draw on the terminal, and a plugin that does.
 pub(crate) fn snapshot(stage: Stage) -> Snapshot {
     Snapshot {
         boot: Some(Boot {
@@ -92,6 +92,11 @@ pub(crate) fn snapshot(stage: Stage) -> Snapshot {
             component("store", Status::Ready, None),
             component("web", Status::Quarantined, Some("all launches failed: \u{1b}[2Jgone\nfake line")),
         ],
+        plugins_out: vec![PluginOut {
+            plugin: "probe-a".parse().unwrap(),
+            reason: "misbehaved repeatedly: \u{1b}[2Jgone".to_owned(),
+            since: Timestamp(3_000),
+        }],
         stuck: None,
         lost: false,
     }

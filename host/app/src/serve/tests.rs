@@ -125,6 +125,7 @@ fn counters_follow_facts_and_every_family_has_its_help() {
         "razar_plugin_calls_total{outcome=\"reply\",plugin=\"probe-http\"} 1",
         "razar_component_up{component=\"store\"} 1",
         "razar_component_state{component=\"web\",state=\"quarantined\"} 1",
+        "razar_plugin_quarantined{plugin=\"probe-a\"} 1",
         "razar_ledger_stuck 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");

@@ -7,6 +7,7 @@ use super::capability::Capability;
 use super::dir::{Access, GuestPath};
 use super::error::{RuleError, shown, visible};
 use super::http::HttpRule;
+use super::store::Quota;
 use crate::id::PluginId;
 
 /// Why a use is not allowed: closed, each with a stable label.
@@ -188,6 +189,16 @@ pub(super) fn dir_line(at: &GuestPath, access: Access) -> String {
         "dirs = [{{ source = \"/srv{at}\", at = {}, access = {} }}]",
         quoted(at.as_str()),
         quoted(access.as_str())
+    )
+}
+
+/// With the numbers that hold where none are written, so that an operator sees what he gives.
+pub(super) fn store_line(store: &str) -> String {
+    let Quota { bytes, keys, .. } = Quota::DEFAULT;
+    format!(
+        "{} = {{ {} = {{ bytes = \"{bytes}\", keys = {keys} }} }}",
+        Capability::KeyValue.key(),
+        quoted(store)
     )
 }
 

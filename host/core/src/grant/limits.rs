@@ -218,7 +218,7 @@ limits! {
     reply / Reply: Bytes, "reply", Bytes::kib(1), Bytes::mib(64);
     /// What it may log in one call; the rest is counted and dropped.
     log / Log: Bytes, "log", Bytes::kib(1), Bytes::mib(16);
-    /// What it may print in one call on stdout and stderr each; then the pipe is closed.
+    /// What it may print in one call on stdout and stderr together; the rest is counted and dropped.
     stdout / Stdout: Bytes, "stdout", Bytes(0), Bytes::mib(16);
     /// HTTP requests, TCP connections and name lookups in one call, all together.
     requests / Requests: u32, "requests", 0, 10_000;

@@ -12,6 +12,7 @@ use super::host::Host;
 use super::method::Method;
 use super::scope::LogBegin;
 use super::secret::SecretRef;
+use super::store::Quota;
 use super::url::HttpUrl;
 
 /// Which addresses a use may reach. Ordered: later is what its rule names more exactly.
@@ -250,5 +251,25 @@ impl DirPermit {
     /// Of a log, only what comes after this.
     pub const fn begin(&self) -> Option<LogBegin> {
         self.begin
+    }
+}
+
+/// One of the plugin's own stores may be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct StorePermit {
+    pub(super) store: String,
+    pub(super) quota: Quota,
+}
+
+impl StorePermit {
+    /// This one: letters, digits, `_`, `-` and `.`.
+    pub fn store(&self) -> &str {
+        &self.store
+    }
+
+    /// For so much.
+    pub const fn quota(&self) -> &Quota {
+        &self.quota
     }
 }

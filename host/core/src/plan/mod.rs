@@ -14,6 +14,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use crate::fact::Phase;
 use crate::id::{ComponentId, Digest, PluginId};
 use crate::time::Millis;
 
@@ -70,6 +71,24 @@ pub struct Probes {
     pub liveness: Option<ProbePlan>,
 }
 
+impl Probes {
+    /// The one that answers this question.
+    pub const fn of(&self, phase: Phase) -> Option<&ProbePlan> {
+        match phase {
+            Phase::Startup => Some(&self.startup),
+            Phase::Readiness => self.readiness.as_ref(),
+            Phase::Liveness => self.liveness.as_ref(),
+        }
+    }
+
+    /// All there are.
+    pub fn all(&self) -> impl Iterator<Item = (Phase, &ProbePlan)> {
+        [Phase::Startup, Phase::Readiness, Phase::Liveness]
+            .into_iter()
+            .filter_map(move |phase| Some((phase, self.of(phase)?)))
+    }
+}
+
 /// A check and when its answers count.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbePlan {
@@ -112,6 +131,14 @@ pub enum Listener {
 }
 
 impl Check {
+    /// The plugin that answers, if one does.
+    pub const fn plugin(&self) -> Option<&PluginId> {
+        match self {
+            Self::Plugin { plugin, .. } => Some(plugin),
+            Self::Command(_) | Self::Process => None,
+        }
+    }
+
     /// `host:port` of the address it asks, if it asks one.
     pub fn authority(&self) -> Option<&str> {
         let Self::Plugin { address: Some(address), .. } = self else { return None };

@@ -13,12 +13,16 @@
 //! | file | owns |
 //! |---|---|
 //! | `durable` | the fold over facts |
+//! | `custody` | quarantine, for components and plugins |
+//! | `conduct` | what a plugin's misbehavior leads to |
 //! | `volatile` | what is rebuilt at every start: detectors, timers, counts |
 //! | `input` | everything that can happen |
 //! | `react` | what each input means for one component |
 //! | `order` | who may start and who may stop, in which order |
 //! | `status` | what an operator is told |
 
+mod conduct;
+mod custody;
 mod durable;
 mod input;
 mod order;
@@ -35,7 +39,9 @@ use crate::id::{BootId, ComponentId, EffectId, InstanceId};
 use crate::plan::{BootPlan, ComponentPlan, ProbePlan};
 use crate::time::Timestamp;
 
-pub use durable::{Boot, Component, Durable, Life, Quarantine, Stage, Unjudged};
+pub use conduct::PluginOut;
+pub use custody::{Custody, Quarantine};
+pub use durable::{Boot, Component, Durable, Life, Plugin, Stage, Unjudged};
 pub use input::{BootRequest, Command, Found, FoundState, Input, Refused, Settings};
 pub use status::{Status, Summary};
 
@@ -136,8 +142,15 @@ impl State {
         self.volatile.next_wake()
     }
 
-    /// The questions to ask about a component now: none, startup, or readiness and liveness.
+    /// The questions to ask about a component now: none, startup, or readiness and liveness. A quarantined plugin is
+    /// asked nothing.
     pub fn watches(&self, id: &ComponentId) -> Vec<Watch<'_>> {
+        let mut watches = self.wanted_watches(id);
+        watches.retain(|watch| self.plugin_out(watch.probe).is_none());
+        watches
+    }
+
+    fn wanted_watches(&self, id: &ComponentId) -> Vec<Watch<'_>> {
         let Some(at) = self.durable.index.get(id).copied() else { return Vec::new() };
         let (Some(component), Some(Some(plan))) = (self.durable.components.get(at), self.plans.get(at))
         else {

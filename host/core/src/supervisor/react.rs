@@ -7,15 +7,12 @@ use crate::fact::{Fact, Phase, QuarantineReason};
 use crate::failure::{Failure, FailureClass, FailureKind, Peer};
 use crate::id::{ComponentId, Digest, EffectId, InstanceId};
 
+use super::custody::PROBATION;
 use super::input::{BootRequest, Command, Found, FoundState, Input, Refused};
-use super::order::PROBATION;
 use super::{Life, Stage, Turn};
 
 /// Longest text about one failure that is remembered: a traceback's end, not a core dump.
-const MAX_ERROR: usize = 2_000;
-
-/// Exhausted quarantines are forgiven one by one: a component that failed for good last month is tried again.
-const FORGIVE_QUARANTINE: crate::time::Millis = crate::time::Millis::seconds(24 * 3_600);
+pub(super) const MAX_ERROR: usize = 2_000;
 
 impl Turn<'_> {
     pub(super) fn take(&mut self, input: Input) {
@@ -36,7 +33,13 @@ impl Turn<'_> {
             }
             Input::Probed { component, instance, phase, healthy, summary } => {
                 if let Some(at) = self.place(&component) {
+                    self.behaved(at, instance, phase);
                     self.probed(at, instance, phase, healthy, summary);
+                }
+            }
+            Input::Misbehaved { component, instance, phase, what } => {
+                if let Some(at) = self.place(&component) {
+                    self.misbehaved(at, instance, phase, what);
                 }
             }
             Input::Command(command) => {
@@ -80,9 +83,7 @@ impl Turn<'_> {
     fn enforce_failure_limit(&mut self) {
         for at in 0..self.state.durable.components.len() {
             let Some(component) = self.component(at) else { continue };
-            let (count, last) = component.exhausted;
-            let forgiven = self.now.since(last).0 / FORGIVE_QUARANTINE.0;
-            let count = u64::from(count).saturating_sub(forgiven);
+            let count = component.custody.count(self.now);
             if component.is_out() || count < u64::from(self.state.settings.failure_limit.max(1)) {
                 continue;
             }
@@ -172,21 +173,19 @@ impl Turn<'_> {
         }
         for at in due {
             let Some(component) = self.component(at) else { continue };
-            let schedule =
-                self.state.plans.get(at).and_then(Option::as_ref).map(|plan| plan.probes.startup.schedule);
-            let watched = self.state.volatile.at(at);
-            match (component.life, schedule) {
-                (Life::Up { instance, ready: None, since, .. }, Some(schedule))
-                    if watched.is_some_and(|watched| watched.deadline(since, &schedule) <= self.now) =>
+            match (component.life, self.state.startup_deadline(at)) {
+                (Life::Up { instance, ready: None, .. }, Some((deadline, allowed)))
+                    if deadline <= self.now =>
                 {
-                    let complaint = watched.map(|watched| watched.complaint.clone()).unwrap_or_default();
+                    let complaint =
+                        self.state.volatile.at(at).map(|v| v.complaint.clone()).unwrap_or_default();
                     let said = if complaint.is_empty() { "its probe never answered" } else { &complaint };
-                    let error = format!("not ready within {} ms: {said}", schedule.deadline.0);
+                    let error = format!("not ready within {} ms: {said}", allowed.0);
                     let class = FailureClass::of(&error);
                     self.fail(at, Some(instance), FailureKind::StartupDeadline, class, &error);
                 }
                 (Life::Up { ready: Some(ready), .. }, _)
-                    if component.probation && ready + PROBATION <= self.now =>
+                    if component.custody.on_probation() && ready + PROBATION <= self.now =>
                 {
                     let component = component.id.clone();
                     self.record(Fact::Reinstated { component });
@@ -267,7 +266,14 @@ impl Turn<'_> {
         self.judge(at);
     }
 
-    fn probed(&mut self, at: usize, instance: InstanceId, phase: Phase, healthy: bool, summary: String) {
+    pub(super) fn probed(
+        &mut self,
+        at: usize,
+        instance: InstanceId,
+        phase: Phase,
+        healthy: bool,
+        summary: String,
+    ) {
         let (Some(component), Some(Some(plan))) =
             (self.state.durable.components.get(at), self.state.plans.get(at))
         else {
@@ -278,12 +284,7 @@ impl Turn<'_> {
             return;
         }
         let probes = &plan.probes;
-        let probe = match phase {
-            Phase::Startup => Some(&probes.startup),
-            Phase::Readiness => probes.readiness.as_ref(),
-            Phase::Liveness => probes.liveness.as_ref(),
-        };
-        let Some(schedule) = probe.map(|probe| probe.schedule) else { return };
+        let Some(schedule) = probes.of(phase).map(|probe| probe.schedule) else { return };
         let has_readiness = probes.readiness.is_some();
         let (flapping, unready, id) = (component.flapping, component.unready, component.id.clone());
         let Some(watched) = self.state.volatile.components.get_mut(at) else { return };
@@ -414,18 +415,18 @@ impl Turn<'_> {
             return;
         }
         let (policy, vital, id) = (plan.restart, plan.vital, component.id.clone());
-        let (attempt, probation) = (component.failures, component.probation);
-        self.touch(at);
+        let attempt = component.failures;
         let hopeless = unjudged.failure.kind == FailureKind::Unstartable;
-        if !probation && !hopeless && attempt <= policy.retries {
+        let exhausted = (attempt > policy.retries).then_some(QuarantineReason::RetriesExhausted);
+        let verdict = match hopeless {
+            true => Some(QuarantineReason::Unstartable),
+            false => component.custody.after_failure(exhausted),
+        };
+        self.touch(at);
+        let Some(reason) = verdict else {
             let wait = backoff::delay(&policy, attempt, unjudged.was_ready, &mut self.state.volatile.jitter);
             let until = self.now + wait;
             return self.record(Fact::BackingOff { component: id, until, attempt: attempt + 1 });
-        }
-        let reason = match (hopeless, probation) {
-            (true, _) => QuarantineReason::Unstartable,
-            (false, true) => QuarantineReason::Probation,
-            (false, false) => QuarantineReason::RetriesExhausted,
         };
         let error = unjudged.failure.error.clone();
         self.quarantine(at, reason, unjudged.failure);
@@ -456,10 +457,14 @@ impl Turn<'_> {
             None => 0,
         };
         let (life, stopped, quarantined, waits) = match self.component(at) {
-            Some(c) => (c.life, c.stopped, c.quarantine.is_some(), c.backing_off.is_some()),
+            Some(c) => (c.life, c.stopped, c.custody.is_out(), c.backing_off.is_some()),
             None => (Life::Down, false, false, false),
         };
         match command {
+            Command::QuarantinePlugin(plugin, note) => {
+                return self.quarantine_plugin_on_request(plugin, note);
+            }
+            Command::ReleasePlugin(plugin, note) => return self.release_plugin(plugin, note),
             Command::Shutdown(reason) => {
                 self.record(Fact::ShutdownStarted { reason: clip(&reason, MAX_ERROR).to_owned() });
                 self.touch_all();
@@ -503,6 +508,6 @@ impl Turn<'_> {
 }
 
 /// The beginning of a text, cut at a character border.
-fn clip(text: &str, most: usize) -> &str {
+pub(super) fn clip(text: &str, most: usize) -> &str {
     text.get(..text.floor_char_boundary(most)).unwrap_or(text)
 }

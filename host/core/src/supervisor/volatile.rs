@@ -43,6 +43,8 @@ pub(crate) struct Layer {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Watched {
     pub(crate) detectors: [Detector; 3],
+    /// How the plugins behaved that were asked about it.
+    pub(crate) conduct: [Detector; 3],
     pub(crate) flap: Flap,
     /// The startup probe has passed; the readiness probe may not have yet.
     pub(crate) started: bool,
@@ -67,6 +69,7 @@ impl Watched {
     /// A new process: nothing seen of the old one counts.
     pub(crate) fn begin_process(&mut self) {
         self.detectors = Default::default();
+        self.conduct = Default::default();
         self.flap = Flap::default();
         self.started = false;
         self.adopted = None;

@@ -90,7 +90,12 @@ impl Choice {
             | Fact::StartRequested { component }
             | Fact::RestartRequested { component }
             | Fact::StopRequested { component } => component == wanted,
-            Fact::BootResumed { .. } | Fact::BootEnded { .. } | Fact::ShutdownStarted { .. } => false,
+            Fact::BootResumed { .. }
+            | Fact::BootEnded { .. }
+            | Fact::ShutdownStarted { .. }
+            | Fact::PluginQuarantined { .. }
+            | Fact::PluginReleased { .. }
+            | Fact::PluginReinstated { .. } => false,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use razar_core::fact::{Fact, Recorded};
+use razar_core::grant::Quota;
 use razar_core::time::Timestamp;
 use tempfile::TempDir;
 
@@ -26,7 +27,8 @@ fn fill(dir: &Path) -> Vec<Recorded> {
     }
     ledger.put_blob(b"a brief").unwrap();
     let plugin = "probe-http".parse().unwrap();
-    ledger.values(&plugin).set("key", b"value").unwrap();
+    let value = [("key".to_owned(), b"value".to_vec())];
+    ledger.values().unwrap().set(&plugin, "a", &Quota::DEFAULT, &value).unwrap();
     let _ = ledger.use_once("spent", Timestamp(1), Timestamp(u64::MAX >> 1)).unwrap();
     ledger.replay(1).map(Result::unwrap).collect()
 }

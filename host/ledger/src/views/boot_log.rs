@@ -91,7 +91,8 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
                 FailureKind::NotStarted
                 | FailureKind::Unstartable
                 | FailureKind::Exited
-                | FailureKind::Operator => false,
+                | FailureKind::Operator
+                | FailureKind::Misbehaved => false,
             };
             if unhealthy {
                 say("ERROR", &format!("Health check failed for {component}"));
@@ -112,6 +113,13 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
             say("INFO", &format!("Component {component} released from quarantine on probation"));
         }
         Fact::Reinstated { component } => say("INFO", &format!("Component {component} passed its probation")),
+        Fact::PluginQuarantined { plugin, reason, failure, .. } => {
+            say("ERROR", &format!("Plugin {plugin} quarantined: {}: {}", reason.as_str(), failure.error));
+        }
+        Fact::PluginReleased { plugin, .. } => {
+            say("INFO", &format!("Plugin {plugin} released from quarantine on probation"));
+        }
+        Fact::PluginReinstated { plugin } => say("INFO", &format!("Plugin {plugin} passed its probation")),
         // Said when its process ended: nobody has asked for this one.
         Fact::Stopped { .. } if before.ending => {}
         Fact::Stopped { component } => say("INFO", &format!("{component} stays stopped until it is started")),

@@ -127,6 +127,17 @@ pub(super) fn event<'a>(before: &Stack, fact: &'a Fact) -> Option<Told<'a>> {
         }
         Fact::Released { component, note } => (Event::Resolved, component.as_str(), "released", note.clone()),
         Fact::Reinstated { component } => (Event::Resolved, component.as_str(), "success", None),
+        Fact::PluginQuarantined { plugin, reason, failure, .. } => {
+            let details = format!("plugin, {}: {}", reason.as_str(), failure.error);
+            (Event::Quarantine, plugin.as_str(), "quarantined", Some(details))
+        }
+        Fact::PluginReleased { plugin, note } => {
+            let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+            (Event::Resolved, plugin.as_str(), "released", Some(format!("plugin{note}")))
+        }
+        Fact::PluginReinstated { plugin } => {
+            (Event::Resolved, plugin.as_str(), "success", Some("plugin".to_owned()))
+        }
         Fact::Exited { .. }
         | Fact::EffectDecided { .. }
         | Fact::EffectStarted { .. }

@@ -188,6 +188,9 @@ impl Stack {
             | Fact::FlappingStarted { .. }
             | Fact::FlappingEnded { .. }
             | Fact::Reinstated { .. }
+            | Fact::PluginQuarantined { .. }
+            | Fact::PluginReleased { .. }
+            | Fact::PluginReinstated { .. }
             | Fact::RestartRequested { .. }
             | Fact::StopRequested { .. }
             | Fact::Imported { .. } => {}

@@ -139,7 +139,7 @@ impl Chronicle {
                     FailureKind::Exited if before.component(component).launching => "launch",
                     FailureKind::Exited => "exit",
                     FailureKind::Liveness => "liveness",
-                    FailureKind::Operator => "quarantine",
+                    FailureKind::Operator | FailureKind::Misbehaved => "quarantine",
                 };
                 let event = self.event(at, step, "fail");
                 event.component = Some(component.to_string());

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use razar_core::effect::{Effect, EffectOutcome, ExitStatus, Process, Start, Stop};
 use razar_core::fact::{Anchor, Fact, Opened, Phase, QuarantineReason};
 use razar_core::failure::{Failure, FailureClass, FailureKind};
-use razar_core::id::{BootId, ComponentId, Digest, EffectId, InstanceId};
+use razar_core::id::{BootId, ComponentId, Digest, EffectId, InstanceId, PluginId};
 use razar_core::time::{Millis, Timestamp};
 use tempfile::TempDir;
 
@@ -147,7 +147,18 @@ fn script() -> Vec<Turn> {
     turn(vec![Fact::StartRequested { component: id("broken") }]);
     turn(launch(6, "broken", 1));
     turn(vec![ready(6, "broken", 90)]);
-    turn(vec![Fact::Reinstated { component: id("broken") }]);
+    let plugin: PluginId = "probe-http".parse().unwrap();
+    turn(vec![
+        Fact::Reinstated { component: id("broken") },
+        Fact::PluginQuarantined {
+            plugin: plugin.clone(),
+            reason: QuarantineReason::Misbehaved,
+            failure: failure(FailureKind::Misbehaved, "probe-http: trap: |unreachable|"),
+            attempts: 3,
+        },
+        Fact::PluginReleased { plugin: plugin.clone(), note: Some("a new build".to_owned()) },
+        Fact::PluginReinstated { plugin },
+    ]);
     turn(vec![Fact::RestartRequested { component: id("web") }, Fact::StopRequested { component: id("web") }]);
     turn(vec![Fact::Stopped { component: id("web") }]);
     turn(vec![Fact::ShutdownStarted { reason: "SIGINT".to_owned() }]);
@@ -390,7 +401,7 @@ fn the_timeline_tells_what_the_mission_log_says() {
     assert!(
         lines.contains(&"2026-11-21T01:41:41.750Z resolved broken: released - fixed | by hand\\n".to_owned())
     );
-    assert_eq!(lines[20], "2026-11-21T01:41:43.750Z shutdown system: success");
+    assert_eq!(lines[23], "2026-11-21T01:41:43.750Z shutdown system: success");
 }
 
 #[test]

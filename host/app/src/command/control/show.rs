@@ -2,7 +2,7 @@
 
 use std::io;
 
-use razar_core::id::ComponentId;
+use razar_core::id::{ComponentId, PluginId};
 use razar_core::time::{Millis, Timestamp};
 use serde::Serialize;
 use serde_json::json;
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Change, Format, Terminal};
 use crate::report::words::Event;
 use crate::report::{escape, moment, table};
-use crate::serve::wire::{ComponentView, StatusView};
+use crate::serve::wire::{ComponentView, PluginView, StatusView};
 
 impl Terminal<'_> {
     /// Says what went wrong.
@@ -58,6 +58,10 @@ pub(super) fn status(terminal: &mut Terminal<'_>, status: &StatusView) -> io::Re
             )?;
         }
     }
+    for plugin in &status.plugins {
+        let reason = escape::line(&plugin.reason);
+        writeln!(terminal.out, "plugin {} is quarantined: {reason}", plugin.plugin)?;
+    }
     write!(terminal.out, "{}", table::table(&status.components, now))
 }
 
@@ -65,20 +69,53 @@ pub(super) fn status(terminal: &mut Terminal<'_>, status: &StatusView) -> io::Re
 pub(super) fn quarantine(terminal: &mut Terminal<'_>, status: &StatusView) -> io::Result<()> {
     if terminal.format == Format::Json {
         let quarantined: Vec<_> = status.components.iter().map(Quarantined::from).collect();
-        return terminal.json(&json!({ "quarantined": quarantined }));
+        let plugins: Vec<_> = status.plugins.iter().map(QuarantinedPlugin::from).collect();
+        return terminal.json(&json!({ "quarantined": quarantined, "plugins": plugins }));
     }
-    if status.components.is_empty() {
+    if status.components.is_empty() && status.plugins.is_empty() {
         return writeln!(terminal.out, "nothing is quarantined");
     }
     for component in &status.components {
         let reason = component.reason.as_deref().map(escape::line).unwrap_or_default();
-        let since = component.quarantined_since.map(Timestamp).map(|since| {
-            let age = moment::span(moment::now().since(since));
-            format!(" (since {} UTC, {age} ago)", moment::date(since))
-        });
-        writeln!(terminal.out, "{}: {reason}{}", component.component, since.unwrap_or_default())?;
+        let since = component.quarantined_since.map(since).unwrap_or_default();
+        writeln!(terminal.out, "{}: {reason}{since}", component.component)?;
     }
-    writeln!(terminal.out, "`razar-host quarantine release COMPONENT` lets one out, on probation")
+    for plugin in &status.plugins {
+        let reason = escape::line(&plugin.reason);
+        writeln!(terminal.out, "plugin {}: {reason}{}", plugin.plugin, since(plugin.since))?;
+    }
+    if !status.components.is_empty() {
+        writeln!(terminal.out, "`razar-host quarantine release COMPONENT` lets one out, on probation")?;
+    }
+    if !status.plugins.is_empty() {
+        writeln!(
+            terminal.out,
+            "`razar-host quarantine release --plugin PLUGIN` lets a plugin out, on probation"
+        )?;
+    }
+    Ok(())
+}
+
+fn since(moment: u64) -> String {
+    let since = Timestamp(moment);
+    let age = moment::span(moment::now().since(since));
+    format!(" (since {} UTC, {age} ago)", moment::date(since))
+}
+
+/// A change to a plugin is recorded.
+pub(super) fn plugin_done(terminal: &mut Terminal<'_>, plugin: &PluginId, out: bool) -> io::Result<()> {
+    if terminal.format == Format::Json {
+        return terminal.json(&json!({ "plugin": plugin, "done": true }));
+    }
+    let what = match out {
+        true => {
+            format!(
+                "is quarantined and not called; `razar-host quarantine release --plugin {plugin}` lets it out"
+            )
+        }
+        false => "is released, on probation: one misbehaved call puts it back".to_owned(),
+    };
+    writeln!(terminal.out, "plugin `{plugin}` {what}")
 }
 
 /// One that is quarantined, for programs.
@@ -104,6 +141,21 @@ impl<'a> From<&'a ComponentView> for Quarantined<'a> {
             launches: component.launches,
             vital: component.vital,
         }
+    }
+}
+
+/// A plugin that is quarantined, for programs.
+#[derive(Serialize)]
+struct QuarantinedPlugin<'a> {
+    plugin: &'a PluginId,
+    /// RFC 3339.
+    since: String,
+    reason: &'a str,
+}
+
+impl<'a> From<&'a PluginView> for QuarantinedPlugin<'a> {
+    fn from(out: &'a PluginView) -> Self {
+        Self { plugin: &out.plugin, since: moment::zulu(Timestamp(out.since)), reason: &out.reason }
     }
 }
 

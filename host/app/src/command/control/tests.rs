@@ -47,12 +47,28 @@ async fn a_running_host_is_asked() {
     let list = say(Format::Human, |terminal| try_quarantine_list(dir.path(), terminal));
     assert!(list.out.starts_with("web: all launches failed"), "{}", list.out);
     assert!(list.out.contains("(since 1970-01-01 00:00:02 UTC, "), "{}", list.out);
+    let plugin = "\nplugin probe-a: misbehaved repeatedly: ";
+    assert!(list.out.contains(plugin) && !list.out.contains('\u{1b}'), "{}", list.out);
     let list = say(Format::Json, |terminal| try_quarantine_list(dir.path(), terminal));
     let json: serde_json::Value = serde_json::from_str(&list.out).unwrap();
     let web = &json["quarantined"][0];
     assert_eq!((&web["component"], &web["since"]), (&"web".into(), &"1970-01-01T00:00:02.000Z".into()));
     assert_eq!((json["quarantined"].as_array().unwrap().len(), &web["class"]), (1, &"dependency".into()));
+    let plugin = &json["plugins"][0];
+    assert_eq!(
+        (&plugin["plugin"], &plugin["since"]),
+        (&"probe-a".into(), &"1970-01-01T00:00:03.000Z".into())
+    );
 
+    for (plugin, out, exit, says) in [
+        ("probe-a", false, Exit::Done, "plugin `probe-a` is released, on probation"),
+        ("probe-a", true, Exit::Done, "`razar-host quarantine release --plugin probe-a` lets it out"),
+        ("../etc", true, Exit::Usage, "may not contain"),
+    ] {
+        let said = say(Format::Human, |terminal| try_change_plugin(dir.path(), plugin, out, None, terminal));
+        assert_eq!(said.exit, exit, "{plugin}");
+        assert!(said.out.contains(says) || said.err.contains(says), "{says}: {} {}", said.out, said.err);
+    }
     for (component, kind, exit, says) in [
         ("web", Change::Release, Exit::Done, "on probation"),
         ("web", Change::Stop, Exit::Done, "stays so; `razar-host start web` lets"),

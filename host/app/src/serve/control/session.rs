@@ -5,7 +5,6 @@ use std::io;
 use std::time::Duration;
 
 use razar_core::fact::{Fact, Recorded};
-use razar_core::id::ComponentId;
 use razar_core::supervisor::{Command, Refused, Stage};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -121,7 +120,8 @@ impl Session {
                 let answer = match self.shared.driver.look().await {
                     Ok(snapshot) => {
                         let host = Some(std::process::id());
-                        Answer::Status { status: StatusView { host, ..StatusView::from(&snapshot) } }
+                        let status = Box::new(StatusView { host, ..StatusView::from(&snapshot) });
+                        Answer::Status { status }
                     }
                     Err(gone) => Answer::failed(gone.to_string()),
                 };
@@ -132,22 +132,26 @@ impl Session {
             Request::Restart { component } => self.command(Command::Restart(component)).await,
             Request::Quarantine { component, note } => self.noted(Command::Quarantine, component, note).await,
             Request::Release { component, note } => self.noted(Command::Release, component, note).await,
+            Request::QuarantinePlugin { plugin, note } => {
+                self.noted(Command::QuarantinePlugin, plugin, note).await
+            }
+            Request::ReleasePlugin { plugin, note } => self.noted(Command::ReleasePlugin, plugin, note).await,
             Request::Timeline { since, follow } => timeline::stream(self, since, follow).await,
             Request::Shutdown { reason } if reason.len() > MAX_NOTE => self.too_long().await,
             Request::Shutdown { reason } => self.shutdown(reason).await,
         }
     }
 
-    async fn noted(
+    async fn noted<I>(
         &mut self,
-        command: fn(ComponentId, Option<String>) -> Command,
-        component: ComponentId,
+        command: fn(I, Option<String>) -> Command,
+        whom: I,
         note: Option<String>,
     ) -> Result<(), Ended> {
         if note.as_ref().is_some_and(|note| note.len() > MAX_NOTE) {
             return self.too_long().await;
         }
-        self.command(command(component, note)).await
+        self.command(command(whom, note)).await
     }
 
     async fn too_long(&mut self) -> Result<(), Ended> {
