@@ -34,7 +34,7 @@ pub struct SignedCheckpoint {
     pub checkpoint: Checkpoint,
     /// Who says it; believed only by whoever knows the key from elsewhere.
     pub key: PublicKey,
-    /// Over [`Checkpoint::text`].
+    /// Over its text.
     pub signature: Signature,
 }
 
