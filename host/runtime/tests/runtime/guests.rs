@@ -229,9 +229,8 @@ fn with_sockets(body: &str, extra: &str) -> Vec<u8> {
     component("sockets", &module_with_pages(&body, &format!("{SOCKETS} {extra}"), 4))
 }
 
-/// Looks a name up so many times; degraded when the last one failed, and the error's number, as a letter after `a`, is
-/// the summary.
-pub(crate) fn resolver(name: &str, times: u32) -> Vec<u8> {
+/// A guest that looks a name up so many times, and what it does when the last one failed (`$failed`) or did not.
+fn looking_up(name: &str, times: u32, then: &str) -> Vec<u8> {
     let extra = format!(
         r#"(data (i32.const 300) "{name}") (global $left (mut i32) (i32.const {times}))
            (global $failed (mut i32) (i32.const 0))"#
@@ -241,34 +240,31 @@ pub(crate) fn resolver(name: &str, times: u32) -> Vec<u8> {
             (global.set $failed (call $lookup (i32.const {})))
             (global.set $left (i32.sub (global.get $left) (i32.const 1)))
             (br_if $l (global.get $left)))
-         (if (global.get $failed) (then
-            (i32.store8 (i32.const 68) (i32.const 1))
-            (i32.store8 (i32.const 600) (i32.add (i32.const 97) (i32.load8_u (i32.const 500))))
-            (i32.store (i32.const 80) (i32.const 600)) (i32.store (i32.const 84) (i32.const 1))))
+         {then}
          (i32.const 64)",
         name.len()
     );
     with_sockets(&body, &extra)
 }
 
+/// Looks a name up so many times; degraded when the last one failed, and the error's number, as a letter after `a`, is
+/// the summary.
+pub(crate) fn resolver(name: &str, times: u32) -> Vec<u8> {
+    let tell = "(if (global.get $failed) (then
+            (i32.store8 (i32.const 68) (i32.const 1))
+            (i32.store8 (i32.const 600) (i32.add (i32.const 97) (i32.load8_u (i32.const 500))))
+            (i32.store (i32.const 80) (i32.const 600)) (i32.store (i32.const 84) (i32.const 1))))";
+    looking_up(name, times, tell)
+}
+
 /// Looks a name up, so many times, and connects to what came of the last; unhealthy when it had no address, degraded
 /// when it may not be dialed.
 pub(crate) fn caller(name: &str, times: u32, port: u16) -> Vec<u8> {
-    let extra = format!(
-        r#"(data (i32.const 300) "{name}") (global $left (mut i32) (i32.const {times}))
-           (global $failed (mut i32) (i32.const 0))"#
+    let dial = format!(
+        "(if (global.get $failed) (then (i32.store8 (i32.const 68) (i32.const 2)) (return (i32.const 64))))
+         (if (call $connect (i32.const {port})) (then (i32.store8 (i32.const 68) (i32.const 1))))"
     );
-    let body = format!(
-        "(loop $l
-            (global.set $failed (call $lookup (i32.const {})))
-            (global.set $left (i32.sub (global.get $left) (i32.const 1)))
-            (br_if $l (global.get $left)))
-         (if (global.get $failed) (then (i32.store8 (i32.const 68) (i32.const 2)) (return (i32.const 64))))
-         (if (call $connect (i32.const {port})) (then (i32.store8 (i32.const 68) (i32.const 1))))
-         (i32.const 64)",
-        name.len()
-    );
-    with_sockets(&body, &extra)
+    looking_up(name, times, &dial)
 }
 
 /// Connects to this machine and writes until it may not; degraded when it could not connect.
