@@ -107,7 +107,7 @@ pub(crate) async fn compile(
     }
 }
 
-fn judge(mut answer: Vec<u8>, status: ExitStatus) -> Result<Verified, CompileError> {
+fn judge(answer: Vec<u8>, status: ExitStatus) -> Result<Verified, CompileError> {
     use std::os::unix::process::ExitStatusExt;
     if let Some(signal) = status.signal() {
         return Err(match Signal::from_named_raw(signal) {
@@ -122,8 +122,9 @@ fn judge(mut answer: Vec<u8>, status: ExitStatus) -> Result<Verified, CompileErr
     }
     match answer.first() {
         Some(b'+') if status.success() && answer.len() <= MAX_CWASM => {
-            answer.remove(0);
-            Ok(Verified::compiled(answer))
+            let code = answer.get(1..).unwrap_or_default();
+            Verified::compiled(code)
+                .map_err(|error| CompileError::Failed(format!("no room for its code: {error}")))
         }
         Some(b'+') if answer.len() > MAX_CWASM => {
             Err(CompileError::Limit(format!("the code is larger than {} MiB", MAX_CWASM >> 20)))

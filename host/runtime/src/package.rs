@@ -3,8 +3,8 @@
 
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use razar_core::document::plugin::{self, PluginPackage};
@@ -31,7 +31,7 @@ pub struct Package {
     /// JSON Schema of its settings, as text.
     pub settings: Option<String>,
     /// The component.
-    pub wasm: Arc<[u8]>,
+    pub wasm: Bytes,
 }
 
 /// Why a package cannot be read.
@@ -121,7 +121,7 @@ impl Package {
         Source {
             id: self.manifest.name.clone(),
             request: self.manifest.request.clone(),
-            wasm: Arc::clone(&self.wasm),
+            wasm: self.wasm.clone(),
         }
     }
 }
