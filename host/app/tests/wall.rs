@@ -18,6 +18,7 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use landlock::{AccessFs, LandlockStatus, Ruleset, RulesetAttr as _};
 use libtest_mimic::{Arguments, Trial};
 use rustix::fs::{CWD, FileType, Mode};
 use rustix::io::Errno;
@@ -95,8 +96,13 @@ fn try_everything(stage: &Stage) {
     ground.port = free;
     ground.write_below(&stage.state);
     ground.read.insert(stage.granted.clone());
+    let kernel = landlock_of_the_kernel();
     let layers = raise(&ground);
     let stands = |name: &str| layers.iter().any(|layer| layer.name == name && layer.missing().is_none());
+    // What this machine has must stand: what is missing is not tried.
+    assert_eq!(version(&layers), if kernel < 3 { 0 } else { kernel }, "{layers:?}");
+    assert_eq!(stands("seccomp"), Path::new("/proc/sys/kernel/seccomp/actions_avail").exists(), "{layers:?}");
+    assert!(stands("capabilities"), "{layers:?}");
     if stands("landlock") {
         files(stage);
     }
@@ -115,6 +121,18 @@ fn try_everything(stage: &Stage) {
         system_calls(stage, &name_space);
     }
     still_works(stage, &listener);
+}
+
+/// Asked of the kernel itself, on a thread that has ended when the wall is raised; 0 for none.
+fn landlock_of_the_kernel() -> u32 {
+    let asked = std::thread::spawn(|| {
+        let rules = Ruleset::default().handle_access(AccessFs::Execute).unwrap().create().unwrap();
+        rules.restrict_self().unwrap().landlock
+    });
+    match asked.join().unwrap() {
+        LandlockStatus::Available { effective_abi, .. } => effective_abi as u32,
+        LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => 0,
+    }
 }
 
 fn version(layers: &[Layer]) -> u32 {

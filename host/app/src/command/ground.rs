@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn only_directories_that_are_not_there_are_taken_away_again() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(missing(dir.path()), [PathBuf::new(); 0]);
+        assert!(missing(dir.path()).is_empty());
         assert_eq!(missing(&dir.path().join("a/b")), [dir.path().join("a"), dir.path().join("a/b")]);
     }
 }
