@@ -165,10 +165,17 @@ pub(crate) enum Command {
         /// Taken away at the end if nothing is in it.
         #[arg(long)]
         made: Vec<PathBuf>,
+        /// Around the compilers it starts.
+        #[arg(long, value_enum, default_value_t)]
+        wall: Wall,
     },
     /// Compiles one plugin under limits; started by the porter, or by whoever runs one plugin
     #[command(hide = true)]
-    CompilePlugin,
+    CompilePlugin {
+        /// Whether it sees nothing but what it is given.
+        #[arg(long, value_enum, default_value_t)]
+        wall: Wall,
+    },
 }
 
 /// Arguments of `run`.
@@ -200,7 +207,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE|URL", env = "RAZAR_WITNESS")]
     pub(crate) witness: Option<Place>,
     /// Whether the host's own process is walled in (Landlock and seccomp): it then writes to nothing but the state
-    /// directory and what plugins are granted, and starts nothing. Services are never behind this wall. `off` is for
+    /// directory and what plugins are granted, and starts nothing; the plugin compiler sees no file at all. Services are
+    /// never behind this wall. `off` is for
     /// machines on which something else does that, or on which it is in the way
     #[arg(long, value_enum, default_value_t, env = "RAZAR_WALL")]
     pub(crate) wall: Wall,
@@ -209,7 +217,7 @@ pub(crate) struct Run {
     pub(crate) require_sandbox: bool,
 }
 
-/// Whether the host's own process is walled in.
+/// Whether a process of the host's is walled in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Wall {
     /// As far as this machine can; what is missing is said.
@@ -217,6 +225,16 @@ pub(crate) enum Wall {
     On,
     /// Not at all, which is said.
     Off,
+}
+
+impl Wall {
+    /// As it is typed.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Arguments of `check`.

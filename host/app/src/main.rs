@@ -41,15 +41,20 @@ fn main() -> ExitCode {
             Ok(()) => Exit::Done,
             Err(error) => complain(&error.to_string(), Exit::Internal),
         },
-        Command::Porter { state, made } => match porter::server::run(&state, &made) {
+        Command::Porter { state, made, wall } => match porter::server::run(&state, &made, wall) {
             Ok(()) => Exit::Done,
             Err(error) => complain(&error.to_string(), Exit::Internal),
         },
         Command::Run(arguments) => run_walled(arguments, &cli.logging),
-        Command::CompilePlugin => {
-            let code =
-                razar_runtime::compile::compile_main(std::io::stdin().lock(), std::io::stdout().lock());
-            return ExitCode::from(code);
+        Command::CompilePlugin { wall } => {
+            let confine = || {
+                if wall == cli::Wall::On {
+                    // What is missing, the host has said; there is nobody to tell here.
+                    drop(wall::raise(&wall::Ground::default()));
+                }
+            };
+            let (stdin, stdout) = (std::io::stdin().lock(), std::io::stdout().lock());
+            return ExitCode::from(razar_runtime::compile::compile_confined(stdin, stdout, confine));
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();

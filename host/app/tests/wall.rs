@@ -39,6 +39,8 @@ fn main() -> ExitCode {
         trial("nothing_gets_out_and_the_host_can_still_work", nothing_gets_out),
         trial("what_rust_cannot_say_safely_is_refused_by_the_same_filters", same_filters),
         trial("each_layer_says_what_it_is", each_layer_says_what_it_is),
+        trial("a_file_that_is_not_there_yet_is_granted_by_the_nearest_directory", by_name),
+        trial("behind_an_empty_wall_there_is_no_file", no_file),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -69,6 +71,10 @@ impl Stage {
             fs::write(dir.join("file"), "text").unwrap();
         }
         fs::copy("/bin/true", self.state.join("program")).unwrap();
+        // Where an operator keeps logs on another disk.
+        let disk = self.outside.with_file_name("disk");
+        fs::create_dir(&disk).unwrap();
+        std::os::unix::fs::symlink(disk, self.state.join("other")).unwrap();
     }
 }
 
@@ -93,7 +99,7 @@ fn try_everything(stage: &Stage) {
     let _abstract = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
     let name_space = fs::File::open("/proc/self/ns/uts").unwrap();
     let mut ground = Ground::of_any_program();
-    ground.port = free;
+    ground.port = Some(free);
     ground.write_below(&stage.state);
     ground.read.insert(stage.granted.clone());
     let kernel = landlock_of_the_kernel();
@@ -215,6 +221,7 @@ fn still_works(stage: &Stage, listener: &TcpListener) {
     fs::create_dir(stage.state.join("logs")).unwrap();
     fs::rename(stage.state.join("kept"), stage.state.join("logs/kept")).unwrap();
     fs::remove_dir_all(stage.state.join("logs")).unwrap();
+    fs::write(stage.state.join("other/log"), "through a link of the operator's").unwrap();
     assert_eq!(fs::read_to_string(stage.granted.join("file")).unwrap(), "text");
     let socket = stage.state.join("socket");
     let local = UnixListener::bind(&socket).unwrap();
@@ -336,4 +343,27 @@ fn each_layer_says_what_it_is() {
         }
     }
     fs::write(tempfile::tempdir().unwrap().path().join("x"), "x").expect("this thread stands outside");
+}
+
+fn by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ground = Ground::default();
+    assert!(ground.read_by_name(&dir.path().join("not/yet/app.log")));
+    assert_eq!(ground.read.iter().collect::<Vec<_>>(), [dir.path()]);
+    assert!(!ground.read_by_name(Path::new("/no-such-directory/app.log")), "not everything there is");
+    assert_eq!(ground.read.len(), 1);
+}
+
+/// What a plugin compiler has, on a thread of its own.
+fn no_file() {
+    let tried = std::thread::spawn(|| {
+        let layers = raise(&Ground::default());
+        (version(&layers), [fs::read("/etc/passwd"), fs::read("/proc/self/status"), fs::read("/dev/null")])
+    });
+    let (version, tried) = tried.join().unwrap();
+    for read in tried.into_iter().filter(|_| version > 0) {
+        refused("a file", read);
+    }
+    assert_eq!(version, landlock_of_the_kernel());
+    assert!(fs::read("/etc/passwd").is_ok(), "this thread stands outside");
 }

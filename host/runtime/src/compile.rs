@@ -220,8 +220,16 @@ fn judge(answer: Vec<u8>, status: ExitStatus) -> Result<Verified, CompileError> 
 /// What the child process does: lowers its own limits, compiles what it reads, answers, returns the exit code.
 ///
 /// Call it before the process starts threads or opens files: the limits are the process's.
-pub fn compile_main(stdin: impl Read, mut stdout: impl Write) -> u8 {
-    let answer = lower_limits().map_err(|error| error.to_string()).and_then(|()| compile_stdin(stdin));
+pub fn compile_main(stdin: impl Read, stdout: impl Write) -> u8 {
+    compile_confined(stdin, stdout, || {})
+}
+
+/// The same, with one more thing done behind the limits and before anything is read.
+pub fn compile_confined(stdin: impl Read, mut stdout: impl Write, confine: impl FnOnce()) -> u8 {
+    let answer = lower_limits().map_err(|error| error.to_string()).and_then(|()| {
+        confine();
+        compile_stdin(stdin)
+    });
     let written = match &answer {
         Ok(code) => stdout.write_all(b"+").and_then(|()| stdout.write_all(code)),
         Err(message) => {

@@ -2,7 +2,7 @@
 //! and a machine that has no such wall is told so. What it keeps in is shown by `host/app/tests/wall.rs`.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use razar_tests::process::{alive, kill};
 use razar_tests::scene::Scene;
@@ -101,6 +101,50 @@ fn plugins_are_compiled_from_behind_it_and_a_refused_configuration_leaves_nothin
     let compiled = fs::read_dir(scene.state().join("cache/plugins")).unwrap().count();
     assert!(compiled > 4, "{compiled} files: the key and a plugin each");
     assert_eq!(walls(&run.pid().to_string()), whole());
+    assert_eq!(run.terminate().code, Some(0));
+}
+
+#[test]
+fn the_plugin_compiler_sees_nothing_but_what_it_is_given() {
+    let scene = Scene::bare();
+    let mut command = scene.command(&["compile-plugin"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut compiler = command.spawn().unwrap();
+    // It waits for the first byte of its input.
+    let pid = compiler.id().to_string();
+    scene.until("the compiler is behind its wall", || walls(&pid) == whole());
+    drop(compiler.stdin.take());
+    assert!(!compiler.wait().unwrap().success(), "nothing is no plugin");
+}
+
+#[test]
+fn logs_are_read_that_were_not_there_when_the_wall_was_raised_and_that_are_rotated() {
+    let scene = Scene::new();
+    scene.write("logs/keep", "");
+    let log = scene.path("logs/app/web.log");
+    let health = json!({
+        "log": log, "settings": { "contains": "ready" }, "interval": "50 ms", "failures": 1, "window": 1
+    });
+    let script = "mkdir -p logs/app; echo ready > logs/app/web.log; exec sleep 600";
+    let web = json!({
+        "id": "web", "entrypoint": ["sh", "-c", script], "health": health, "restart": { "retries": 0, "backoff": "10 ms" }
+    });
+    scene.stack(&["all"], &[web]);
+    let run = scene.run();
+    scene.until_booted(1);
+    fs::write(scene.path("logs/app/new"), "ready again\n").unwrap();
+    fs::rename(scene.path("logs/app/new"), &log).unwrap();
+    let probes = || {
+        let metrics = scene.get(scene.port("metrics"), "/metrics").unwrap_or_default();
+        metrics
+            .lines()
+            .filter(|line| line.contains("liveness") && line.contains("_count"))
+            .map(str::to_owned)
+            .next()
+    };
+    let before = probes();
+    scene.until("it was asked again", || probes() != before);
+    assert_eq!(scene.logged("error", "web", "fail").len(), 0, "{}", scene.story());
     assert_eq!(run.terminate().code, Some(0));
 }
 

@@ -53,7 +53,7 @@ pub(crate) fn prepare(arguments: &cli::Run) -> Result<(Behind, Leaving), Exit> {
     if let CodeCache::Away(dir) = &code {
         made.push(dir.path().to_owned());
     }
-    let (porter, leaving) = Porter::call(&state, &made).map_err(internal)?;
+    let (porter, leaving) = Porter::call(&state, &made, arguments.wall).map_err(internal)?;
     let wall_lacks = match arguments.wall {
         Wall::On => build(&ground(arguments, &state, &code), arguments),
         Wall::Off => {
@@ -100,7 +100,7 @@ fn missing(dir: &Path) -> Vec<PathBuf> {
 
 fn ground(arguments: &cli::Run, state: &Path, code: &CodeCache) -> Ground {
     let mut ground = Ground::of_any_program();
-    ground.port = http::port(std::env::var_os(http::PORT_VARIABLE).as_deref()).0;
+    ground.port = Some(http::port(std::env::var_os(http::PORT_VARIABLE).as_deref()).0);
     // A service manager whose socket has no file.
     ground.abstract_sockets =
         std::env::var_os("NOTIFY_SOCKET").is_some_and(|name| name.as_encoded_bytes().starts_with(b"@"));
@@ -150,9 +150,18 @@ fn granted(ground: &mut Ground, grants: &Grants) {
         }
         for secret in grant.http.iter().filter_map(|http| http.secret.as_ref()) {
             if let SecretSource::File(path) = secret.source() {
-                ground.read_by_name(Path::new(path));
+                by_name(ground, Path::new(path));
             }
         }
+    }
+}
+
+fn by_name(ground: &mut Ground, file: &Path) {
+    if !ground.read_by_name(file) {
+        tracing::warn!(
+            "nothing on the way to `{}` is there now: once it is, start the host again",
+            file.display()
+        );
     }
 }
 
@@ -161,7 +170,7 @@ fn logs(ground: &mut Ground, plan: &BootPlan) {
     let probes = plan.components.iter().flat_map(|component| component.probes.all());
     for (_, probe) in probes {
         if let Check::Plugin { log: Some(LogSource::File(path)), .. } = &probe.check {
-            ground.read_by_name(Path::new(path));
+            by_name(ground, Path::new(path));
         }
     }
 }

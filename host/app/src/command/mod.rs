@@ -27,7 +27,7 @@ use razar_runtime::engine::PoolOptions;
 use razar_runtime::{Runtime, RuntimeOptions};
 use serde_json::json;
 
-use crate::cli::{Command, Output};
+use crate::cli::{Command, Output, Wall};
 
 pub(crate) use ground::prepare;
 pub(crate) use run::run as run_host;
@@ -66,7 +66,7 @@ pub(crate) async fn run(command: Command) -> Exit {
         | Command::Completions { .. }
         | Command::Launcher { .. }
         | Command::Porter { .. }
-        | Command::CompilePlugin => Exit::Usage,
+        | Command::CompilePlugin { .. } => Exit::Usage,
     }
 }
 
@@ -127,7 +127,11 @@ fn code_cache(state: &Path) -> PathBuf {
 /// The engines of a command that is not the state directory's host: what plugins keep is forgotten at its end.
 fn one_shot(cache: Option<PathBuf>) -> Result<Arc<Runtime>, String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
-    let compiler = CompileCommand { program, args: vec!["compile-plugin".into()] };
+    // Its environment is empty, so it is told.
+    let wall = std::env::var_os("RAZAR_WALL").filter(|wall| wall == Wall::Off.as_str());
+    let wall = wall.map_or(Wall::On, |_| Wall::Off);
+    let args = ["compile-plugin", "--wall", wall.as_str()].map(Into::into).into();
+    let compiler = CompileCommand { program, args };
     runtime(cache, None, None, Arc::new(MemoryValues::default()), compiler.into())
 }
 

@@ -17,6 +17,7 @@ use rustix::net::{
 };
 
 use super::{Ask, Listens, MAX_ASK, Seen};
+use crate::cli::Wall;
 
 /// Longest answer to a question.
 const MAX_ANSWER: u64 = 4 << 10;
@@ -36,13 +37,13 @@ pub(crate) struct Leaving {
 
 impl Porter {
     /// Calls one for this state directory. The directories that were `made` for this host are taken away again when it
-    /// ends and has put nothing into them.
-    pub(crate) fn call(state: &Path, made: &[PathBuf]) -> io::Result<(Self, Leaving)> {
+    /// ends and has put nothing into them. The `wall` is that of the compilers he starts.
+    pub(crate) fn call(state: &Path, made: &[PathBuf], wall: Wall) -> io::Result<(Self, Leaving)> {
         let (channel, his) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg0(std::env::args_os().next().unwrap_or_else(|| "razar-host".into()));
-        command.arg("porter").arg("--state").arg(state);
+        command.args(["porter", "--wall", wall.as_str(), "--state"]).arg(state);
         for dir in made {
             command.arg("--made").arg(dir);
         }

@@ -1,5 +1,6 @@
 //! The porter's process: one loop that waits for requests and for the ends of what it started.
 
+use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{self, IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
@@ -16,6 +17,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::{Ask, Listens, MAX_ASK, Seen};
+use crate::cli::Wall;
 use crate::launcher::process::{self, CHECK_MARKER, SERVICE_MARKER};
 use crate::listener::{self, Owner};
 
@@ -33,7 +35,7 @@ struct Started {
 }
 
 /// Serves until the host is gone. The requests come over standard input.
-pub(crate) fn run(state: &Path, made: &[PathBuf]) -> io::Result<()> {
+pub(crate) fn run(state: &Path, made: &[PathBuf], wall: Wall) -> io::Result<()> {
     let channel = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     rustix::stdio::dup2_stdin(OpenOptions::new().read(true).open("/dev/null")?)?;
     let mut started: Vec<Started> = Vec::new();
@@ -63,7 +65,7 @@ pub(crate) fn run(state: &Path, made: &[PathBuf]) -> io::Result<()> {
             match hear(&channel) {
                 Ok(Heard::Ask(ask, socket)) => {
                     let children = started.len();
-                    started.extend(answer(state, &ask, socket, children));
+                    started.extend(answer(state, wall, &ask, socket, children));
                 }
                 // From nobody who is needed.
                 Ok(Heard::Nonsense) | Err(rustix::io::Errno::INTR) => {}
@@ -110,7 +112,7 @@ fn hear(channel: &OwnedFd) -> rustix::io::Result<Heard> {
     })
 }
 
-fn answer(state: &Path, ask: &Ask, socket: UnixStream, children: usize) -> Option<Started> {
+fn answer(state: &Path, wall: Wall, ask: &Ask, socket: UnixStream, children: usize) -> Option<Started> {
     let mut complain = socket.try_clone().ok()?;
     let started = match ask {
         Ask::Look { main, listener } => {
@@ -119,7 +121,7 @@ fn answer(state: &Path, ask: &Ask, socket: UnixStream, children: usize) -> Optio
             return None;
         }
         Ask::Compile | Ask::Launcher if children >= MAX_CHILDREN => return None,
-        Ask::Compile => start(&["compile-plugin".as_ref()], socket, false),
+        Ask::Compile => start(&["compile-plugin", "--wall", wall.as_str()].map(OsStr::new), socket, false),
         Ask::Launcher => start(&["launcher".as_ref(), "--state".as_ref(), state.as_os_str()], socket, true),
     };
     started
@@ -139,7 +141,7 @@ fn look(main: Process, listener: Option<&Listens>) -> Seen {
     Seen::Alive(target.map_or(Owner::Service, |(target, marker)| listener::owner(&target, main, marker)))
 }
 
-fn start(words: &[&std::ffi::OsStr], socket: UnixStream, kept: bool) -> io::Result<Started> {
+fn start(words: &[&OsStr], socket: UnixStream, kept: bool) -> io::Result<Started> {
     let end = || -> io::Result<Stdio> { Ok(OwnedFd::from(socket.try_clone()?).into()) };
     // This very program, even if another one lies in its place by now.
     let mut command = Command::new("/proc/self/exe");

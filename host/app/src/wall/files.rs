@@ -40,8 +40,8 @@ pub(crate) struct Ground {
     pub(crate) write: BTreeSet<PathBuf>,
     /// Directories of which only the names are seen.
     pub(crate) list: BTreeSet<PathBuf>,
-    /// The one TCP port that is listened on.
-    pub(crate) port: u16,
+    /// The one TCP port that is listened on, if one is.
+    pub(crate) port: Option<u16>,
     /// Whether sockets without a file may be called: a service manager may have one.
     pub(crate) abstract_sockets: bool,
 }
@@ -77,7 +77,7 @@ fn try_fence(ground: &Ground) -> Result<LandlockStatus, RulesetError> {
         .add_rules(path_beneath_rules(&ground.read, READ))?
         .add_rules(path_beneath_rules(&ground.list, AccessFs::ReadDir))?
         .add_rules(path_beneath_rules(&ground.write, WRITE))?
-        .add_rule(NetPort::new(ground.port, AccessNet::BindTcp))?;
+        .add_rules(ground.port.map(|port| Ok::<_, RulesetError>(NetPort::new(port, AccessNet::BindTcp))))?;
     Ok(rules.restrict_self()?.landlock)
 }
 
@@ -113,10 +113,14 @@ impl Ground {
         ground
     }
 
-    /// A file that is read and may be replaced by another one of its name, or is not there yet.
-    pub(crate) fn read_by_name(&mut self, file: &Path) {
+    /// A file that is read and may be replaced by another one of its name, or is not there yet: by the nearest directory
+    /// there is, but never by the root of everything. False when there is none.
+    pub(crate) fn read_by_name(&mut self, file: &Path) -> bool {
         let place = file.ancestors().skip(1).find(|place| place.is_dir());
+        let place = place.filter(|place| place.parent().is_some());
+        let place = place.or_else(|| file.exists().then_some(file));
         self.read.extend(place.map(Path::to_owned));
+        place.is_some()
     }
 
     /// A directory that is written to, also where links in it lead: they are the operator's doing.
