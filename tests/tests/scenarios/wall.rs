@@ -55,6 +55,12 @@ fn walls(process: &str) -> (String, String) {
     (field("Seccomp"), field("NoNewPrivs"))
 }
 
+/// What a process has started with its first thread.
+fn children(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_ascii_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
 fn whole() -> (String, String) {
     ("2".to_owned(), "1".to_owned())
 }
@@ -149,14 +155,29 @@ fn logs_are_read_that_were_not_there_when_the_wall_was_raised_and_that_are_rotat
 }
 
 #[test]
+fn a_host_killed_while_plugins_are_compiled_leaves_neither_processes_nor_directories() {
+    let scene = Scene::bare();
+    scene.stack(&["all"], &[scene.web("one", json!({}))]);
+    let run = scene.run();
+    let porter = || children(run.pid()).first().copied();
+    scene.until("a compiler works", || porter().is_some_and(|porter| !children(porter).is_empty()));
+    let porter = porter().expect("it lives");
+    let compilers = children(porter);
+    run.kill();
+    scene.until("the porter has gone", || !alive(porter));
+    scene.until("and the compilers", || compilers.iter().all(|compiler| !alive(*compiler)));
+    assert!(!scene.state().exists(), "it was made for this host, and nothing was put there");
+}
+
+#[test]
 fn without_its_helper_it_goes_on_watching_and_stops_everything_in_order() {
     let scene = Scene::new();
     scene.stack(&["all"], &[scene.web("one", json!({})), scene.web("two", json!({ "depends_on": ["one"] }))]);
     let run = scene.run();
     scene.until_booted(1);
-    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", run.pid())).unwrap();
-    let porter: u32 = children.trim().parse().expect("one child: the porter");
-    kill(porter);
+    let children = children(run.pid());
+    assert_eq!(children.len(), 1, "the porter");
+    kill(children[0]);
     kill(scene.pid("two"));
     scene.until_logged("recovery", "two", "success", 1);
     let launcher = scene.launcher().unwrap();
