@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::chain::Head;
 use crate::error::LedgerError;
+use crate::failpoint;
 
 /// `RAZR`, in the header of every ledger.
 const APPLICATION_ID: i64 = 0x5241_5a52;
@@ -152,9 +153,12 @@ fn create(connection: &mut Connection, path: &Path) -> Result<(), LedgerError> {
         tx.execute("INSERT INTO meta VALUES ('head', ?1)", [Head::GENESIS.to_bytes()])?;
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
         tx.pragma_update(None, "user_version", VERSION)?;
+        failpoint::pass("tables.committing");
         tx.commit()
     };
-    make(connection).map_err(LedgerError::database(path))
+    make(connection).map_err(LedgerError::database(path))?;
+    failpoint::pass("tables.committed");
+    Ok(())
 }
 
 fn check(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
