@@ -1,5 +1,6 @@
 //! The real host and the real launcher are killed: at every place where they have begun a transaction, an effect or a
-//! file and not ended it, and at moments nobody chose. Afterwards nothing may be missing, doubled, torn or left behind.
+//! file and not ended it, and at moments nobody chose; their disk fails and their clock jumps. Afterwards nothing may be
+//! missing, doubled, torn or left behind.
 //!
 //! | file | what is done to them |
 //! |---|---|
@@ -9,6 +10,10 @@
 //! | `random` | killed at any moment |
 //! | `commands` | killed while they make, import or repair a ledger |
 //! | `unborn` | killed while a service is only half started |
+//! | `silent` | a launcher that does not answer, or is not there, while it is asked |
+//! | `disk` | calls on files fail, are interrupted, or do half of what they should |
+//! | `clock` | the wall clock jumps back and forth |
+//! | `rivals` | several hosts on one state directory, begun at once |
 //!
 //! `RAZAR_LONG=1 cargo test -p razar-tests --test crashes` kills at more than 500 places and 100 moments; without it each
 //! place has its turn once. In a release build there are no such places, and nothing of this is compiled.
@@ -22,10 +27,14 @@
     reason = "a test ends where it cannot go on, and says how often it killed"
 )]
 
+mod clock;
 mod commands;
+mod disk;
 mod load;
 mod places;
 mod random;
+mod rivals;
+mod silent;
 mod stage;
 mod unborn;
 

@@ -32,5 +32,5 @@ fn whoever_is_killed_at_any_moment_nothing_is_lost_or_doubled() {
     }
     let acknowledged = load.end();
     let story = stage.finish(host, &acknowledged);
-    eprintln!("{kills} kills at random: {story:?}, confirmed {acknowledged:?}");
+    eprintln!("{kills} kills at random: {story}, confirmed {acknowledged:?}");
 }

@@ -3,8 +3,10 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use razar_tests::artifact;
 use razar_tests::scene::{Ended, Run, Scene};
@@ -43,11 +45,18 @@ struct Seen {
 }
 
 /// What a stage has lived through.
-#[derive(Debug)]
 pub(crate) struct Story {
-    pub(crate) facts: usize,
+    facts: usize,
+    /// Effects that a crash left open.
     pub(crate) unknown: usize,
-    pub(crate) launches: usize,
+    launches: usize,
+}
+
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { facts, unknown, launches } = self;
+        write!(f, "{facts} facts, {unknown} effects left open and looked for, {launches} launches")
+    }
 }
 
 impl Stage {
@@ -72,10 +81,17 @@ impl Stage {
 
     /// A host that says every fact it has committed.
     pub(crate) fn run(&self) -> Run<'_> {
+        self.scene.begin(&mut self.command())
+    }
+
+    /// The command line of such a host.
+    pub(crate) fn command(&self) -> Command {
         let guests = artifact::guests().display().to_string();
         let more = ["--plugins", &guests, "--grants", "grants.toml", "--brief", "brief.json"];
         let more = [more.as_slice(), &["--failure-limit", "1000000", "--witness", "witness.jsonl"]].concat();
-        self.scene.begin(self.scene.run_command_as("json", &more).env("RAZAR_FAILPOINTS", &self.places))
+        let mut command = self.scene.run_command_as("json", &more);
+        command.env("RAZAR_FAILPOINTS", &self.places);
+        command
     }
 
     /// What goes on meanwhile.

@@ -80,9 +80,22 @@ pub(crate) fn forget(place: &Place, component: &ComponentId, instance: InstanceI
 
 /// Removes the pipes of nobody: what a crash between a pipe and its process leaves.
 pub(crate) fn sweep_pipes(place: &Place, known: &BTreeSet<PathBuf>) -> io::Result<()> {
+    sweep(place, |path, extension| extension == "out" && !known.contains(path))
+}
+
+/// Removes what is left when nobody is: a disk that failed may have kept it.
+pub(crate) fn sweep_all(place: &Place) -> io::Result<()> {
+    sweep(place, |_, extension| ["json", "out", "tmp"].contains(&extension))
+}
+
+fn sweep(place: &Place, is_stale: impl Fn(&Path, &str) -> bool) -> io::Result<()> {
     for item in fs::read_dir(place.run())? {
         let path = item?.path();
-        if path.extension().is_some_and(|extension| extension == "out") && !known.contains(&path) {
+        if path
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .is_some_and(|extension| is_stale(&path, extension))
+        {
             remove(&path);
         }
     }

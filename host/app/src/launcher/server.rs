@@ -131,6 +131,8 @@ pub(crate) fn run(state: &Path) -> Result<(), ServerError> {
     }
     server.serve();
     server.note("launcher ends: nothing is left to do");
+    // Whatever cannot be removed now, the next launcher does not believe.
+    let _ = record::sweep_all(&server.place);
     // The lock is held until the name is gone, so that nobody else's socket is removed.
     let _ = fs::remove_file(server.place.socket());
     drop(lock);
