@@ -35,17 +35,15 @@ mod armed {
         let passed = OpenOptions::new().append(true).create(true).open(dir.join("passed"));
         let _ = passed.and_then(|mut passed| passed.write_all(line.as_bytes()));
         let file = dir.join(place);
-        match fs::read_to_string(&file).ok().and_then(|text| text.parse::<u32>().ok()) {
-            None => {}
-            Some(0) => {
-                if fs::rename(&file, dir.join("fired")).is_ok() {
-                    let _ = kill_process(getpid(), Signal::KILL);
-                    // The signal takes effect at the latest when this thread would go on.
-                    std::thread::park();
-                }
-            }
-            // A thread that comes here meanwhile finds an empty file and goes on.
-            Some(left) => drop(fs::write(&file, (left - 1).to_string())),
+        let left = fs::read_to_string(&file).ok().and_then(|text| text.parse::<u32>().ok());
+        // A thread that comes here while the number is written finds none, and goes on.
+        let Some(left) = left else { return };
+        if left > 0 {
+            let _ = fs::write(&file, (left - 1).to_string());
+        } else if fs::rename(&file, dir.join("fired")).is_ok() {
+            let _ = kill_process(getpid(), Signal::KILL);
+            // The signal takes effect at the latest when this thread would go on.
+            std::thread::park();
         }
     }
 }

@@ -2,6 +2,7 @@
 //! nor acts on what it could not record; when the disk works again, everything is as if it always had.
 
 use razar_tests::faults::Faults;
+use razar_tests::scene::Scene;
 use razar_tests::wait;
 use serde_json::json;
 
@@ -122,4 +123,26 @@ fn a_host_that_starts_on_a_failing_disk_says_so_or_goes_on_and_the_next_one_find
     assert_eq!(stage.scene.pids("store"), [store], "what runs does not care");
     let story = stage.finish(host, &Default::default());
     eprintln!("{ended} hosts ended because of the disk: {story}");
+}
+
+#[test]
+fn a_file_that_could_not_be_written_is_completed_though_nothing_happens_any_more() {
+    let scene = Scene::new();
+    scene.stack(&["all"], &[scene.web("good", json!({}))]);
+    let faults = Faults::new(&scene.path(""));
+    let run = scene.begin(faults.on(&mut scene.run_command(&[])));
+    scene.until_booted(1);
+    faults.plan(&format!("open /state/logs/razar.log 0 1000000 {EIO}\n"));
+    let before = scene.file("logs/razar.log");
+    scene.touch("good.crash");
+    scene.until("it is started again", || scene.pids("good").len() == 2);
+    scene.until("it is ready again", || {
+        scene.file("logs/boot_orchestrator.log").matches("started successfully").count() == 2
+    });
+    scene.until("the host says so", || run.complaints().contains("a file for operators is behind"));
+    assert_eq!(scene.file("logs/razar.log"), before, "nothing could be written");
+    faults.plan("");
+    scene.until_logged("recovery", "good", "success", 1);
+    scene.until("the host says that it is over", || run.complaints().contains("up to date again"));
+    assert_eq!(run.terminate().code, Some(0));
 }
