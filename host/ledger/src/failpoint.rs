@@ -1,9 +1,9 @@
 //! Places where a test can end this process as SIGKILL would: around every transaction, effect and written file. A build
 //! without debug assertions, such as a release, has nothing of it: no place, no name, no look at the environment.
 //!
-//! `RAZAR_FAILPOINTS` names a directory. Every place that is passed becomes a line of the file `passed` in it. A file
-//! named after a place says how often the place may be passed; the next one who comes there renames the file to `fired`
-//! and dies. So a process that runs already can be armed, and nobody dies twice of one file.
+//! `RAZAR_FAILPOINTS` names a directory. A file named after a place says in it how often the place may be passed; the next
+//! one who comes there renames the file to `fired` and dies. So a process that runs already can be armed, and nobody dies
+//! twice of one file.
 
 /// The process comes to this place.
 #[cfg(debug_assertions)]
@@ -18,8 +18,7 @@ pub const fn pass(_: &'static str) {}
 
 #[cfg(debug_assertions)]
 mod armed {
-    use std::fs::{self, OpenOptions};
-    use std::io::Write as _;
+    use std::fs;
     use std::path::PathBuf;
     use std::sync::LazyLock;
 
@@ -30,10 +29,6 @@ mod armed {
 
     pub(super) fn pass(place: &str) {
         let Some(dir) = DIR.as_deref() else { return };
-        // One write a line: several processes and threads append to it.
-        let line = format!("{place}\n");
-        let passed = OpenOptions::new().append(true).create(true).open(dir.join("passed"));
-        let _ = passed.and_then(|mut passed| passed.write_all(line.as_bytes()));
         let file = dir.join(place);
         let left = fs::read_to_string(&file).ok().and_then(|text| text.parse::<u32>().ok());
         // A thread that comes here while the number is written finds none, and goes on.

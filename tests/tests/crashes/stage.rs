@@ -111,15 +111,6 @@ impl Stage {
         fs::remove_file(self.places.join("fired")).is_ok()
     }
 
-    /// How often each place was passed.
-    pub(crate) fn passed(&self) -> BTreeMap<String, usize> {
-        let mut passed = BTreeMap::new();
-        for place in fs::read_to_string(self.places.join("passed")).unwrap_or_default().lines() {
-            *passed.entry(place.to_owned()).or_default() += 1;
-        }
-        passed
-    }
-
     /// Right after a kill: what is replaced as a whole is whole, what only grows has grown.
     pub(crate) fn look(&self) {
         for path in files(&self.scene.state()) {
