@@ -204,6 +204,11 @@ fn a_state_directory_that_is_read_only_is_named_and_nothing_is_started() {
     }
     assert_eq!(scene.pids("good").len(), 1, "nothing was started");
     assert_eq!(fs::read(scene.state().join("razar.db")).unwrap(), before);
+    // What a killed host leaves beside it cannot be left out.
+    fs::write(scene.state().join("razar.db-wal"), "x").unwrap();
+    let words = ["status", state[0], state[1]];
+    let mut look = after_mounting(&scene, &scene.command(&words), &script).expect("as before");
+    scene.begin(&mut look).end().complains(1, &["where nothing may be written", "copy it"]);
 }
 
 #[test]
