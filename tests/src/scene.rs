@@ -165,7 +165,12 @@ impl Scene {
     /// A command line of the host, with this stage as its working directory and an environment of its own.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(artifact::host());
-        command.args(words).current_dir(self.dir.path()).env_remove("RAZAR_STATE").env_remove("RAZAR_LOG");
+        command
+            .args(words)
+            .current_dir(self.dir.path())
+            .env_remove("RAZAR_STATE")
+            .env_remove("RAZAR_LOG")
+            .env_remove("RAZAR_WALL");
         command.env("RAZAR_METRICS_PORT", self.port("metrics").to_string()).stdin(Stdio::null());
         command
     }

@@ -63,7 +63,7 @@ fn runtime(compiler: CompileCommand) -> Runtime {
     let options = RuntimeOptions {
         pool: None,
         cache: None,
-        compiler,
+        compiler: compiler.into(),
         scratch: std::env::temp_dir(),
         egress: HttpShared {
             resolver: Arc::new(FixedResolver::default()),

@@ -13,6 +13,7 @@
 //! | `conduct` | what plugins keep, what they say, and what becomes of one that crashes |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
 //! | `control` | the commands of a second terminal |
+//! | `wall` | the host behind its second wall |
 //! | `ledger` | verification, repair, proofs, import, backup |
 #![allow(
     clippy::expect_used,
@@ -34,3 +35,4 @@ mod packages;
 mod plugin;
 mod probes;
 mod services;
+mod wall;

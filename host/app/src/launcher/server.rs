@@ -324,6 +324,7 @@ impl Server {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 state: self.id.clone(),
                 pid: std::process::id(),
+                confines: true,
             }),
         );
     }

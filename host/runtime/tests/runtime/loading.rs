@@ -243,6 +243,7 @@ fn shell(script: &str) -> CompileCommand {
 }
 
 async fn compiled_by(compiler: CompileCommand, wasm: Vec<u8>) -> CompileError {
+    let compiler = compiler.into();
     let runtime = Runtime::new(razar_runtime::RuntimeOptions { compiler, ..options(1) }).unwrap();
     match refusal(&runtime, wasm).await {
         LoadError::Compile(error) => error,
@@ -297,7 +298,7 @@ fn bomb() {
         let error = compiled_by(limited.clone(), bomb).await;
         assert!(matches!(error, CompileError::Limit(_)), "{error:?} after {:?}", began.elapsed());
         let runtime =
-            Runtime::new(razar_runtime::RuntimeOptions { compiler: limited, ..options(1) }).unwrap();
+            Runtime::new(razar_runtime::RuntimeOptions { compiler: limited.into(), ..options(1) }).unwrap();
         expect_healthy(&load(&runtime, guests::healthy()).await.unwrap()).await;
     });
 }
