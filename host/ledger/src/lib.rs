@@ -33,6 +33,7 @@ mod chain;
 pub mod checkpoint;
 mod directory;
 mod error;
+pub mod failpoint;
 pub mod import;
 pub mod key;
 pub mod ledger;

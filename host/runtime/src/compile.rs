@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -256,7 +257,15 @@ fn compile_stdin(mut stdin: impl Read) -> Result<Vec<u8>, String> {
     let most = u64::try_from(ScanLimits::DEFAULT.bytes).unwrap_or(u64::MAX).saturating_add(1);
     stdin.take(most).read_to_end(&mut wasm).map_err(|error| format!("cannot read: {error}"))?;
     let engine = wasmtime::Engine::new(&engine::config(flavor)).map_err(|error| format!("{error:#}"))?;
-    engine.precompile_component(&wasm).map_err(|error| format!("{error:#}"))
+    // What the scan and the validator let pass may still be more than the compiler expects.
+    std::panic::catch_unwind(AssertUnwindSafe(|| engine.precompile_component(&wasm))).map_or_else(
+        |panic| {
+            let said = panic.downcast_ref::<String>().map(String::as_str);
+            let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+            Err(format!("the compiler gave up: {said}"))
+        },
+        |compiled| compiled.map_err(|error| format!("{error:#}")),
+    )
 }
 
 fn lower_limits() -> rustix::io::Result<()> {

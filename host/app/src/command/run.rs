@@ -12,7 +12,7 @@ use razar_core::id::Digest;
 use razar_core::plan::Overrides;
 use razar_core::problem::{Problem, json_cause, json_place};
 use razar_core::supervisor::{BootRequest, Command, Input, Settings, Stage, State};
-use razar_ledger::{Ledger, LedgerError, Views};
+use razar_ledger::{Ledger, LedgerError, Views, failpoint};
 use razar_runtime::compile::Compiler;
 use razar_runtime::engine::PoolOptions;
 use rustix::fs::{Access, access};
@@ -81,6 +81,7 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
     let state_dir = std::path::absolute(&arguments.state.state).map_err(Ended::internal)?;
     usable.map_err(|message| Ended::with(Exit::Usage, message))?;
     let (ledger, opened, views, state) = remember(&state_dir, &arguments, &ready.checked)?;
+    failpoint::pass("run.remembered");
     ready.code.settle(&state_dir);
     let mut ledger = ledger;
     ready.kept.open(ledger.values().map_err(Ended::internal)?);
@@ -105,6 +106,7 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
     };
     let (launcher, events, situation) =
         Launcher::connect_or_spawn(&state_dir, starter).await.map_err(Ended::internal)?;
+    failpoint::pass("run.connected");
     let metrics = Arc::new(serve::metrics::Metrics::new(&ready.checked.plan).map_err(Ended::internal)?);
     let asker = Asker {
         packages: Arc::clone(&ready.packages),
@@ -124,6 +126,7 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
     handle.input(Input::Found(perform::found(&situation)));
     handle.input(Input::Boot(request));
     let served = serve::start(&state_dir, arguments.metrics_address, &handle, &metrics, wall_lacks).await;
+    failpoint::pass("run.serving");
     let told = report::start(arguments.output, &handle);
 
     tokio.spawn(perform::listen(events, handle.clone(), state_dir.clone()));

@@ -106,6 +106,15 @@ impl StartError {
     pub(crate) const fn is_permanent(&self) -> bool {
         matches!(self, Self::Refused { why: Refusal::Impossible, .. })
     }
+
+    /// It leaves open what runs: somebody has to look before anything is decided on the strength of it.
+    pub(crate) const fn says_nothing(&self) -> bool {
+        matches!(
+            self,
+            Self::Launcher(LauncherError::Silent(_) | LauncherError::Confused | LauncherError::Lost)
+                | Self::Refused { why: Refusal::OtherAlive | Refusal::AlreadyEnded, .. }
+        )
+    }
 }
 
 /// Why an instance was not ended.

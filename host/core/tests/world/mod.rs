@@ -267,7 +267,7 @@ impl World {
             return;
         };
         let Some(running) = self.processes.get_mut(&component) else { return };
-        let age = self.now.0 - running.since;
+        let age = self.now.0.saturating_sub(running.since);
         running.answers += 1;
         let ill = running.script.ill_after.is_some_and(|after| age >= after);
         let flaps = running.script.flaps.is_some_and(|(from, to)| (from..to).contains(&age));

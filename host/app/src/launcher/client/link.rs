@@ -178,6 +178,8 @@ pub(super) async fn run(mut link: Link, mut asks: mpsc::Receiver<Asked>, tell: m
             match reopened.await {
                 Ok((fresh, situation)) => {
                     link = fresh;
+                    // Asked before the situation was known: whoever asked has to look at it first, and decide again.
+                    while asks.try_recv().is_ok() {}
                     if tell.send(Event::Reconnected(situation)).is_err() && asks.is_closed() {
                         return;
                     }
