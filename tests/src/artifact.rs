@@ -45,6 +45,16 @@ pub fn plugins() -> &'static Path {
     })
 }
 
+/// The directory of packages of hostile guests.
+pub fn hostile() -> &'static Path {
+    static HOSTILE: OnceLock<PathBuf> = OnceLock::new();
+    HOSTILE.get_or_init(|| {
+        let folder = target_folder().join("hostile/packages");
+        run(cargo().args(["xtask", "plugins", "--dir", "tests/hostile/guests", "--out"]).arg(&folder));
+        folder
+    })
+}
+
 /// Gives a state directory the compiled code of the shipped plugins, as a host that ran there before had left it.
 /// Compiling them anew would be most of what a scenario takes.
 pub fn warm(state: &Path) {

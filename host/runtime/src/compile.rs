@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::cwasm::{MAX_CWASM, Verified};
 use crate::engine::{self, Flavor};
+use crate::incident::words;
 use crate::prescan::ScanLimits;
 
 /// CPU seconds of one compile: CPython (25 MiB) needs twelve, bombs want minutes.
@@ -130,7 +131,7 @@ fn judge(mut answer: Vec<u8>, status: ExitStatus) -> Result<Verified, CompileErr
         }
         Some(b'-') => {
             let text = answer.get(1..).unwrap_or_default();
-            Err(CompileError::Invalid(String::from_utf8_lossy(text).trim().to_owned()))
+            Err(CompileError::Invalid(words(String::from_utf8_lossy(text).trim())))
         }
         _ => Err(CompileError::Failed(status.to_string())),
     }

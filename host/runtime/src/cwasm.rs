@@ -11,6 +11,7 @@ use razar_core::id::Digest;
 use wasmtime::component::Component;
 
 use crate::engine::Engine;
+use crate::guard::{self, Guard};
 use crate::prescan;
 
 const MAGIC: &[u8; 16] = b"razar-cwasm-v1\r\n";
@@ -129,7 +130,8 @@ impl Cache {
         let (magic, mac) = head.split_at(MAGIC.len());
         let Ok(mac) = <[u8; MAC]>::try_from(mac) else { return Ok(Entry::Foreign) };
         // `blake3::Hash` compares in constant time.
-        if magic != MAGIC || self.mac(wasm, engine, code) != blake3::Hash::from_bytes(mac) {
+        let known = self.mac(wasm, engine, code) == blake3::Hash::from_bytes(mac) || !guard::on(Guard::Mac);
+        if magic != MAGIC || !known {
             return Ok(Entry::Foreign);
         }
         Ok(Entry::Hit(Verified(bytes, MAGIC.len() + MAC)))

@@ -19,6 +19,7 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 pub use self::escape::escaped;
 pub use self::rate::LogRate;
+use crate::guard::{self, Guard};
 
 /// What one kept line costs beside its text, so that a flood of empty lines is a flood too.
 const LINE_OVERHEAD: usize = 32;
@@ -168,7 +169,11 @@ impl Kept {
             return;
         }
         self.budget = self.budget.saturating_sub(LINE_OVERHEAD);
-        self.record.lines.push(LogLine { stream, text: escaped(&line) });
+        let text = match guard::on(Guard::Escape) {
+            true => escaped(&line),
+            false => String::from_utf8_lossy(&line).into_owned(),
+        };
+        self.record.lines.push(LogLine { stream, text });
     }
 
     const fn unfinished(&mut self, stream: LogStream) -> &mut Vec<u8> {

@@ -21,6 +21,7 @@ use super::dial::{Stream, dial};
 use super::scrub::Needles;
 use super::{Call, Reply, headers};
 use crate::broker::journal::Refused;
+use crate::guard::{self, Guard};
 
 /// The smallest read buffer hyper accepts.
 const MIN_BUFFER: u64 = 8 * 1024;
@@ -111,7 +112,7 @@ fn prepare(
             parts.headers.insert(name, header.value);
             // What is compressed cannot be scrubbed.
             parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            Some(header.needles)
+            guard::on(Guard::Scrub).then_some(header.needles)
         }
     };
     Ok((Request::from_parts(parts, BoundedBody::new(body, Arc::clone(call))), needles))
@@ -147,7 +148,7 @@ fn clean(call: &Call, response: &mut Response<Incoming>, needles: &Needles) -> R
         .get_all(CONTENT_ENCODING)
         .iter()
         .all(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if !plain {
+    if !plain && guard::on(Guard::Encoded) {
         return Err(refuse(call, Refused::Encoded));
     }
     needles.clean_headers(response.headers_mut());
