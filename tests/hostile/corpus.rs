@@ -46,8 +46,10 @@ fn prepare() -> PathBuf {
     for entry in fs::read_dir(repository().join("tests/hostile/cases")).expect("cases").flatten() {
         fs::copy(entry.path(), cases.join(entry.file_name())).expect("a copy");
     }
-    fs::copy(packages.join("probe-hostile/probe_hostile.wasm"), guests.join("probe-hostile.wasm"))
-        .expect("the guest was built");
+    for name in ["probe-hostile", "probe-hostile-net"] {
+        let built = packages.join(name).join(format!("{}.wasm", name.replace('-', "_")));
+        fs::copy(built, guests.join(format!("{name}.wasm"))).expect("the guest was built");
+    }
     let (stamp, made) = (stamp(), guests.join("made"));
     if fs::read_to_string(&made).ok().as_ref() != Some(&stamp) {
         made::write_all(&guests);

@@ -6,6 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use razar_runtime::broker::resolve::{Lookup, Resolver};
 use razar_runtime::broker::secret::Secrets;
 
+/// What the broken resolver says.
+pub const BROKEN: &str = "the resolver is broken";
+
 /// Answers from the table below; hangs for `hang.test`; panics for `panic.test`, as a broken resolver would.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Names;
@@ -31,7 +34,7 @@ impl Resolver for Names {
     fn lookup(&self, name: &str) -> Lookup {
         match name {
             "hang.test" => Box::pin(std::future::pending()),
-            "panic.test" => panic!("the resolver is broken"),
+            "panic.test" => panic!("{BROKEN}"),
             name => {
                 let found = table(name);
                 let answer = if found.is_empty() { Err(std::io::ErrorKind::NotFound.into()) } else { Ok(found) };

@@ -11,11 +11,9 @@
 )]
 
 mod files;
-mod net;
 mod raw;
 mod time;
 mod values;
-mod web;
 
 use razar_sdk::{Health, PluginError, Probe, Report, Target};
 use serde::Deserialize;
@@ -86,10 +84,6 @@ enum Attack {
     Race { path: String, n: u32 },
     /// Writes until it cannot.
     Fill { path: String, mib: u64 },
-    /// Tries these with sockets; see `net`.
-    Net { steps: Vec<Vec<String>> },
-    /// Sends these requests.
-    Web { requests: Vec<web::Wish> },
 }
 
 impl Probe for Hostile {
@@ -127,8 +121,6 @@ impl Probe for Hostile {
             Attack::Files { steps } => Ok(files::steps(&steps)),
             Attack::Race { path, n } => Ok(files::race(&path, n)),
             Attack::Fill { path, mib } => Ok(files::fill(&path, mib)),
-            Attack::Net { steps } => Ok(net::steps(&steps)),
-            Attack::Web { requests } => Ok(web::send(requests)),
         }
     }
 }

@@ -4,7 +4,6 @@
 wit_bindgen::generate!({
     inline: "package test:hostile;
         world raw {
-            import wasi:http/outgoing-handler@0.2.12;
             import wasi:filesystem/preopens@0.2.12;
             import wasi:clocks/monotonic-clock@0.2.12;
             import wasi:random/random@0.2.12;

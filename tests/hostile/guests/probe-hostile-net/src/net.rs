@@ -5,14 +5,15 @@ use std::net::{TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
 
 use razar_sdk::Report;
 
-use crate::all;
+use crate::say;
 
 pub(crate) fn steps(steps: &[Vec<String>]) -> Report {
-    all(steps.iter().map(|step| {
+    let done = steps.iter().map(|step| {
         let word = |at: usize| step.get(at).map_or("", String::as_str);
         let done = one(word(0), word(1)).unwrap_or_else(|error| format!("{:?}", error.kind()));
         format!("{}: {done}", step.join(" "))
-    }))
+    });
+    say(&done.collect::<Vec<_>>().join("; "))
 }
 
 fn one(operation: &str, address: &str) -> std::io::Result<String> {
