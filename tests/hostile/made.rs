@@ -42,14 +42,22 @@ pub(crate) const GUESTS: &[(&str, fn() -> Vec<u8>)] = &[
     ("spin-at-start", || probe(HEALTHY, "(func $s (loop $l (br $l))) (start $s)")),
     ("trap-at-start", || probe(HEALTHY, "(func $s (unreachable)) (start $s)")),
     // Says `degraded` when it was refused.
-    ("grow", || probe("(i32.store8 (i32.const 68) (i32.eq (memory.grow (i32.const 512)) (i32.const -1))) (i32.const 64)", "")),
+    ("grow", || {
+        probe(
+            "(i32.store8 (i32.const 68) (i32.eq (memory.grow (i32.const 512)) (i32.const -1))) (i32.const 64)",
+            "",
+        )
+    }),
     ("memory-32-mib", || component("probe", &module(HEALTHY, "", 512))),
     ("memory-4-gib", || component("probe", &module(HEALTHY, "", 65_536))),
     ("table-100-thousand", || probe(HEALTHY, "(table 100000 funcref)")),
     ("table-4-billion", || probe(HEALTHY, "(table 4294967295 funcref)")),
     ("tables-40", || probe(HEALTHY, &"(table 1 funcref)".repeat(40))),
     ("table-grow", || {
-        probe("(i32.store8 (i32.const 68) (i32.eq (table.grow $t (ref.null func) (i32.const 30000)) (i32.const -1))) (i32.const 64)", "(table $t 1 funcref)")
+        probe(
+            "(i32.store8 (i32.const 68) (i32.eq (table.grow $t (ref.null func) (i32.const 30000)) (i32.const -1))) (i32.const 64)",
+            "(table $t 1 funcref)",
+        )
     }),
     ("recursion", || probe("(drop (call $r (i32.const -1))) (i32.const 64)", RECURSION)),
     ("recursion-of-100", || probe("(drop (call $r (i32.const 100))) (i32.const 64)", RECURSION)),
@@ -57,15 +65,33 @@ pub(crate) const GUESTS: &[(&str, fn() -> Vec<u8>)] = &[
     ("multi-memory", || text("(component (core module (memory 1) (memory 1)))")),
     ("shared-memory", || text("(component (core module (memory 1 1 shared)))")),
     ("relaxed-simd", || {
-        text("(component (core module (func (param v128 v128) (result v128) (i8x16.relaxed_swizzle (local.get 0) (local.get 1)))))")
+        text(
+            "(component (core module (func (param v128 v128) (result v128) (i8x16.relaxed_swizzle (local.get 0) (local.get 1)))))",
+        )
     }),
-    ("double-drop", || clocked("(local.set 0 (call $subscribe (i64.const 1))) (call $drop (local.get 0)) (call $drop (local.get 0)) (i32.const 64)")),
-    ("use-after-drop", || clocked("(local.set 0 (call $subscribe (i64.const 1))) (call $drop (local.get 0)) (call $block (local.get 0)) (i32.const 64)")),
+    ("double-drop", || {
+        clocked(
+            "(local.set 0 (call $subscribe (i64.const 1))) (call $drop (local.get 0)) (call $drop (local.get 0)) (i32.const 64)",
+        )
+    }),
+    ("use-after-drop", || {
+        clocked(
+            "(local.set 0 (call $subscribe (i64.const 1))) (call $drop (local.get 0)) (call $block (local.get 0)) (i32.const 64)",
+        )
+    }),
     ("foreign-handle", || clocked("(call $block (i32.const 4711)) (i32.const 64)")),
     ("not-utf8", || {
-        probe("(i32.store8 (i32.const 200) (i32.const 255)) (i32.store (i32.const 80) (i32.const 200)) (i32.store (i32.const 84) (i32.const 1)) (i32.const 64)", "")
+        probe(
+            "(i32.store8 (i32.const 200) (i32.const 255)) (i32.store (i32.const 80) (i32.const 200)) (i32.store (i32.const 84) (i32.const 1)) (i32.const 64)",
+            "",
+        )
     }),
-    ("outside-memory", || probe("(i32.store (i32.const 80) (i32.const 4096)) (i32.store (i32.const 84) (i32.const -1)) (i32.const 64)", "")),
+    ("outside-memory", || {
+        probe(
+            "(i32.store (i32.const 80) (i32.const 4096)) (i32.store (i32.const 84) (i32.const -1)) (i32.const 64)",
+            "",
+        )
+    }),
     ("unknown-variant", || probe("(i32.store8 (i32.const 64) (i32.const 9)) (i32.const 64)", "")),
     ("empty", Vec::new),
     ("four-bytes", || b"\0asm".to_vec()),
@@ -85,21 +111,21 @@ pub(crate) const GUESTS: &[(&str, fn() -> Vec<u8>)] = &[
     ("other-world", || component("none", r#"(module (func (export "test:hostile/other@1.0.0#run")))"#)),
     ("no-world", || text("(component)")),
     ("wrong-type", || {
-        text(r#"(component
+        text(
+            r#"(component
             (core module $m (func (export "check")))
             (core instance $i (instantiate $m))
             (func $check (canon lift (core func $i "check")))
             (instance $probe (export "check" (func $check)))
-            (export "razar:plugin/probe@0.1.0" (instance $probe)))"#)
+            (export "razar:plugin/probe@0.1.0" (instance $probe)))"#,
+        )
     }),
     ("names-that-draw", || {
         let name = "\\1b[2J\\0d\\0a2026-11-21 INFO all is well".repeat(40);
         text(&format!(r#"(component (core module (func (export "{name}")) (func (export "{name}"))))"#))
     }),
     ("functions-50-thousand", || probe(HEALTHY, &"(func)".repeat(50_001))),
-    ("function-of-600-kib", || {
-        probe(HEALTHY, &format!("(func {})", "(drop (i32.const 0))".repeat(200_000)))
-    }),
+    ("function-of-600-kib", || probe(HEALTHY, &format!("(func {})", "(drop (i32.const 0))".repeat(200_000)))),
     ("locals-3-thousand", || probe(HEALTHY, &format!("(func (local {}))", "i32 ".repeat(3_000)))),
     ("levels-9", || text(&format!("{}{}", "(component ".repeat(9), ")".repeat(9)))),
     ("modules-65", || text(&format!("(component {})", "(core module)".repeat(65)))),

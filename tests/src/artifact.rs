@@ -10,7 +10,7 @@ use crate::repository;
 use crate::wait::LIMIT;
 
 /// The probes this repository ships.
-const PROBES: [&str; 3] = ["probe-http", "probe-log", "probe-tcp"];
+const PROBES: [&str; 4] = ["probe-http", "probe-log", "probe-tcp", "probe-tls"];
 
 /// The binary, built from the sources as they are now.
 ///
@@ -45,14 +45,21 @@ pub fn plugins() -> &'static Path {
     })
 }
 
+/// The directory of plugin packages that only tests have.
+pub fn guests() -> &'static Path {
+    static GUESTS: OnceLock<PathBuf> = OnceLock::new();
+    GUESTS.get_or_init(|| packages("tests/guests", repository().join("target/guests")))
+}
+
 /// The directory of packages of hostile guests.
 pub fn hostile() -> &'static Path {
     static HOSTILE: OnceLock<PathBuf> = OnceLock::new();
-    HOSTILE.get_or_init(|| {
-        let folder = target_folder().join("hostile/packages");
-        run(cargo().args(["xtask", "plugins", "--dir", "tests/hostile/guests", "--out"]).arg(&folder));
-        folder
-    })
+    HOSTILE.get_or_init(|| packages("tests/hostile/guests", repository().join("target/hostile/packages")))
+}
+
+fn packages(of: &str, folder: PathBuf) -> PathBuf {
+    run(cargo().args(["xtask", "plugins", "--dir", of, "--out"]).arg(&folder));
+    folder
 }
 
 /// Gives a state directory the compiled code of the shipped plugins, as a host that ran there before had left it.

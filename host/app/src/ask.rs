@@ -6,19 +6,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use razar_core::effect::ExitStatus;
+use razar_core::effect::{ExitStatus, Process};
 use razar_core::fact::Phase;
-use razar_core::grant::CallScope;
+use razar_core::grant::{CallScope, Target};
 use razar_core::id::{ComponentId, InstanceId, PluginId};
-use razar_core::plan::{Check, LogSource, ProbePlan};
+use razar_core::plan::{Check, Listener, LogSource, ProbePlan};
 use razar_core::supervisor::Input;
 use razar_runtime::contract::{Probe, ProbeCall, ProbeTarget};
 use razar_runtime::outcome::Outcome;
 use tokio::task::AbortHandle;
 
+use crate::conduct::misbehavior;
 use crate::drive::{Handle, Question, Watching};
 use crate::evidence::output_file;
-use crate::launcher::{CheckEnd, Launcher};
+use crate::guest_log;
+use crate::launcher::{CheckEnd, Launcher, process, record};
+use crate::listener::{self, Owner};
 use crate::packages::Packages;
 use crate::serve::metrics::Metrics;
 
@@ -41,18 +44,24 @@ struct Answer {
     summary: String,
     /// How the call ended, as a label.
     outcome: &'static str,
+    /// How the plugin that was asked misbehaved, if it did.
+    misbehaved: Option<String>,
 }
 
 impl Answer {
     fn unhealthy(outcome: &'static str, summary: String) -> Self {
-        Self { healthy: false, summary, outcome }
+        Self { healthy: false, summary, outcome, misbehaved: None }
+    }
+
+    fn healthy(summary: String) -> Self {
+        Self { healthy: true, summary, outcome: "reply", misbehaved: None }
     }
 }
 
 impl Asker {
     async fn ask(&self, question: &Question, probe: &ProbePlan, scope: &CallScope) -> Answer {
         match &probe.check {
-            Check::Process => Answer { healthy: true, summary: "it runs".to_owned(), outcome: "reply" },
+            Check::Process => Answer::healthy("it runs".to_owned()),
             Check::Command(argv) => self.command(question, probe, argv).await,
             Check::Plugin { plugin, address, settings, .. } => {
                 let Some(found) = self.packages.probe(plugin) else {
@@ -65,27 +74,72 @@ impl Asker {
                     settings,
                 };
                 let deadline = probe.schedule.timeout.into();
-                self.plugin(plugin, found, ProbeCall { target, scope: scope.clone(), deadline }).await
+                let Some(scope) = self.of_this_launch(question, &probe.check, scope.clone()).await else {
+                    return Answer::unhealthy("missing", "it has just ended".to_owned());
+                };
+                self.plugin(plugin, found, ProbeCall { target, scope, deadline }).await
             }
         }
     }
 
+    /// What an earlier launch printed says nothing about this one. None when this one is over.
+    async fn of_this_launch(
+        &self,
+        question: &Question,
+        check: &Check,
+        scope: CallScope,
+    ) -> Option<CallScope> {
+        let Check::Plugin { log: Some(LogSource::Output), .. } = check else { return Some(scope) };
+        let log_begin = record::begin(&self.state, &question.plan.id, question.instance).await;
+        (log_begin.is_some() || lives(question.process)).then_some(CallScope { log_begin, ..scope })
+    }
+
+    /// Whether a good answer is one of this process: it may have ended, or somebody else may have its port.
+    async fn is_its_own(
+        &self,
+        question: &Question,
+        check: &Check,
+        target: Option<&Target>,
+    ) -> Result<(), String> {
+        let process = question.process;
+        if !lives(process) {
+            return Err("it has just ended".to_owned());
+        }
+        let (Check::Plugin { listener: Listener::Own, .. }, Some(target)) = (check, target.cloned()) else {
+            return Ok(());
+        };
+        let (port, marker) = (target.port(), self.launcher.marker(&question.plan.id, question.instance));
+        let owner = tokio::task::spawn_blocking(move || listener::owner(&target, process, &marker)).await;
+        match owner {
+            Ok(Owner::Other(holder)) => Err(format!(
+                "port {port} is held by {holder}, not by this service: end that one or change the port, or set `\"listener\": \"any\"` if it is meant to answer"
+            )),
+            Ok(Owner::Service) | Err(_) => Ok(()),
+        }
+    }
+
     async fn plugin(&self, plugin: &PluginId, probe: &dyn Probe, call: ProbeCall<'_>) -> Answer {
+        let component = call.target.component;
         let report = probe.check(call).await;
         let outcome = report.outcome.as_str();
         self.metrics.observe_call(plugin, outcome);
         for denied in report.record.denied() {
             tracing::debug!(%plugin, %denied, "a probe was denied something");
         }
-        match report.outcome {
-            Outcome::Reply(reply) => {
-                Answer { healthy: reply.health.is_well(), summary: reply.summary, outcome }
-            }
+        guest_log::tell(plugin, component, &report.log);
+        let misbehaved = misbehavior(&report).map(|what| format!("{plugin}: {what}"));
+        let answer = match report.outcome {
+            Outcome::Reply(reply) => Answer {
+                healthy: reply.health.is_well(),
+                summary: reply.summary,
+                ..Answer::unhealthy(outcome, String::new())
+            },
             Outcome::Refused(error) => Answer::unhealthy(outcome, format!("{plugin}: {}", error.message)),
             Outcome::Failed(failure) => {
                 Answer::unhealthy(outcome, format!("{plugin} gave no answer: {failure}"))
             }
-        }
+        };
+        Answer { misbehaved, ..answer }
     }
 
     /// Nagios exit codes. A warning counts as well only if the check says the word: many a plain script exits 1 to say
@@ -98,11 +152,9 @@ impl Asker {
         let said = report.output.lines().next().unwrap_or_default().trim().to_owned();
         let with = |word: &str| if said.is_empty() { word.to_owned() } else { format!("{word}: {said}") };
         match report.end {
-            CheckEnd::Exited(ExitStatus::Code(0)) => {
-                Answer { healthy: true, summary: with("ok"), outcome: "reply" }
-            }
+            CheckEnd::Exited(ExitStatus::Code(0)) => Answer::healthy(with("ok")),
             CheckEnd::Exited(ExitStatus::Code(1)) if said.contains("WARNING") => {
-                Answer { healthy: true, summary: with("warning"), outcome: "reply" }
+                Answer::healthy(with("warning"))
             }
             CheckEnd::Exited(exit @ ExitStatus::Code(_)) => {
                 Answer::unhealthy("reply", with(&format!("health check {exit}")))
@@ -122,17 +174,15 @@ impl Asker {
             LogSource::Output => output_file(&self.state, &question.plan.id).to_string_lossy().into_owned(),
             LogSource::File(path) => path.clone(),
         });
-        CallScope { target: address.as_deref().and_then(|address| address.parse().ok()), log, tree: None }
+        CallScope {
+            target: address.as_deref().and_then(|address| address.parse().ok()),
+            log,
+            ..CallScope::default()
+        }
     }
 
     async fn keep_asking(self, question: Question, driver: Handle) {
-        let probes = &question.plan.probes;
-        let probe = match question.phase {
-            Phase::Startup => Some(&probes.startup),
-            Phase::Readiness => probes.readiness.as_ref(),
-            Phase::Liveness => probes.liveness.as_ref(),
-        };
-        let Some(probe) = probe else { return };
+        let Some(probe) = question.plan.probes.of(question.phase) else { return };
         let interval: Duration = probe.schedule.interval.into();
         let scope = self.scope(&question, &probe.check);
         let begun = Instant::now();
@@ -142,14 +192,21 @@ impl Asker {
         }
         loop {
             let asked = Instant::now();
-            let answer = self.ask(&question, probe, &scope).await;
+            let mut answer = self.ask(&question, probe, &scope).await;
+            if answer.healthy
+                && question.phase == Phase::Startup
+                && let Err(why) = self.is_its_own(&question, &probe.check, scope.target.as_ref()).await
+            {
+                answer = Answer::unhealthy("reply", why);
+            }
             self.metrics.observe_probe(&question.plan.id, question.phase, answer.outcome, asked.elapsed());
-            driver.input(Input::Probed {
-                component: question.plan.id.clone(),
-                instance: question.instance,
-                phase: question.phase,
-                healthy: answer.healthy,
-                summary: answer.summary,
+            let (component, instance, phase) = (question.plan.id.clone(), question.instance, question.phase);
+            driver.input(match answer.misbehaved {
+                Some(what) => Input::Misbehaved { component, instance, phase, what },
+                None => {
+                    let Answer { healthy, summary, .. } = answer;
+                    Input::Probed { component, instance, phase, healthy, summary }
+                }
             });
             let wait = match question.phase {
                 Phase::Liveness => interval,
@@ -160,6 +217,11 @@ impl Asker {
             tokio::time::sleep(wait).await;
         }
     }
+}
+
+/// This very process, not one that has its number now.
+fn lives(process: Process) -> bool {
+    process::entry(process.pid).is_some_and(|entry| entry.process == process && !entry.zombie)
 }
 
 /// A place between one half and one, from the name.

@@ -1,8 +1,16 @@
 //! What may be typed. The help texts are the manual: they say what happens, where it is written, and how it ends.
 
+mod archive;
+mod log;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use archive::{Backup, Import, Restore};
+pub(crate) use log::{Log, LogExport, LogTail, LogVerify};
+
+use crate::witness::Place;
 
 /// Boots services in order, watches them with sandboxed WebAssembly probes, isolates what fails.
 #[derive(Debug, Parser)]
@@ -97,12 +105,16 @@ pub(crate) enum Command {
     /// Boot the stack and watch it until stopped
     ///
     /// Starts every component of the configuration, layer by layer; takes over what an earlier host left running.
-    /// Ctrl-C and SIGTERM stop everything in reverse order. If the host itself is killed, or its terminal closed, the
+    /// Ctrl-C and SIGTERM stop everything in reverse order; while nothing can be recorded (a full disk) they wait for that,
+    /// and a second one ends the host at once and leaves the services running. If the host itself is killed, or its terminal closed, the
     /// services go on, and the next `run` with the same `--state` adopts them. Ends with 1 if a vital component failed while booting.
     Run(Run),
-    /// Check configuration, grants and plugins; start nothing
+    /// Check configuration, grants and plugins; start nothing, write nothing
     Check(Check),
     /// What every component is doing
+    ///
+    /// Ends with 1 when there is nothing to show, or while the host holds its decisions back because nothing can be
+    /// recorded (a full disk).
     Status(Status),
     /// Stop one component, or the whole stack in reverse order
     Stop(OneOrAll),
@@ -118,6 +130,15 @@ pub(crate) enum Command {
     /// Look at plugins, or run one once
     #[command(subcommand)]
     Plugin(Plugin),
+    /// The ledger: is it what it was, what is in it, and what it can prove to others
+    #[command(subcommand)]
+    Log(Log),
+    /// Take over what the original system left behind
+    Import(Import),
+    /// Put everything that is remembered into one file
+    Backup(Backup),
+    /// Make a state directory of a backup
+    Restore(Restore),
     /// Print shell completions
     Completions {
         /// For which shell
@@ -159,6 +180,10 @@ pub(crate) struct Run {
     /// Where metrics and health are served, port from `RAZAR_METRICS_PORT` (default 9360)
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub(crate) metrics_address: std::net::IpAddr,
+    /// Where to leave a signed note of the ledger's newest fact, every ten seconds in which there was one: a file that
+    /// is only appended to, or a URL that takes it with POST; `log verify --witness` asks it
+    #[arg(long, value_name = "FILE|URL", env = "RAZAR_WITNESS")]
+    pub(crate) witness: Option<Place>,
 }
 
 /// Arguments of `check`.
@@ -220,18 +245,24 @@ pub(crate) enum Quarantine {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
-    /// Let a component out on probation: one failure puts it back
+    /// Let a component or a plugin out on probation: one failure puts it back
     Release {
         #[command(flatten)]
         one: One,
+        /// It is a plugin
+        #[arg(long)]
+        plugin: bool,
         /// Why
         #[arg(long)]
         note: Option<String>,
     },
-    /// Stop a component and keep it out
+    /// Stop a component and keep it out, or call a plugin no more
     Add {
         #[command(flatten)]
         one: One,
+        /// It is a plugin
+        #[arg(long)]
+        plugin: bool,
         /// Why
         #[arg(long)]
         note: Option<String>,
@@ -306,9 +337,10 @@ pub(crate) struct PluginRun {
     /// Milliseconds for the whole call
     #[arg(long, value_name = "MS", default_value_t = 5_000)]
     pub(crate) timeout: u64,
-    /// Where compiled plugins are kept
-    #[command(flatten)]
-    pub(crate) state: State,
+    /// A state directory whose compiled plugins are used and added to; without it they are kept below
+    /// `$XDG_CACHE_HOME/razar-host` (`~/.cache/razar-host`), never in the working directory
+    #[arg(long, value_name = "DIR", env = "RAZAR_STATE")]
+    pub(crate) state: Option<PathBuf>,
     /// Shape of the answer
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,

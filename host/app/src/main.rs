@@ -4,14 +4,20 @@
 mod ask;
 mod cli;
 mod command;
+mod conduct;
 mod drive;
 mod environment;
 mod evidence;
+mod guest_log;
 mod launcher;
+mod listener;
 mod packages;
 mod perform;
+mod preflight;
 mod report;
 mod serve;
+mod values;
+mod witness;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -44,14 +50,15 @@ fn main() -> ExitCode {
             let _ = std::io::stdout().write_all(&script);
             Exit::Done
         }
-        other => match prepare(&cli.logging).and_then(|()| threads()) {
-            Ok(runtime) => {
+        other => match (prepare(&cli.logging), threads(&other)) {
+            (Ok(()), Ok(runtime)) => {
                 let exit = runtime.block_on(command::run(other));
                 // A guest stuck in a system call must not keep the process.
                 runtime.shutdown_timeout(std::time::Duration::from_secs(1));
                 exit
             }
-            Err(error) => complain(&error, Exit::Internal),
+            (Err(error), _) => complain(&error, Exit::Usage),
+            (_, Err(error)) => complain(&error, Exit::Internal),
         },
     };
     ExitCode::from(exit as u8)
@@ -63,15 +70,17 @@ fn complain(message: &str, exit: Exit) -> Exit {
     exit
 }
 
-fn threads() -> Result<tokio::runtime::Runtime, String> {
-    let made = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    made.map_err(|error| format!("no threads can be started: {error}"))
+/// One probe asked once is over before more threads have begun.
+fn threads(command: &Command) -> Result<tokio::runtime::Runtime, String> {
+    let mut builder = match command {
+        Command::Plugin(cli::Plugin::Run(_)) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.enable_all().build().map_err(|error| format!("no threads can be started: {error}"))
 }
 
 fn prepare(logging: &Logging) -> Result<(), String> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&logging.log).map_err(|error| {
-        format!("`--log {}` is no filter: {error}; write for instance `info`", logging.log)
-    })?;
+    let filter = filter(&logging.log)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
@@ -81,4 +90,30 @@ fn prepare(logging: &Logging) -> Result<(), String> {
         LogFormat::Json => lines.json().init(),
     }
     Ok(())
+}
+
+/// A log filter; what is wrong with it is one of the parts between its commas.
+fn filter(text: &str) -> Result<tracing_subscriber::EnvFilter, String> {
+    tracing_subscriber::EnvFilter::try_new(text).map_err(|error| {
+        let wrong = |part: &&str| tracing_subscriber::EnvFilter::try_new(part).is_err();
+        let part = report::escape::line(text.split(',').find(wrong).unwrap_or(text));
+        format!(
+            "`{part}` in `--log` (or `RAZAR_LOG`) is no filter: {error}; write for instance `info` or \
+             `razar_host=debug,warn`"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bad_part_of_a_filter_is_quoted() {
+        assert!(filter("info,razar_host=debug").is_ok());
+        for (text, part) in [("info,what=ever=x", "`what=ever=x` in `--log`"), ("a=loud", "`a=loud` in")] {
+            let said = filter(text).unwrap_err();
+            assert!(said.contains(part) && said.contains("for instance"), "{said}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The plugins of this host: what the runtime loaded, met with what the operator grants, ready to be asked. A package
 //! that cannot be used is kept with its reason, so that it is named instead of missing; the others run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use razar_core::document::grants::Grants;
 use razar_core::grant::{Grant, Meeting, Role, meet};
 use razar_core::id::PluginId;
 use razar_core::plan::{Plugins, SettingsProblem};
-use razar_core::problem::Problem;
+use razar_core::problem::{Problem, nearest};
 use razar_runtime::Runtime;
 use razar_runtime::contract::Probe;
 use razar_runtime::package::Package;
@@ -33,6 +33,10 @@ pub(crate) struct Packages {
     entries: BTreeMap<PluginId, Entry>,
     /// What cannot be used, and what is wrong with the grants.
     problems: Vec<Problem>,
+    /// What holds nothing up and is probably a mistake.
+    warnings: Vec<Problem>,
+    /// Names of all that were found, also of those that cannot be used.
+    found: BTreeSet<PluginId>,
 }
 
 impl Packages {
@@ -67,6 +71,7 @@ impl Packages {
             match found {
                 Ok(found) => {
                     for failed in found.failed() {
+                        packages.found.extend(failed.id.clone());
                         let place =
                             failed.id.as_ref().map_or_else(|| "package".to_owned(), ToString::to_string);
                         packages.problem(&failed.dir, &place, failed.error.to_string(), None);
@@ -86,9 +91,8 @@ impl Packages {
                 }
             }
         }
-        let missing = |plugin: &&PluginId| only.is_none() && !packages.entries.contains_key(*plugin);
-        for plugin in given.keys().filter(missing) {
-            tracing::info!(%plugin, "grants name a plugin that is not in any `--plugins` directory");
+        if let (Some(file), None) = (grants, only) {
+            packages.warn_of_strangers(file, &given);
         }
         packages
     }
@@ -110,8 +114,26 @@ impl Packages {
         packages
     }
 
+    /// Grants to a plugin that is nowhere give nothing to anybody: usually its name is mistyped.
+    fn warn_of_strangers(&mut self, file: &Path, given: &Grants) {
+        for plugin in given.keys().filter(|plugin| !self.found.contains(*plugin)) {
+            let known = self.found.iter().map(PluginId::as_str);
+            let hint = match nearest(plugin.as_str(), known) {
+                Some(near) => format!("did you mean `[{near}]`?"),
+                None => "take the table away, or name the plugin's directory with `--plugins DIR`".to_owned(),
+            };
+            self.warnings.push(Problem {
+                file: file.display().to_string(),
+                place: format!("[{plugin}]"),
+                message: format!("grants something to `{plugin}`, and no plugin has that name"),
+                hint: Some(hint),
+            });
+        }
+    }
+
     fn add(&mut self, package: Package, plugin: Arc<LoadedPlugin>, given: &Grants, file: Option<&Path>) {
         let (name, dir) = (package.manifest.name.clone(), package.dir.clone());
+        self.found.insert(name.clone());
         if let Some(other) = self.entries.get(&name) {
             let message =
                 format!("`{name}` is also the name of the package in `{}`", other.package.dir.display());
@@ -132,7 +154,8 @@ impl Packages {
         }
         for unmet in &meeting.unmet {
             let message = format!("asks for {} `{}` and is not granted it", unmet.capability, unmet.wanted);
-            self.problem(&dir, "request", message, Some(unmet.remedy(&name)));
+            let remedy = unmet.remedy(&name, file.map(|file| file.display().to_string()).as_deref());
+            self.problem(&dir, "request", message, Some(remedy));
         }
         if meeting.unmet.is_empty() {
             self.entries.insert(name, Entry { package, plugin, grant, meeting, settings });
@@ -168,6 +191,11 @@ impl Packages {
         self.entries.get(name)?.plugin.probe()
     }
 
+    /// What holds nothing up and is probably a mistake.
+    pub(crate) fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
     /// Everything that is wrong.
     pub(crate) fn problems(&self) -> &[Problem] {
         &self.problems
@@ -200,6 +228,13 @@ impl Entry {
         });
         problems.take(MAX_SETTINGS_PROBLEMS).collect()
     }
+}
+
+/// Makes what checks that a schema is one, for the draft that most plugins write: of a one-shot's whole time it takes a
+/// tenth, and may do so while the plugin loads.
+pub(crate) fn prepare_schemas() {
+    // What is asked does not matter.
+    let _ = jsonschema::draft7::meta::is_valid(&serde_json::Value::Bool(true));
 }
 
 fn validator(schema: &str) -> Result<jsonschema::Validator, String> {

@@ -29,7 +29,7 @@ impl Performer for Hands {
                 (Decided::Start(start), Some(plan)) => hands.start(start, &plan).await,
                 (Decided::Start(start), None) => {
                     let error = "the configuration no longer names it".to_owned();
-                    hands.finished(start.id(), EffectOutcome::NotStarted { error });
+                    hands.finished(start.id(), EffectOutcome::NotStarted { error, permanent: true });
                 }
                 (Decided::Stop(stop), plan) => {
                     hands.stop(stop, plan.map_or_else(StopPolicy::default, |plan| plan.stop)).await;
@@ -46,7 +46,10 @@ impl Hands {
             Ok(process) => self.finished(id, EffectOutcome::Running(process)),
             // The launcher's successor tells what runs.
             Err(StartError::Launcher(LauncherError::Lost)) => {}
-            Err(error) => self.finished(id, EffectOutcome::NotStarted { error: error.to_string() }),
+            Err(error) => {
+                let permanent = error.is_permanent();
+                self.finished(id, EffectOutcome::NotStarted { error: error.to_string(), permanent });
+            }
         }
     }
 
@@ -94,7 +97,7 @@ pub(crate) async fn listen(mut events: UnboundedReceiver<Event>, driver: Handle,
     while let Some(event) = events.recv().await {
         match event {
             Event::Ended(ending) => {
-                let mut evidence = evidence::last_words(&state, &ending.component).await;
+                let mut evidence = evidence::last_words(&state, &ending.component, ending.begin).await;
                 if ending.forked_away {
                     evidence = format!(
                         "it went into the background and was ended; run it in the foreground, for instance without `--daemon`. {evidence}"

@@ -13,17 +13,19 @@ mod launcher;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use launcher::client::CheckError;
 use launcher::client::undecided;
+use launcher::record;
 use launcher::wire::{CheckReport, Ending, OutputCap};
 use launcher::wire::{CheckSpec, Refusal, Run, StartSpec, StopSpec};
 use launcher::{CheckEnd, Event, Launcher, LauncherError, Situation, StartError};
 use razar_core::effect::{ExitStatus, Process};
+use razar_core::grant::LogBegin;
 use razar_core::id::InstanceId;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -220,8 +222,10 @@ async fn a_service_runs_in_its_own_group_with_what_it_was_promised_and_its_end_i
             asked: false,
             left: 0,
             forked_away: false,
+            begin: ending.begin,
         }
     );
+    assert_eq!(ending.begin.offset, 0, "it was the first");
     let log = stage.log("web");
     for line in ["GREETING=a=b c", "/usr", "err"] {
         assert!(log.lines().any(|found| found == line), "{line} in {log}");
@@ -289,14 +293,14 @@ async fn an_instance_is_never_started_twice() {
         message.contains("instance 5 of `web` is alive") && message.contains("stop it first"),
         "{message}"
     );
-    assert_eq!(stage.marked().len(), 1);
+    eventually_while("one of them runs", || stage.marked().len() == 1).await;
     kill(pid(first));
     host.ending().await;
     let (why, message) = host.refused("web", 5, &["sleep", "1000"]).await;
     assert_eq!(why, Refusal::AlreadyEnded);
     assert!(message.contains("was ended by signal 9"), "{message}");
     host.start("web", 6, &["sleep", "1000"]).await.unwrap();
-    assert_eq!(stage.marked().len(), 1);
+    eventually_while("one of them runs", || stage.marked().len() == 1).await;
 }
 
 #[tokio::test]
@@ -355,11 +359,83 @@ async fn who_forks_into_the_background_is_told_apart_and_leaves_nobody() {
         assert!(host.ending().await.forked_away);
         assert_eq!(stage.marked(), Vec::<i32>::new());
     }
+    for instance in 40..140 {
+        // Twice, as daemons do: the one between is gone before anybody has looked.
+        host.sh("twice", instance, "(setsid sleep 1000 &) & exit 0").await;
+        assert!(host.ending().await.forked_away, "{instance}");
+        assert_eq!(stage.marked(), Vec::<i32>::new());
+    }
     host.sh("crash", 2, "(setsid sleep 1000 &); sleep 1000 & exit 4").await;
     let ending = host.ending().await;
     assert_eq!((ending.exit, ending.forked_away), (ExitStatus::Code(4), false));
     assert!(ending.left >= 1, "those seen at once; whoever was just changing is found a moment later");
     assert_eq!(stage.marked(), Vec::<i32>::new());
+}
+
+/// What of a log belongs to whoever began there.
+fn own_part(log: &Path, begin: LogBegin) -> String {
+    let meta = fs::metadata(log).unwrap();
+    let from = usize::try_from(begin.within(meta.dev(), meta.ino(), meta.len())).unwrap();
+    fs::read_to_string(log).unwrap().split_off(from)
+}
+
+#[tokio::test]
+async fn each_instance_has_its_own_part_of_the_log_whoever_dies_and_whatever_is_rotated() {
+    let stage = Stage::new();
+    let mut host = stage.host().await;
+    let log = stage.state.join("logs/services/web.log");
+    let component = "web".parse().unwrap();
+    host.sh("web", 1, "printf 'first ready'; exit 1").await;
+    assert_eq!(own_part(&log, host.ending().await.begin), "first ready");
+
+    host.sh("web", 2, "exit 1").await;
+    assert_eq!(own_part(&log, host.ending().await.begin), "", "it has said nothing");
+    // It outlives its launcher, and the next one knows where it began.
+    let third = host.sh("web", 3, "echo third; exec sleep 1000").await;
+    eventually_while("it has spoken", || stage.log("web").ends_with("third\n")).await;
+    let begin = record::begin(&stage.state, &component, InstanceId(3)).await.unwrap();
+    assert_eq!(own_part(&log, begin), "third\n");
+    stage.kill_launcher();
+    host.reconnected().await;
+    assert_eq!(record::begin(&stage.state, &component, InstanceId(3)).await, Some(begin));
+    kill(pid(third));
+    assert_eq!(own_part(&log, host.ending().await.begin), "third\n");
+    assert_eq!(record::begin(&stage.state, &component, InstanceId(3)).await, None, "it is over");
+
+    // Rotated while it runs: all of the new file is its own.
+    let mut chatty =
+        spec("web", 4, &["sh", "-c", "echo fourth; seq 1 3000; echo fourth ends; exec sleep 1000"]);
+    chatty.output = OutputCap { bytes: 4096, files: 3 };
+    let fourth = undecided::start(&host.launcher, chatty).await.unwrap();
+    eventually_while("it has spoken", || stage.log("web").ends_with("fourth ends\n")).await;
+    let until = Instant::now() + LIMIT;
+    while record::begin(&stage.state, &component, InstanceId(4)).await.unwrap().offset > 0 {
+        assert!(Instant::now() < until, "the next launcher would not know");
+    }
+    kill(pid(fourth));
+    assert_eq!(own_part(&log, host.ending().await.begin), stage.log("web"));
+    let whole = stage.log("web");
+    host.sh("web", 5, "echo fifth; exit 1").await;
+    let ending = host.ending().await;
+    assert_eq!(own_part(&log, ending.begin), "fifth\n");
+    assert_eq!(stage.log("web"), format!("{whole}fifth\n"), "nothing is written between the lines");
+}
+
+#[tokio::test]
+async fn a_deleted_log_gives_its_space_back_although_nobody_writes() {
+    let stage = Stage::new();
+    let host = stage.host().await;
+    host.sh("quiet", 1, "echo one; exec sleep 1000").await;
+    let log = stage.state.join("logs/services/quiet.log");
+    let launcher = stage.launcher_pid().unwrap();
+    let held = || {
+        let files = fs::read_dir(format!("/proc/{launcher}/fd")).unwrap().flatten();
+        let mut names = files.filter_map(|file| fs::read_link(file.path()).ok());
+        names.any(|name| name.to_string_lossy().contains("quiet.log"))
+    };
+    eventually_while("it is written", || stage.log("quiet") == "one\n" && held()).await;
+    fs::remove_file(&log).unwrap();
+    eventually_while("the launcher lets go of it", || !held()).await;
 }
 
 #[tokio::test]
@@ -470,6 +546,8 @@ async fn a_process_that_only_has_the_number_is_not_ours_and_one_without_a_record
     record["component"] = "other".into();
     record["instance"] = 2.into();
     record["process"]["pid"] = stranger.id().into();
+    // Whoever has the number now was started later: a tick of the clock is enough to tell them apart.
+    record["process"]["start_time"] = (mine.start_time - 1).into();
     fs::write(stage.state.join("run/other.2.json"), record.to_string()).unwrap();
     fs::write(stage.state.join("run/torn.3.json"), "{\"comp").unwrap();
 
@@ -547,20 +625,20 @@ async fn what_cannot_be_started_is_named_with_a_remedy() {
     ];
     for (argv, wanted) in cases {
         let (why, message) = host.refused("web", 1, argv).await;
-        assert_eq!(why, Refusal::NotStarted, "{message}");
-        assert!(message.contains(wanted), "{message}");
+        assert_eq!(why, Refusal::Impossible, "{message}");
+        assert!(message.contains(wanted) && !message.contains("/usr/bin:"), "{message}");
     }
     for (workdir, wanted) in [("/no/dir", "`/no/dir` does not exist"), (plain.as_str(), "is not a directory")]
     {
         let mut spec = spec("web", 1, &["sleep", "1"]);
         spec.run.workdir = workdir.to_owned();
-        let (_, message) = refusal(undecided::start(&host.launcher, spec).await);
-        assert!(message.contains(wanted), "{message}");
+        let (why, message) = refusal(undecided::start(&host.launcher, spec).await);
+        assert!(why == Refusal::Impossible && message.contains(wanted), "{message}");
     }
     let mut spec = spec("web", 1, &["sleep", "1"]);
     spec.run.user = Some("no-such-user".to_owned());
-    let (_, message) = refusal(undecided::start(&host.launcher, spec).await);
-    assert!(message.contains("`no-such-user`"), "{message}");
+    let (why, message) = refusal(undecided::start(&host.launcher, spec).await);
+    assert!(why == Refusal::Impossible && message.contains("`no-such-user`"), "{message}");
     assert_eq!(stage.run_dir(), Vec::<String>::new());
     host.start("web", 1, &["sleep", "1000"]).await.unwrap();
 }

@@ -213,7 +213,8 @@ impl Case {
     /// All cases of one file.
     pub(crate) fn parse_all(path: &Path, text: &str) -> Result<Vec<Self>, CaseError> {
         let file = path.display().to_string();
-        let all: Table = text.parse().map_err(|error: toml::de::Error| CaseError::wrong(&file, error.to_string()))?;
+        let all: Table =
+            text.parse().map_err(|error: toml::de::Error| CaseError::wrong(&file, error.to_string()))?;
         all.into_iter().map(|(name, table)| Self::parse(&name, table)).collect()
     }
 
@@ -291,7 +292,7 @@ impl Case {
         let scope = CallScope {
             target: target.map_err(|error| wrong(format!("`address`: {error}")))?,
             log: call.log,
-            tree: None,
+            ..CallScope::default()
         };
         Ok(Ready {
             guest: document.guest,

@@ -45,15 +45,20 @@ fn exactly(expect: &Expect, seen: &Seen, wrong: &mut Vec<String>) {
         wrong.push(format!("does not say `{text}`"));
     }
     let refused: Vec<String> = seen.record.refused.iter().map(ToString::to_string).collect();
-    for text in expect.refused.iter().filter(|text| !refused.iter().any(|line| line.contains(text.as_str()))) {
+    for text in expect.refused.iter().filter(|text| !refused.iter().any(|line| line.contains(text.as_str())))
+    {
         wrong.push(format!("the host did not refuse `{text}`"));
     }
-    for line in refused.iter().filter(|line| !expect.refused.iter().any(|text| line.contains(text.as_str()))) {
+    for line in refused.iter().filter(|line| !expect.refused.iter().any(|text| line.contains(text.as_str())))
+    {
         wrong.push(format!("the host refused `{line}` too"));
     }
     let printed = seen.log.to_string();
     for text in expect.printed.iter().filter(|text| !printed.contains(text.as_str())) {
-        wrong.push(format!("`{text}` is not kept of what it printed: {}", printed.chars().take(400).collect::<String>()));
+        wrong.push(format!(
+            "`{text}` is not kept of what it printed: {}",
+            printed.chars().take(400).collect::<String>()
+        ));
     }
     if let Some(most) = expect.printed_most {
         let kept: usize = seen.log.lines.iter().map(|line| line.text.len()).sum();

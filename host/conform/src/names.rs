@@ -37,7 +37,8 @@ impl Resolver for Names {
             "panic.test" => panic!("{BROKEN}"),
             name => {
                 let found = table(name);
-                let answer = if found.is_empty() { Err(std::io::ErrorKind::NotFound.into()) } else { Ok(found) };
+                let answer =
+                    if found.is_empty() { Err(std::io::ErrorKind::NotFound.into()) } else { Ok(found) };
                 Box::pin(std::future::ready(answer))
             }
         }

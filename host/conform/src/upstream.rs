@@ -75,7 +75,9 @@ fn serve(mut stream: TcpStream, elsewhere: u16, stop: &AtomicBool) -> io::Result
     stream.set_nodelay(true)?;
     let header = header(&mut stream)?;
     let path = header.split(' ').nth(1).and_then(|path| path.split('?').next()).unwrap_or_default();
-    let ok = |more: &str, body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n{more}\r\n{body}", body.len());
+    let ok = |more: &str, body: &str| {
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n{more}\r\n{body}", body.len())
+    };
     let ended = || stop.load(Ordering::Relaxed);
     match path {
         "/echo" => stream.write_all(ok("", &header).as_bytes())?,
@@ -84,12 +86,16 @@ fn serve(mut stream: TcpStream, elsewhere: u16, stop: &AtomicBool) -> io::Result
             stream.write_all(ok(&format!("x-echo: {value}\r\n"), "see the header").as_bytes())?;
         }
         "/redirect" => {
-            let to = format!("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{elsewhere}/\r\ncontent-length: 0\r\n\r\n");
+            let to = format!(
+                "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{elsewhere}/\r\ncontent-length: 0\r\n\r\n"
+            );
             stream.write_all(to.as_bytes())?;
         }
         "/gzip" => stream.write_all(ok("content-encoding: gzip\r\n", &"z".repeat(1_000)).as_bytes())?,
         "/short" => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nten bytes.")?,
-        "/two-lengths" => stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 5\r\n\r\nfive.")?,
+        "/two-lengths" => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 5\r\n\r\nfive.")?
+        }
         "/garbage" => stream.write_all(b"\x00\x01\x02 this is no HTTP \xff\r\n\r\n")?,
         "/many-headers" => stream.write_all(ok(&"a: b\r\n".repeat(5_000), "many").as_bytes())?,
         "/endless-body" => {

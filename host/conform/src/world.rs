@@ -68,7 +68,8 @@ impl World {
             std::os::unix::net::UnixListener::bind(dir.join(name))?;
         }
         let before = listing(&dir)?;
-        let swapping = document.swap.as_ref().map(|[a, b]| Swapping::start(dir.join(a), dir.join(b))).transpose()?;
+        let swapping =
+            document.swap.as_ref().map(|[a, b]| Swapping::start(dir.join(a), dir.join(b))).transpose()?;
         Ok(Self { dir, before, swapping })
     }
 
@@ -172,10 +173,15 @@ mod tests {
             (|dir| std::fs::write(dir.join("outside/new"), ""), "outside/new"),
             (|dir| std::fs::remove_file(dir.join("outside/dir/secret.txt")), "outside/dir/secret.txt"),
             (
-                |dir| std::fs::set_permissions(dir.join("outside/secret.txt"), Permissions::from_mode(0o4755)),
+                |dir| {
+                    std::fs::set_permissions(dir.join("outside/secret.txt"), Permissions::from_mode(0o4755))
+                },
                 "outside/secret.txt",
             ),
-            (|dir| std::fs::hard_link(dir.join("outside/secret.txt"), dir.join("box/link")), "outside/secret.txt"),
+            (
+                |dir| std::fs::hard_link(dir.join("outside/secret.txt"), dir.join("box/link")),
+                "outside/secret.txt",
+            ),
         ];
         for (change, name) in changes {
             let home = tempfile::tempdir().unwrap();

@@ -22,8 +22,7 @@ impl Detector {
         self.failures = self.failures << 1 | u32::from(!healthy);
         self.answers = self.answers.saturating_add(1);
         self.successes = if healthy { self.successes.saturating_add(1) } else { 0 };
-        let window = schedule.window.clamp(1, MAX_WINDOW);
-        let failed = (self.failures & (u32::MAX >> (MAX_WINDOW - window))).count_ones();
+        let failed = self.failed(schedule);
         if !self.unhealthy && failed >= schedule.failures.max(1) {
             self.unhealthy = true;
             return Some(false);
@@ -33,6 +32,12 @@ impl Detector {
             return Some(true);
         }
         None
+    }
+
+    /// How many of the last N answers failed.
+    pub fn failed(&self, schedule: &Schedule) -> u32 {
+        let window = schedule.window.clamp(1, MAX_WINDOW);
+        (self.failures & (u32::MAX >> (MAX_WINDOW - window))).count_ones()
     }
 
     /// K of N failed and it has not recovered since.

@@ -74,6 +74,9 @@ pub enum EffectOutcome {
     NotStarted {
         /// What the operating system said, with a remedy.
         error: String,
+        /// Trying again changes nothing: there is no such program, user or directory.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        permanent: bool,
     },
     /// The process and everything it started are gone.
     Ended {

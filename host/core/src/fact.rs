@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Effect, EffectOutcome, ExitStatus, Process};
 use crate::failure::Failure;
-use crate::id::{BootId, ComponentId, Digest, EffectId, InstanceId};
+use crate::id::{BootId, ComponentId, Digest, EffectId, InstanceId, PluginId};
 use crate::time::{Millis, Timestamp};
 
 /// A change worth remembering.
@@ -27,6 +27,9 @@ pub enum Fact {
         components: Vec<ComponentId>,
         /// The version that decides.
         host: String,
+        /// What the ledger was when this host opened it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ledger: Option<Opened>,
     },
     /// A host took over a boot that another host had left running.
     BootResumed {
@@ -34,6 +37,9 @@ pub enum Fact {
         boot: BootId,
         /// The version that decides now.
         host: String,
+        /// What the ledger was when this host opened it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ledger: Option<Opened>,
     },
     /// Every component is settled.
     BootCompleted {
@@ -185,6 +191,29 @@ pub enum Fact {
         /// Whose.
         component: ComponentId,
     },
+    /// A plugin is not called again until released.
+    PluginQuarantined {
+        /// Which.
+        plugin: PluginId,
+        /// Why.
+        reason: QuarantineReason,
+        /// The call it is about.
+        failure: Failure,
+        /// Calls of the last few that went wrong.
+        attempts: u32,
+    },
+    /// An operator let a plugin be called again, on probation: one misbehaved call puts it back.
+    PluginReleased {
+        /// Which.
+        plugin: PluginId,
+        /// Why, in the operator's words.
+        note: Option<String>,
+    },
+    /// A plugin behaved through its probation.
+    PluginReinstated {
+        /// Which.
+        plugin: PluginId,
+    },
     /// It was stopped on request and stays so until started.
     Stopped {
         /// Whose.
@@ -205,6 +234,46 @@ pub enum Fact {
         /// Whose.
         component: ComponentId,
     },
+    /// A record of the original system was taken over. It is history: nothing is decided from it.
+    Imported {
+        /// The file it stood in, below the directory that was imported.
+        source: String,
+        /// Which record of that file, from 1.
+        record: u64,
+        /// Digest of the record's bytes as they stood; bytes that do not fit into `text` are kept under it.
+        digest: Digest,
+        /// The record as it stood, bounded by who imports it.
+        text: String,
+        /// When it says it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        when: Option<Timestamp>,
+        /// Whom it is about, when that is a name a component can have.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        component: Option<ComponentId>,
+        /// What had to be repaired before it could be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repair: Option<String>,
+    },
+}
+
+/// A position in the ledger and the hash of the fact there: whoever keeps one sees when what came before is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Anchor {
+    /// Position of the fact; 0 before the first.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: Digest,
+}
+
+/// What a host found when it opened the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The newest fact at that moment.
+    pub head: Anchor,
+    /// What the state file said the newest fact was, when the ledger did not have it: facts were lost or replaced while
+    /// no host was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contradicted: Option<Anchor>,
 }
 
 /// Which question a probe answers.
@@ -230,7 +299,7 @@ impl Phase {
     }
 }
 
-/// Why a component is not launched again: closed.
+/// Why a component is not launched again, or a plugin not called: closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuarantineReason {
@@ -240,8 +309,14 @@ pub enum QuarantineReason {
     FailureLimit,
     /// It failed while on probation.
     Probation,
+    /// It cannot be started at all, so it was tried once.
+    Unstartable,
     /// An operator asked for it.
     Operator,
+    /// A plugin crashed, broke its limits or was denied without end, again and again.
+    Misbehaved,
+    /// It was in quarantine in the original system when that was imported.
+    Imported,
 }
 
 impl QuarantineReason {
@@ -251,7 +326,22 @@ impl QuarantineReason {
             Self::RetriesExhausted => "all launches failed",
             Self::FailureLimit => "Exceeded failure limit",
             Self::Probation => "failed while on probation",
+            Self::Unstartable => "cannot be started",
             Self::Operator => "quarantined by the operator",
+            Self::Misbehaved => "misbehaved repeatedly",
+            Self::Imported => "taken over from the original system",
+        }
+    }
+
+    /// It failed here, so that it counts towards the failure limit.
+    pub const fn is_failure(self) -> bool {
+        match self {
+            Self::RetriesExhausted
+            | Self::FailureLimit
+            | Self::Probation
+            | Self::Unstartable
+            | Self::Misbehaved => true,
+            Self::Operator | Self::Imported => false,
         }
     }
 }

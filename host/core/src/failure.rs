@@ -1,6 +1,10 @@
 //! What a failure is, which class it belongs to, and the remedy operators know for that class.
 
+mod class;
+
 use serde::{Deserialize, Serialize};
+
+pub use class::Peer;
 
 /// Where to look: the classes operators know from `razar.issue_analyzer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,23 +19,6 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
-    /// Sorts an error or a log tail: case-insensitive, first match wins, as operators know it.
-    pub fn of(text: &str) -> Self {
-        const DEPENDENCY: [&str; 5] =
-            ["importerror", "modulenotfounderror", "no module named", "dependencyerror", "cannot import"];
-        const LOGIC: [&str; 6] =
-            ["assertionerror", "typeerror", "valueerror", "keyerror", "indexerror", "attributeerror"];
-        let text = text.to_ascii_lowercase();
-        let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        if any(&DEPENDENCY) {
-            Self::Dependency
-        } else if any(&LOGIC) {
-            Self::Logic
-        } else {
-            Self::External
-        }
-    }
-
     /// The word in logs and labels.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -51,7 +38,7 @@ impl FailureClass {
     }
 }
 
-/// One failure of one component.
+/// One failure of one component, or of one plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
@@ -69,6 +56,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// The command could not be started.
     NotStarted,
+    /// The command cannot be started, however often it is tried: no such program, user or directory.
+    Unstartable,
     /// The process ended although nobody asked it to.
     Exited,
     /// It did not become healthy before its startup deadline.
@@ -77,22 +66,6 @@ pub enum FailureKind {
     Liveness,
     /// Nothing happened; an operator took it out.
     Operator,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn classes_are_the_ones_operators_know() {
-        for (text, class) in [
-            ("ModuleNotFoundError: No module named 'x'", FailureClass::Dependency),
-            ("ImportError while TypeError", FailureClass::Dependency),
-            ("Traceback … KeyError: 'a'", FailureClass::Logic),
-            ("connection refused", FailureClass::External),
-            ("", FailureClass::External),
-        ] {
-            assert_eq!(FailureClass::of(text), class, "{text}");
-        }
-    }
+    /// A plugin's call ended in a way no honest plugin's does.
+    Misbehaved,
 }

@@ -14,7 +14,7 @@
 //! | [`fact`] | what is remembered |
 //! | [`failure`] | what a failure is, its class and its known remedy |
 //! | [`detect`], [`backoff`] | volatile detectors; how long to wait before the next launch |
-//! | [`problem`] | what is wrong with something a human wrote |
+//! | [`problem`], [`count`] | what is wrong with something a human wrote; numbers in sentences |
 //! | [`supervisor`] | the one function that decides |
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -27,6 +27,7 @@
 )]
 
 pub mod backoff;
+pub mod count;
 pub mod detect;
 pub mod document;
 pub mod effect;

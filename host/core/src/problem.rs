@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+/// Longest name that is compared with others: past it nothing was mistyped.
+const MAX_NAME: usize = 80;
+
 /// One thing wrong with a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -25,5 +28,58 @@ impl fmt::Display for Problem {
             Some(hint) => write!(f, "\n  hint: {hint}"),
             None => Ok(()),
         }
+    }
+}
+
+/// Where a text stops being JSON. Lines and columns count from 1, as editors do; the parser says column 0 when the text
+/// ends with its line.
+pub fn json_place(error: &serde_json::Error) -> String {
+    format!("line {}, column {}", error.line().max(1), error.column().max(1))
+}
+
+/// Why it is not JSON, without the place.
+pub fn json_cause(error: &serde_json::Error) -> String {
+    let whole = error.to_string();
+    whole.rsplit_once(" at line ").map_or(whole.as_str(), |(cause, _)| cause).to_owned()
+}
+
+/// The known name that was probably meant.
+pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    if name.len() > MAX_NAME {
+        return None;
+    }
+    let allowed = (name.chars().count() / 3).clamp(1, 3);
+    known
+        .into_iter()
+        .filter(|candidate| candidate.len().abs_diff(name.len()) <= allowed)
+        .map(|candidate| (strsim::osa_distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_in_json_count_from_one() {
+        for (text, place) in [
+            ("", "line 1, column 1"),
+            ("{\n", "line 2, column 1"),
+            ("{\n \"a\": tru }", "line 2, column 10"),
+            ("[1,\n2", "line 2, column 1"),
+        ] {
+            let error = serde_json::from_str::<serde_json::Value>(text).unwrap_err();
+            assert_eq!(json_place(&error), place, "{text:?}");
+            assert!(!json_cause(&error).contains("line"), "{}", json_cause(&error));
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        let known = ["probe-http", "probe-tcp"];
+        assert_eq!(nearest("probe-htpp", known), Some("probe-http"));
+        assert_eq!(nearest("nothing-like-it", known), None);
     }
 }

@@ -8,7 +8,7 @@ mod world;
 use proptest::prelude::*;
 use razar_core::plan::ComponentPlan;
 use razar_core::supervisor::{Command, Stage, Status};
-use world::{Script, World, component, id, plan};
+use world::{Script, World, asked_by, component, id, plan};
 
 #[derive(Debug, Clone)]
 struct Stack {
@@ -19,17 +19,21 @@ struct Stack {
 fn script() -> impl Strategy<Value = Script> {
     (
         prop::bool::weighted(0.9),
+        any::<bool>(),
         prop_oneof![3 => 0..3_000_u64, 1 => Just(u64::MAX)],
         prop::option::weighted(0.4, 10..30_000_u64),
         prop::option::weighted(0.2, 1_000..30_000_u64),
         prop::option::weighted(0.2, (1_000..5_000_u64, 5_000..60_000_u64)),
+        prop::option::weighted(0.2, (0..5_000_u64, 5_000..60_000_u64)),
     )
-        .prop_map(|(starts, ready_after, exits_after, ill_after, flaps)| Script {
+        .prop_map(|(starts, permanent, ready_after, exits_after, ill_after, flaps, chokes)| Script {
             starts,
+            permanent,
             ready_after,
             exits_after,
             ill_after,
             flaps,
+            chokes,
         })
 }
 
@@ -55,7 +59,11 @@ fn stack() -> impl Strategy<Value = Stack> {
             if dependency % 2 == 0 && !lower.is_empty() {
                 plan.depends_on = vec![lower[dependency as usize % lower.len()].id.clone()];
             }
-            components.push(plan);
+            components.push(match dependency % 3 {
+                0 => plan,
+                1 => asked_by("probe-a", plan),
+                _ => asked_by("probe-b", plan),
+            });
             scripts.push(script);
         }
         Stack { components, scripts }
@@ -69,6 +77,20 @@ fn world(stack: &Stack) -> World {
         // After its scripted launches a component behaves: what is stuck then is stuck for good.
         of.get(launch as usize - 1).copied().unwrap_or_default()
     })
+}
+
+/// An hour passes, and an operator lets every plugin out until none has to be taken out again.
+fn settle(world: &mut World) {
+    for _ in 0..100 {
+        world.run(3_600_000);
+        let out: Vec<_> = world.state.plugins_out().collect();
+        if out.is_empty() {
+            return;
+        }
+        for out in out {
+            world.command(Command::ReleasePlugin(out.plugin, None));
+        }
+    }
 }
 
 fn is_settled(world: &World) -> bool {
@@ -91,7 +113,7 @@ proptest! {
     fn everything_settles(stack in stack()) {
         let mut world = world(&stack);
         world.boot();
-        world.run(3_600_000);
+        settle(&mut world);
         prop_assert!(is_settled(&world), "{:?}", world.state.summaries().collect::<Vec<_>>());
         let stage = world.state.durable().boot.as_ref().unwrap().stage;
         prop_assert!(matches!(stage, Stage::Up | Stage::Ended));
@@ -111,13 +133,13 @@ proptest! {
             }
             world.crash_and_resume();
         }
-        world.run(3_600_000);
+        settle(&mut world);
         prop_assert!(is_settled(&world), "{:?}", world.state.summaries().collect::<Vec<_>>());
     }
 
     /// Operators may ask for anything at any time.
     #[test]
-    fn commands_at_any_time_leave_nothing_stuck(stack in stack(), commands in prop::collection::vec((0..5_u8, 0..12_usize, 1..200_usize), 0..20)) {
+    fn commands_at_any_time_leave_nothing_stuck(stack in stack(), commands in prop::collection::vec((0..7_u8, 0..12_usize, 1..200_usize), 0..20)) {
         let mut world = world(&stack);
         world.boot();
         for (kind, which, events) in commands {
@@ -127,13 +149,15 @@ proptest! {
                 1 => Command::Stop(target),
                 2 => Command::Restart(target),
                 3 => Command::Quarantine(target, None),
-                _ => Command::Release(target, None),
+                4 => Command::Release(target, None),
+                5 => Command::QuarantinePlugin("probe-a".parse().unwrap(), None),
+                _ => Command::ReleasePlugin("probe-a".parse().unwrap(), None),
             });
             for _ in 0..events {
                 world.turn(u64::MAX);
             }
         }
-        world.run(3_600_000);
+        settle(&mut world);
         prop_assert!(is_settled(&world), "{:?}", world.state.summaries().collect::<Vec<_>>());
     }
 }

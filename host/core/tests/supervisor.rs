@@ -5,10 +5,11 @@ mod world;
 
 use razar_core::effect::Effect;
 use razar_core::fact::{Fact, QuarantineReason};
+use razar_core::failure::FailureKind;
 use razar_core::plan::Schedule;
 use razar_core::supervisor::{Command, Refused, Stage, Status};
-use razar_core::time::Millis;
-use world::{Script, World, component, id, plan};
+use razar_core::time::{Millis, Timestamp};
+use world::{Script, World, asked_by, component, id, plan};
 
 fn started(fact: &Fact) -> Option<&razar_core::id::ComponentId> {
     match fact {
@@ -113,6 +114,25 @@ fn a_command_that_cannot_start_backs_off_and_ends_in_quarantine() {
 }
 
 #[test]
+fn what_can_never_start_is_tried_once() {
+    let script = Script { starts: false, permanent: true, ..Script::default() };
+    let mut world = World::new(plan(vec![component("a"), component("b")]), move |id, _| match id.as_str() {
+        "a" => script,
+        _ => Script::default(),
+    });
+    world.boot();
+    world.run(60_000);
+    assert_eq!((world.launches("a"), world.status("a")), (1, Status::Quarantined));
+    assert_eq!(world.story("a"), ["failed", "quarantined"]);
+    assert_eq!(world.status("b"), Status::Ready);
+    let reason = world.log.iter().find_map(|recorded| match &recorded.fact {
+        Fact::Quarantined { reason, .. } => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(reason, Some(QuarantineReason::Unstartable));
+}
+
+#[test]
 fn a_vital_component_that_fails_for_good_halts_the_boot() {
     let mut vital = component("vital");
     vital.vital = true;
@@ -210,6 +230,22 @@ fn release_is_a_probation_and_one_failure_ends_it() {
 }
 
 #[test]
+fn one_taken_out_while_its_launch_fails_is_launched_again_when_it_is_let_out() {
+    let mut world = World::new(plan(vec![component("a")]), |_, launch| Script {
+        starts: launch > 1,
+        ..Script::default()
+    });
+    world.boot();
+    assert_eq!(world.status("a"), Status::Starting);
+    world.command(Command::Quarantine(id("a"), None));
+    world.run(1_000);
+    assert_eq!(world.story("a"), ["quarantined", "failed"]);
+    world.command(Command::Release(id("a"), None));
+    world.run(1_000);
+    assert_eq!((world.status("a"), world.launches("a")), (Status::Ready, 2));
+}
+
+#[test]
 fn failures_are_forgiven_by_health() {
     let mut steady = component("a");
     steady.restart.forgive_after = Millis::seconds(100);
@@ -279,6 +315,55 @@ fn the_next_host_adopts_what_runs_and_starts_nothing_twice() {
     }
 }
 
+fn deadline_passed(world: &World) -> Option<u64> {
+    world.log.iter().find_map(|recorded| match &recorded.fact {
+        Fact::Failed { failure, .. } if failure.kind == FailureKind::StartupDeadline => Some(recorded.at.0),
+        _ => None,
+    })
+}
+
+#[test]
+fn the_next_host_gives_no_second_startup_deadline() {
+    let never = |_: &_, _| Script { ready_after: u64::MAX, ..Script::default() };
+    let mut alone = World::new(plan(vec![component("a")]), never);
+    alone.boot();
+    alone.run(6_000);
+    let mut handed_on = World::new(plan(vec![component("a")]), never);
+    handed_on.boot();
+    handed_on.run(3_000);
+    handed_on.crash_and_resume();
+    handed_on.run(3_000);
+    assert!(deadline_passed(&alone).is_some());
+    assert_eq!(deadline_passed(&handed_on), deadline_passed(&alone));
+}
+
+#[test]
+fn whoever_became_ready_while_no_host_was_there_is_asked_before_it_is_judged() {
+    let mut world =
+        World::new(plan(vec![component("a")]), |_, _| Script { ready_after: 4_500, ..Script::default() });
+    world.boot();
+    world.run(3_000);
+    // Nobody is there while it becomes ready and its deadline passes.
+    world.now = Timestamp(world.now.0 + 60_000);
+    world.crash_and_resume();
+    world.run(3_000);
+    assert_eq!((world.launches("a"), world.status("a")), (1, Status::Ready));
+    assert_eq!(deadline_passed(&world), None);
+}
+
+#[test]
+fn whoever_is_still_not_ready_then_is_judged_soon() {
+    let mut world =
+        World::new(plan(vec![component("a")]), |_, _| Script { ready_after: u64::MAX, ..Script::default() });
+    world.boot();
+    world.run(3_000);
+    world.now = Timestamp(world.now.0 + 60_000);
+    let back = world.now.0;
+    world.crash_and_resume();
+    world.run(6_000);
+    assert_eq!(deadline_passed(&world), Some(back + 1_500), "one question and one wait, not five seconds");
+}
+
 #[test]
 fn an_outdated_process_is_replaced_when_its_configuration_changed() {
     let mut world = World::new(plan(vec![component("a"), component("b")]), |_, _| Script::default());
@@ -303,4 +388,147 @@ fn what_could_not_be_started_is_no_trouble_of_the_network() {
         _ => None,
     });
     assert_eq!(failed, Some(razar_core::failure::FailureClass::Dependency));
+}
+
+fn plugin() -> razar_core::id::PluginId {
+    "probe-a".parse().unwrap()
+}
+
+fn plugin_story(world: &World) -> Vec<&'static str> {
+    let told = world.log.iter().filter_map(|recorded| match &recorded.fact {
+        Fact::PluginQuarantined { reason, .. } => Some(reason.as_str()),
+        Fact::PluginReleased { .. } => Some("released"),
+        Fact::PluginReinstated { .. } => Some("reinstated"),
+        _ => None,
+    });
+    told.collect()
+}
+
+fn reason(world: &World, name: &str) -> String {
+    world.state.summary_of(&id(name)).unwrap().reason.unwrap_or_default()
+}
+
+/// Four components asked about by one plugin, which crashes over those whose names begin so while they are this old.
+fn choking(over: &'static str, from: u64, to: u64) -> World {
+    let components = ["a1", "a2", "a3", "b1"].map(|name| asked_by("probe-a", component(name)));
+    World::new(plan(components.into()), move |id, _| Script {
+        chokes: id.as_str().starts_with(over).then_some((from, to)),
+        ..Script::default()
+    })
+}
+
+#[test]
+fn a_plugin_that_misbehaves_is_quarantined_and_no_component_fails_for_it() {
+    let mut world = choking("", 10_000, u64::MAX);
+    world.boot();
+    world.run(600_000);
+    assert_eq!(plugin_story(&world), [QuarantineReason::Misbehaved.as_str()]);
+    let out = world.state.plugins_out().next().unwrap();
+    assert_eq!((out.plugin, out.reason.as_str()), (plugin(), "misbehaved repeatedly: probe: a trap"));
+    for name in ["a1", "a2", "a3", "b1"] {
+        assert_eq!((world.launches(name), world.status(name)), (1, Status::Ready), "{name}");
+        assert_eq!(world.story(name), ["ready"], "{name}");
+        assert_eq!(reason(&world, name), "health unknown: plugin `probe-a` is quarantined: probe: a trap");
+        assert!(world.state.watches(&id(name)).is_empty(), "nobody asks it anything");
+    }
+}
+
+#[test]
+fn a_crash_or_two_in_ten_calls_say_nothing() {
+    // Two questions each fall into the window.
+    let mut world = choking("", 10_000, 11_999);
+    world.boot();
+    world.run(600_000);
+    assert_eq!(plugin_story(&world), [""; 0]);
+    assert!(["a1", "b1"].iter().all(|name| world.story(name) == ["ready"]));
+}
+
+#[test]
+fn one_component_that_chokes_a_plugin_does_not_take_it_from_the_others() {
+    let mut world = choking("b", 10_000, u64::MAX);
+    world.boot();
+    world.run(120_000);
+    assert_eq!(plugin_story(&world), [""; 0]);
+    let story = world.story("b1");
+    assert_eq!(story[..3], ["ready", "health_changed", "failed"], "{story:?}");
+    assert!(world.log.iter().any(|recorded| matches!(&recorded.fact,
+        Fact::Failed { failure, .. } if failure.kind == FailureKind::Liveness && failure.error == "probe: a trap")));
+    assert!(["a1", "a2", "a3"].iter().all(|name| world.story(name) == ["ready"]));
+}
+
+#[test]
+fn nobody_is_late_while_the_plugin_that_would_say_so_is_out() {
+    let mut world = choking("", 0, 120_000);
+    world.boot();
+    world.run(60_000);
+    assert_eq!(plugin_story(&world).len(), 1);
+    assert_eq!(
+        (world.status("a1"), world.launches("a1")),
+        (Status::Starting, 1),
+        "the deadline of 5 s is over"
+    );
+    // On probation one more is enough.
+    assert_eq!(world.command(Command::ReleasePlugin(plugin(), None)), None);
+    world.run(30_000);
+    let reasons = [QuarantineReason::Misbehaved, QuarantineReason::Probation].map(QuarantineReason::as_str);
+    assert_eq!(plugin_story(&world), [reasons[0], "released", reasons[1]]);
+    world.run(60_000);
+    assert_eq!(world.command(Command::ReleasePlugin(plugin(), Some("fixed".to_owned()))), None);
+    world.run(30_000);
+    assert_eq!((world.status("a1"), world.launches("a1")), (Status::Ready, 1));
+    assert_eq!(plugin_story(&world).last(), Some(&"released"), "trusted after a minute, not before");
+    world.run(60_000);
+    assert_eq!(plugin_story(&world).last(), Some(&"reinstated"));
+}
+
+#[test]
+fn whoever_is_not_ready_when_a_plugin_is_released_has_its_whole_time() {
+    let mut world = World::new(plan(vec![asked_by("probe-a", component("a"))]), |_, _| Script {
+        ready_after: u64::MAX,
+        ..Script::default()
+    });
+    world.boot();
+    world.run(1_000);
+    assert_eq!(world.command(Command::QuarantinePlugin(plugin(), None)), None);
+    world.run(60_000);
+    let released = world.now.0;
+    world.command(Command::ReleasePlugin(plugin(), None));
+    world.run(5_500);
+    assert_eq!(deadline_passed(&world), Some(released + 5_000));
+}
+
+#[test]
+fn a_plugins_quarantine_outlives_host_and_boot() {
+    let mut world = choking("", 10_000, u64::MAX);
+    world.boot();
+    world.run(60_000);
+    world.crash_and_resume();
+    world.run(60_000);
+    world.command(Command::Shutdown("night".to_owned()));
+    world.run(1_000);
+    world.crash_and_resume();
+    world.run(60_000);
+    assert_eq!((plugin_story(&world).len(), world.state.plugins_out().count()), (1, 1));
+    assert_eq!(world.status("a1"), Status::Starting, "nobody says that it is ready");
+}
+
+#[test]
+fn operators_take_plugins_out_and_are_refused_with_the_reason() {
+    let mut world = choking("", u64::MAX, u64::MAX);
+    world.boot();
+    world.run(10_000);
+    let (quarantine, release) = (
+        || Command::QuarantinePlugin(plugin(), Some("noisy".to_owned())),
+        || Command::ReleasePlugin(plugin(), None),
+    );
+    assert_eq!(world.command(release()), Some(Refused::PluginNotQuarantined(plugin())));
+    let unknown: razar_core::id::PluginId = "probe-z".parse().unwrap();
+    let refused = world.command(Command::QuarantinePlugin(unknown.clone(), None));
+    assert_eq!(refused, Some(Refused::UnknownPlugin(unknown)));
+    assert_eq!(world.command(quarantine()), None);
+    assert_eq!(world.command(quarantine()), Some(Refused::PluginQuarantined(plugin())));
+    assert_eq!(world.state.plugins_out().next().unwrap().reason, "noisy");
+    assert_eq!(world.command(release()), None);
+    world.run(61_000);
+    assert_eq!(plugin_story(&world).last(), Some(&"reinstated"));
 }

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use razar_core::effect::{Effect, EffectOutcome, ExitStatus, Process, Start, Stop};
-use razar_core::fact::{Fact, Phase, QuarantineReason};
+use razar_core::fact::{Anchor, Fact, Opened, Phase, QuarantineReason};
 use razar_core::failure::{Failure, FailureClass, FailureKind};
-use razar_core::id::{BootId, ComponentId, Digest, EffectId, InstanceId};
+use razar_core::id::{BootId, ComponentId, Digest, EffectId, InstanceId, PluginId};
 use razar_core::time::{Millis, Timestamp};
 
 /// Up to six facts.
@@ -17,8 +17,8 @@ fn component() -> impl Strategy<Value = ComponentId> {
 }
 
 fn failure() -> impl Strategy<Value = Failure> {
-    use FailureKind::{Exited, Liveness, NotStarted, StartupDeadline};
-    (prop::sample::select(vec![NotStarted, Exited, StartupDeadline, Liveness]), ".{0,40}")
+    use FailureKind::{Exited, Liveness, NotStarted, StartupDeadline, Unstartable};
+    (prop::sample::select(vec![NotStarted, Unstartable, Exited, StartupDeadline, Liveness]), ".{0,40}")
         .prop_map(|(kind, error)| Failure { kind, class: FailureClass::of(&error), error })
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn fact() -> impl Strategy<Value = Fact> {
     (0..KINDS, parts()).prop_map(|(kind, parts)| build(kind, parts))
 }
 
-const KINDS: usize = 27;
+const KINDS: usize = 31;
 
 fn build(kind: usize, parts: Parts) -> Fact {
     let Parts { number, small, flag, text, component, others, failure, exit } = parts;
@@ -77,7 +77,10 @@ fn build(kind: usize, parts: Parts) -> Fact {
         QuarantineReason::FailureLimit,
         QuarantineReason::Probation,
         QuarantineReason::Operator,
-    ][small as usize % 4];
+        QuarantineReason::Unstartable,
+        QuarantineReason::Misbehaved,
+    ][small as usize % 6];
+    let plugin: PluginId = ["probe-a", "probe-b"][small as usize % 2].parse().expect("a name");
     let phase = [Phase::Startup, Phase::Readiness, Phase::Liveness][small as usize % 3];
     match kind {
         0 => Fact::BootStarted {
@@ -87,8 +90,13 @@ fn build(kind: usize, parts: Parts) -> Fact {
             config: Digest::of(b"config"),
             components: others,
             host: text,
+            ledger: None,
         },
-        1 => Fact::BootResumed { boot, host: text },
+        1 => {
+            let head = Anchor { seq: number, hash: Digest::of(b"head") };
+            let ledger = flag.then_some(Opened { head, contradicted: None });
+            Fact::BootResumed { boot, host: text, ledger }
+        }
         2 => Fact::BootCompleted { boot, took: Millis(number), ready: others, absent: vec![component] },
         3 => Fact::BootHalted { boot, component, reason: text },
         4 => Fact::ShutdownStarted { reason: text },
@@ -97,7 +105,9 @@ fn build(kind: usize, parts: Parts) -> Fact {
         7 => Fact::EffectDecided { id, effect: Effect::Stop(Stop { component, instance }) },
         8 => Fact::EffectStarted { id },
         9 => Fact::EffectFinished { id, outcome: EffectOutcome::Running(process) },
-        10 => Fact::EffectFinished { id, outcome: EffectOutcome::NotStarted { error: text } },
+        10 => {
+            Fact::EffectFinished { id, outcome: EffectOutcome::NotStarted { error: text, permanent: flag } }
+        }
         11 => Fact::EffectFinished { id, outcome: EffectOutcome::Ended { exit } },
         12 => Fact::EffectUnknown { id },
         13 => Fact::Adopted { component, instance, process },
@@ -113,6 +123,18 @@ fn build(kind: usize, parts: Parts) -> Fact {
         23 => Fact::Reinstated { component },
         24 => Fact::Stopped { component },
         25 => Fact::StartRequested { component },
+        26 => Fact::PluginQuarantined { plugin, reason, failure, attempts: small },
+        27 => Fact::PluginReleased { plugin, note: words },
+        28 => Fact::PluginReinstated { plugin },
+        29 => Fact::Imported {
+            source: "logs/razar.log".to_owned(),
+            record: number,
+            digest: Digest::of(text.as_bytes()),
+            text,
+            when: flag.then_some(Timestamp(number)),
+            component: Some(component),
+            repair: words,
+        },
         _ if flag => Fact::RestartRequested { component },
         _ => Fact::StopRequested { component },
     }

@@ -2,6 +2,8 @@
 //! stored, so verification never depends on writing JSON the same way twice. It shows that facts were changed to
 //! whoever kept a [`Head`]; it cannot stop somebody who may rewrite both.
 
+use razar_core::fact::Anchor;
+use razar_core::id::Digest;
 use razar_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 
@@ -30,8 +32,13 @@ impl Head {
         Self { seq, hash: hash.into() }
     }
 
+    /// As facts and files name it.
+    pub const fn anchor(&self) -> Anchor {
+        Anchor { seq: self.seq, hash: Digest::from_bytes(self.hash) }
+    }
+
     /// The hash as hexadecimal digits.
     pub fn hex(&self) -> String {
-        self.hash.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.hash)
     }
 }

@@ -26,6 +26,25 @@ pub(crate) fn database(dir: &Path) -> PathBuf {
     dir.join(DATABASE)
 }
 
+/// The new database of a repair that is under way.
+pub(crate) const REPAIRING: &str = "razar.db.repairing";
+
+/// What a restore that is under way has unpacked.
+pub(crate) const RESTORING: &str = ".restoring";
+
+/// A directory that is half repaired or half restored is nobody's state.
+pub(crate) fn refuse_unfinished(dir: &Path) -> Result<(), LedgerError> {
+    if dir.join(REPAIRING).exists() {
+        let remedy = format!("`razar-host log repair --state {}` completes it", dir.display());
+        return Err(LedgerError::Unfinished { what: "the repair", remedy });
+    }
+    if dir.join(RESTORING).exists() {
+        let remedy = format!("empty `{}` and restore again; the archive is unchanged", dir.display());
+        return Err(LedgerError::Unfinished { what: "the restore", remedy });
+    }
+    Ok(())
+}
+
 /// Creates the directory when there is none, and takes its lock.
 pub(crate) fn hold(dir: &Path) -> Result<Held, LedgerError> {
     DirBuilder::new()

@@ -8,6 +8,13 @@ use rusqlite::ErrorCode;
 
 use crate::directory::DATABASE;
 
+/// What to do about a ledger that is damaged.
+macro_rules! remedy {
+    () => {
+        "`razar-host log verify` shows what is intact, `razar-host log repair` keeps that and sets the rest aside"
+    };
+}
+
 /// Why a ledger could not be opened or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -39,9 +46,9 @@ pub enum LedgerError {
     Absent(PathBuf),
     /// The file is damaged.
     #[error(
-        "`{}` is damaged ({detail}); nothing was changed: keep a copy of the directory, then restore the file from a \
-         backup or start with another `--state DIR`",
-        path.display()
+        "`{}` is damaged ({detail}); nothing was changed: {}; or restore the file from a backup, or start with another \
+         `--state DIR`",
+        path.display(), remedy!()
     )]
     Corrupt {
         /// Which file.
@@ -68,14 +75,18 @@ pub enum LedgerError {
     },
     /// A stored fact is not the one that was written.
     #[error(
-        "fact {seq} does not match its hash: it was changed after it was written; restore `razar.db` from a backup"
+        "fact {seq} does not match its hash: it was changed after it was written; {}; or restore `razar.db` from a backup",
+        remedy!()
     )]
     Chain {
         /// Which.
         seq: u64,
     },
     /// A fact is gone.
-    #[error("fact {seq} is missing: it was removed after it was written; restore `razar.db` from a backup")]
+    #[error(
+        "fact {seq} is missing: it was removed after it was written; {}; or restore `razar.db` from a backup",
+        remedy!()
+    )]
     Missing {
         /// Which.
         seq: u64,
@@ -96,6 +107,28 @@ pub enum LedgerError {
     /// The operating system gave no random bytes.
     #[error("cannot get random bytes for the state id: {0}")]
     Entropy(getrandom::Error),
+    /// A repair or a restore was interrupted.
+    #[error("{what} of the state directory was interrupted: {remedy}")]
+    Unfinished {
+        /// Which of the two.
+        what: &'static str,
+        /// How to go on.
+        remedy: String,
+    },
+    /// The key can be read by others.
+    #[error("the key `{}` may be used by others (mode {mode:o}): `chmod 600` it, or remove `keys` to have a new one made", path.display())]
+    OpenKey {
+        /// Which file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The key is none.
+    #[error("`{}` holds no key of this host: restore it from a backup, or remove `keys` to have a new one made", .0.display())]
+    BadKey(PathBuf),
+    /// The public key is none.
+    #[error("`{}` holds no public key: it is one line, `ed25519:` and 64 hexadecimal digits, as `razar-host log key` prints it", .0.display())]
+    BadPublicKey(PathBuf),
     /// SQLite said something else.
     #[error("the ledger's database failed: {0}")]
     Database(#[source] rusqlite::Error),
@@ -112,13 +145,15 @@ impl From<rusqlite::Error> for LedgerError {
 #[non_exhaustive]
 pub enum AppendError {
     /// No space.
-    #[error("no space left for the ledger: nothing of this turn was recorded; free space on its file system")]
+    #[error(
+        "no space left for the ledger, because the disk of the state directory is full; free space there"
+    )]
     Full(#[source] rusqlite::Error),
     /// The disk failed.
-    #[error("the ledger could not be written ({0}): nothing of this turn was recorded; check the disk")]
+    #[error("the ledger could not be written ({0}); check the disk of the state directory")]
     Io(#[source] rusqlite::Error),
     /// Another program holds a write lock.
-    #[error("another program keeps `razar.db` locked: nothing of this turn was recorded; close it")]
+    #[error("another program keeps `razar.db` locked; close it")]
     Locked(#[source] rusqlite::Error),
     /// A number SQLite cannot hold.
     #[error("{what} {value} is beyond what the ledger can hold")]

@@ -1,10 +1,12 @@
 //! The one writer of a state directory. A turn is recorded whole or not at all, with one wait for the disk; it never
 //! rewrites a fact.
 
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use razar_core::fact::{Fact, Recorded};
-use razar_core::id::{Digest, PluginId};
+use razar_core::id::Digest;
 use razar_core::time::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -24,20 +26,26 @@ pub struct Ledger {
     head: Head,
     state_id: String,
     path: PathBuf,
+    file: FileId,
     _held: Held,
 }
+
+/// A file whatever its name: device and number.
+type FileId = (u64, u64);
 
 impl Ledger {
     /// Opens a state directory as its host, creating it when there is none.
     pub fn open(dir: &Path) -> Result<Self, LedgerError> {
         let held = directory::hold(dir)?;
+        directory::refuse_unfinished(dir)?;
         let path = directory::database(dir);
         directory::create_private(&path)?;
         let connection = schema::open_writer(&path)?;
         let head = meta::head(&connection)?;
         meta::check_head(&connection, head)?;
         let state_id = meta::state_id(&connection)?;
-        Ok(Self { connection, head, state_id, path, _held: held })
+        let file = identity(&path).map_err(LedgerError::io("look at", &path))?;
+        Ok(Self { connection, head, state_id, path, file, _held: held })
     }
 
     /// Records the facts of one turn: all of them, or none and the same call may be repeated when the error
@@ -66,6 +74,16 @@ impl Ledger {
         Ok(recorded)
     }
 
+    /// Whether `razar.db` is not the file this ledger writes to: somebody has removed, moved or replaced it, and unless
+    /// it is put back, what is recorded from then on is gone with this process. A few microseconds.
+    pub fn is_displaced(&self) -> bool {
+        match identity(&self.path) {
+            Ok(found) => found != self.file,
+            // Whatever else goes wrong with a look says nothing about the file.
+            Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+        }
+    }
+
     /// The facts from a position on (the first is 1), oldest first, each verified against the chain.
     pub fn replay(&self, from_seq: u64) -> impl Iterator<Item = Result<Recorded, LedgerError>> + '_ {
         Replay::new(&self.connection, from_seq, self.head)
@@ -74,6 +92,11 @@ impl Ledger {
     /// The newest fact's position and hash.
     pub const fn head(&self) -> Head {
         self.head
+    }
+
+    /// The head as it was when a fact was the newest.
+    pub(crate) fn head_at(&self, seq: u64) -> Result<Head, LedgerError> {
+        meta::head_at(&self.connection, seq)
     }
 
     /// Sixteen hexadecimal digits made once per directory: part of the marker by which its processes are known.
@@ -96,15 +119,20 @@ impl Ledger {
         once::spend(&mut self.connection, id, now, expires)
     }
 
-    /// What one plugin keeps from call to call.
-    pub fn values<'a>(&'a mut self, plugin: &'a PluginId) -> PluginValues<'a> {
-        PluginValues::new(&mut self.connection, plugin)
+    /// What plugins keep from call to call, to be served beside the one that records.
+    pub fn values(&self) -> Result<PluginValues, LedgerError> {
+        Ok(PluginValues::new(self.relaxed()?))
     }
 
-    /// A connection of its own for the views, so that they can work beside the one that records.
+    /// A connection of its own for views and values, so that they can work beside the one that records.
     pub(crate) fn relaxed(&self) -> Result<Connection, LedgerError> {
         schema::open_relaxed(&self.path)
     }
+}
+
+fn identity(path: &Path) -> std::io::Result<FileId> {
+    let meta = std::fs::metadata(path)?;
+    Ok((meta.dev(), meta.ino()))
 }
 
 /// SQLite's numbers are signed.

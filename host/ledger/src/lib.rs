@@ -15,22 +15,39 @@
 //! | [`store`] | the seam a fleet would replace |
 //! | [`once`], [`values`] | one-time ids, and what plugins keep |
 //! | [`views`] | the files |
+//! | [`moment`] | how a moment is written in them |
+//! | [`anchor`], [`checkpoint`], [`key`] | what a ledger says about itself elsewhere, and the key that vouches for it |
+//! | [`verify`], [`repair`] | whether it is what it was, and keeping what is |
+//! | [`merkle`], [`bundle`] | proving single facts to whoever has no ledger |
+//! | [`import`] | what the original system left behind |
+//! | [`backup`], [`restore`] | one file that holds it all, and back |
 #![forbid(unsafe_code)]
 
+pub mod anchor;
 #[cfg(test)]
 mod arbitrary;
+pub mod backup;
 mod blob;
+pub mod bundle;
 mod chain;
+pub mod checkpoint;
 mod directory;
 mod error;
+pub mod import;
+pub mod key;
 pub mod ledger;
+pub mod merkle;
 mod meta;
+pub mod moment;
 pub mod once;
 pub mod reader;
+pub mod repair;
 pub mod replay;
+pub mod restore;
 mod schema;
 pub mod store;
 pub mod values;
+pub mod verify;
 pub mod views;
 
 pub use chain::Head;

@@ -67,6 +67,14 @@ pub(crate) fn check_head(connection: &Connection, head: Head) -> Result<(), Ledg
     }
 }
 
+/// Characters of a directory's own name.
+pub(crate) const STATE_ID: usize = 16;
+
+/// Whether this can be a directory's own name.
+pub(crate) fn is_state_id(name: &str) -> bool {
+    name.len() == STATE_ID && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// The directory's own name.
 pub(crate) fn state_id(connection: &Connection) -> Result<String, LedgerError> {
     let bytes: Vec<u8> =

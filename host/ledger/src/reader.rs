@@ -3,13 +3,36 @@
 
 use std::path::Path;
 
+use razar_core::fact::{Anchor, Recorded};
 use razar_core::id::Digest;
+use razar_core::time::Timestamp;
 use rusqlite::Connection;
 
 use crate::chain::Head;
 use crate::error::LedgerError;
-use crate::replay::Replay;
+use crate::replay::{Link, Links, Replay};
 use crate::{blob, directory, meta, schema};
+
+/// A fact as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its position and hash.
+    pub anchor: Anchor,
+    /// When the turn was that wrote it.
+    pub at: Timestamp,
+    /// Its words: JSON.
+    pub body: String,
+}
+
+impl Stored {
+    /// What it says, when this version knows it.
+    pub fn read(&self) -> Result<Recorded, LedgerError> {
+        let seq = self.anchor.seq;
+        let fact =
+            serde_json::from_str(&self.body).map_err(|source| LedgerError::Unreadable { seq, source })?;
+        Ok(Recorded { seq, at: self.at, fact })
+    }
+}
 
 /// Somebody else's ledger, read only.
 #[derive(Debug)]
@@ -20,6 +43,7 @@ pub struct LedgerReader {
 impl LedgerReader {
     /// Opens the ledger of a state directory.
     pub fn open(dir: &Path) -> Result<Self, LedgerError> {
+        directory::refuse_unfinished(dir)?;
         let path = directory::database(dir);
         if !path.exists() {
             return Err(LedgerError::Absent(dir.to_owned()));
@@ -32,6 +56,19 @@ impl LedgerReader {
         Ok(Replay::new(&self.connection, from_seq, self.head()?))
     }
 
+    /// The facts from a position on as they are stored, verified: also those of a version to come.
+    pub fn stored(
+        &self,
+        from_seq: u64,
+    ) -> Result<impl Iterator<Item = Result<Stored, LedgerError>> + '_, LedgerError> {
+        let links = Links::new(&self.connection, from_seq, self.head()?);
+        Ok(links.map(|link| {
+            let Link { at, body, head } = link?;
+            let body = String::from_utf8(body).map_err(|_| LedgerError::Chain { seq: head.seq })?;
+            Ok(Stored { anchor: head.anchor(), at, body })
+        }))
+    }
+
     /// The newest fact's position and hash, now.
     pub fn head(&self) -> Result<Head, LedgerError> {
         meta::head(&self.connection)
@@ -40,6 +77,11 @@ impl LedgerReader {
     /// The directory's own name.
     pub fn state_id(&self) -> Result<String, LedgerError> {
         meta::state_id(&self.connection)
+    }
+
+    /// The connection, for looking at more than facts.
+    pub(crate) const fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// The bytes of a digest, verified.

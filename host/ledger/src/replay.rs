@@ -16,7 +16,49 @@ const PAGE: i64 = 512;
 
 /// Facts in order.
 #[derive(Debug)]
-pub struct Replay<'a> {
+pub struct Replay<'a>(Links<'a>);
+
+impl<'a> Replay<'a> {
+    pub(crate) fn new(connection: &'a Connection, from_seq: u64, until: Head) -> Self {
+        Self(Links::new(connection, from_seq, until))
+    }
+}
+
+impl Iterator for Replay<'_> {
+    type Item = Result<Recorded, LedgerError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let link = match self.0.next()? {
+            Ok(link) => link,
+            Err(error) => return Some(Err(error)),
+        };
+        let read = link.read();
+        self.0.ended |= read.is_err();
+        Some(read)
+    }
+}
+
+/// One verified fact as it is stored: the words are not looked at, so it may be of a version to come.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) at: Timestamp,
+    pub(crate) body: Vec<u8>,
+    /// Its position and hash.
+    pub(crate) head: Head,
+}
+
+impl Link {
+    pub(crate) fn read(&self) -> Result<Recorded, LedgerError> {
+        let seq = self.head.seq;
+        let fact =
+            serde_json::from_slice(&self.body).map_err(|source| LedgerError::Unreadable { seq, source })?;
+        Ok(Recorded { seq, at: self.at, fact })
+    }
+}
+
+/// The chain, link by link.
+#[derive(Debug)]
+pub(crate) struct Links<'a> {
     connection: &'a Connection,
     from: u64,
     until: Head,
@@ -34,13 +76,13 @@ struct Row {
     hash: [u8; 32],
 }
 
-impl<'a> Replay<'a> {
+impl<'a> Links<'a> {
     pub(crate) fn new(connection: &'a Connection, from_seq: u64, until: Head) -> Self {
         let from = from_seq.max(1);
         Self { connection, from, until, before: None, page: VecDeque::new(), ended: from > until.seq }
     }
 
-    fn read(&mut self) -> Result<Recorded, LedgerError> {
+    fn read(&mut self) -> Result<Link, LedgerError> {
         let before = match self.before {
             Some(before) => before,
             None => self.predecessor()?,
@@ -60,9 +102,7 @@ impl<'a> Replay<'a> {
         }
         self.before = Some(head);
         self.ended = head.seq >= self.until.seq;
-        let fact = serde_json::from_slice(&row.body)
-            .map_err(|source| LedgerError::Unreadable { seq: row.seq, source })?;
-        Ok(Recorded { seq: row.seq, at: row.at, fact })
+        Ok(Link { at: row.at, body: row.body, head })
     }
 
     fn predecessor(&self) -> Result<Head, LedgerError> {
@@ -91,8 +131,8 @@ impl<'a> Replay<'a> {
     }
 }
 
-impl Iterator for Replay<'_> {
-    type Item = Result<Recorded, LedgerError>;
+impl Iterator for Links<'_> {
+    type Item = Result<Link, LedgerError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {

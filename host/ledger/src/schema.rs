@@ -55,8 +55,8 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, LedgerError> {
     Ok(connection)
 }
 
-/// A second connection of the same process for what may be lost with the power, because it can be computed again:
-/// its commits wait for no disk.
+/// A second connection of the same process for what may be lost with the power, because it can be computed again
+/// or was a plugin's: its commits wait for no disk.
 pub(crate) fn open_relaxed(path: &Path) -> Result<Connection, LedgerError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(LedgerError::database(path))?;
@@ -78,7 +78,7 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, LedgerError> {
 }
 
 /// Looks at the first bytes without SQLite, which may write (recover a journal, fold a log) as soon as it reads.
-fn refuse_by_header(path: &Path) -> Result<(), LedgerError> {
+pub(crate) fn refuse_by_header(path: &Path) -> Result<(), LedgerError> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     let mut header = Vec::with_capacity(100);
     File::open(path)
@@ -128,11 +128,23 @@ fn accepted(connection: &Connection, path: &Path) -> Result<bool, LedgerError> {
     if tables == 0 { Ok(false) } else { Err(LedgerError::Foreign(path.to_owned())) }
 }
 
+/// A database that holds nothing yet, not used by anybody: what a repair fills. It keeps a name, or gets a new one.
+pub(crate) fn create_with(path: &Path, state_id: Option<&str>) -> Result<Connection, LedgerError> {
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    create(&mut connection, path)?;
+    if let Some(name) = state_id {
+        connection
+            .execute("UPDATE meta SET value = ?1 WHERE key = 'state_id'", [name.as_bytes()])
+            .map_err(LedgerError::database(path))?;
+    }
+    Ok(connection)
+}
+
 /// All or nothing, before the write-ahead log is switched on, so that the header in the file itself tells the version.
 fn create(connection: &mut Connection, path: &Path) -> Result<(), LedgerError> {
     let mut id = [0; 8];
     getrandom::fill(&mut id).map_err(LedgerError::Entropy)?;
-    let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = hex::encode(id);
     let make = |connection: &mut Connection| {
         let tx = connection.transaction()?;
         tx.execute_batch(TABLES)?;

@@ -5,8 +5,9 @@
 //! | [`http`] | send HTTP requests |
 //! | [`tcp`] | open TCP connections, look names up |
 //! | [`files`] | read a bounded copy of its component's log, and granted directories |
+//! | [`keyvalue`] | keep values from call to call |
 //! | [`config`] | read configuration values and its environment |
-//! | [`log`] | print |
+//! | [`log`] | print and log |
 //!
 //! [`journal`], [`resolve`] and [`secret`] serve them.
 //!
@@ -17,6 +18,7 @@ pub mod config;
 pub mod files;
 pub mod http;
 pub mod journal;
+pub mod keyvalue;
 pub mod log;
 pub mod resolve;
 pub mod secret;

@@ -102,7 +102,7 @@ pub(crate) async fn call<I: Invocation>(
         log = plugin.log_rate.admit(Instant::now(), log);
     }
     usage.network = record.sent.saturating_add(record.received);
-    usage.requests = record.requests.saturating_add(record.connections);
+    usage.requests = record.requests.saturating_add(record.connections).saturating_add(record.lookups);
     let report = ended(outcome, usage, begun, record, log);
     incident::tell(plugin, &report);
     report

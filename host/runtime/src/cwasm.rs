@@ -123,8 +123,10 @@ impl Cache {
             Err(error) if error.kind() == ErrorKind::InvalidData => return Ok(Entry::Foreign),
             Err(source) => return Err(CacheError::Io { path, source }),
         };
-        let mut bytes = Vec::new();
         let most = u64::try_from(MAGIC.len() + MAC + MAX_CWASM).unwrap_or(u64::MAX);
+        let size = file.metadata().map_err(CacheError::io(&path))?.len().min(most);
+        // One byte more: reading to the end needs no second allocation to find it.
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
         (&mut file).take(most).read_to_end(&mut bytes).map_err(CacheError::io(&path))?;
         let Some((head, code)) = bytes.split_at_checked(MAGIC.len() + MAC) else { return Ok(Entry::Foreign) };
         let (magic, mac) = head.split_at(MAGIC.len());

@@ -249,6 +249,9 @@ pub(crate) fn config(flavor: Flavor) -> Config {
         .concurrency_support(false)
         .epoch_interruption(true)
         .consume_fuel(flavor == Flavor::Fuel)
+        // Half of the code's size: source lines of guests and tables for native debuggers, and nobody reads either here.
+        .generate_address_map(false)
+        .native_unwind_info(false)
         .max_wasm_stack(WASM_STACK)
         .async_stack_size(ASYNC_STACK);
     if guard::on(Guard::Features) {

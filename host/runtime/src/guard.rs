@@ -35,9 +35,9 @@ pub(crate) const fn on(_: Guard) -> bool {
 }
 
 #[cfg(feature = "mutate")]
-pub use self::mutate::{off, parse};
-#[cfg(feature = "mutate")]
 pub(crate) use self::mutate::on;
+#[cfg(feature = "mutate")]
+pub use self::mutate::{off, parse};
 
 #[cfg(feature = "mutate")]
 mod mutate {

@@ -25,7 +25,10 @@ pub(crate) struct Limiter {
     peak: usize,
     /// Of the last growth, to take back if the system refuses what this allowed.
     last: usize,
+    /// Elements of tables, over all tables.
     table_elements: usize,
+    table_used: usize,
+    table_last: usize,
     instances: usize,
     memories: usize,
     tables: usize,
@@ -40,6 +43,8 @@ impl Limiter {
             peak: 0,
             last: 0,
             table_elements: count(limits.table_elements),
+            table_used: 0,
+            table_last: 0,
             instances: count(limits.instances),
             memories: count(limits.memories),
             tables: count(limits.tables),
@@ -81,12 +86,21 @@ impl ResourceLimiter for Limiter {
         Ok(())
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > self.table_elements {
-            self.refuse(Limit::Table, desired, self.table_elements);
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current);
+        let total = self.table_used.saturating_add(growth);
+        if total > self.table_elements {
+            self.refuse(Limit::Table, total, self.table_elements);
             return Ok(false);
         }
+        self.table_last = growth;
+        self.table_used = total;
         Ok(true)
+    }
+
+    fn table_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        self.table_used = self.table_used.saturating_sub(std::mem::take(&mut self.table_last));
+        Ok(())
     }
 
     fn instances(&self) -> usize {
@@ -133,10 +147,15 @@ mod tests {
     }
 
     #[test]
-    fn huge_tables_are_refused() {
+    fn tables_are_counted_together() {
         let mut limiter = limiter();
-        assert!(limiter.table_growing(0, 1_000, None).unwrap());
+        assert!(limiter.table_growing(0, 600, None).unwrap());
+        assert!(limiter.table_growing(0, 300, None).unwrap());
+        limiter.table_grow_failed(wasmtime::Error::msg("no memory")).unwrap();
+        assert!(limiter.table_growing(600, 1_000, None).unwrap());
+        assert_eq!(limiter.hit(), None);
+        assert!(!limiter.table_growing(0, 1, None).unwrap());
+        assert_eq!(limiter.hit(), Some(LimitHit { limit: Limit::Table, wanted: 1_001, allowed: 1_000 }));
         assert!(!limiter.table_growing(0, usize::MAX, None).unwrap());
-        assert_eq!(limiter.hit().unwrap().limit, Limit::Table);
     }
 }

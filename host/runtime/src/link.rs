@@ -8,7 +8,9 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 use wasmtime_wasi_config::WasiConfig;
 
-use crate::broker::tcp::add_names_to_linker;
+use crate::broker::keyvalue::{self, add_keyvalue_to_linker};
+use crate::broker::log::{self, add_logging_to_linker};
+use crate::broker::tcp::{add_meter_to_linker, add_names_to_linker};
 use crate::state::State;
 
 /// Stable WASI: any version of the 0.2 line.
@@ -50,6 +52,11 @@ const STABLE: &[(&str, &[&str])] = &[
 /// Drafts: exactly this version.
 const DRAFTS: &[&str] = &["wasi:config/store@0.2.0-rc.1"];
 
+/// Every draft that is linked.
+fn drafts() -> impl Iterator<Item = &'static str> {
+    DRAFTS.iter().copied().chain(log::INTERFACES).chain(keyvalue::INTERFACES)
+}
+
 /// An interface the host does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownImport {
@@ -74,7 +81,10 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     add_names_to_linker(&mut linker, State::names)?;
+    add_meter_to_linker(&mut linker, State::meter)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    add_keyvalue_to_linker(&mut linker, State::keyvalue)?;
+    add_logging_to_linker(&mut linker, |state| &state.log)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut State| WasiConfig::from(&state.config))?;
     Ok(linker)
 }
@@ -107,7 +117,7 @@ pub(crate) fn unknown(imports: &[String]) -> Vec<UnknownImport> {
 }
 
 fn is_known(import: &str) -> bool {
-    if DRAFTS.contains(&import) {
+    if drafts().any(|draft| draft == import) {
         return true;
     }
     stable(import).is_some_and(|version| version.starts_with("0.2.") && !version.contains('-'))
@@ -129,7 +139,7 @@ fn near(import: &str) -> Option<String> {
     if stable(import).is_some() {
         return Some(format!("{path}@0.2"));
     }
-    DRAFTS.iter().find(|draft| draft.starts_with(&format!("{path}@"))).map(|draft| (*draft).to_owned())
+    drafts().find(|draft| draft.split('@').next() == Some(path)).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -143,6 +153,11 @@ mod tests {
             "wasi:io/poll@0.2.6",
             "wasi:http/outgoing-handler@0.2.99",
             "wasi:config/store@0.2.0-rc.1",
+            "wasi:logging/logging@0.1.0-draft",
+            "wasi:logging/logging",
+            "wasi:keyvalue/store@0.2.0-draft",
+            "wasi:keyvalue/atomics@0.2.0-draft",
+            "wasi:keyvalue/batch@0.2.0-draft",
         ] {
             assert!(unknown(&[known.to_owned()]).is_empty(), "{known}");
         }
@@ -150,6 +165,9 @@ mod tests {
             ("wasi:io/poll@0.3.0", Some("wasi:io/poll@0.2")),
             ("wasi:io/poll@0.2.0-rc.1", Some("wasi:io/poll@0.2")),
             ("wasi:config/store@0.2.0", Some("wasi:config/store@0.2.0-rc.1")),
+            ("wasi:logging/logging@0.1.0", Some("wasi:logging/logging@0.1.0-draft")),
+            ("wasi:keyvalue/store@0.2.0-draft2", Some("wasi:keyvalue/store@0.2.0-draft")),
+            ("wasi:keyvalue/watcher@0.2.0-draft", None),
             ("wasi:http/incoming-handler@0.2.0", None),
             ("wasi:io/poll", None),
             ("evil:host/api@1.0.0", None),
@@ -173,7 +191,7 @@ mod tests {
             .flat_map(|(package, interfaces)| {
                 interfaces.iter().map(move |name| format!("{package}/{name}@0.2.0"))
             })
-            .chain(DRAFTS.iter().map(|draft| (*draft).to_owned()));
+            .chain(drafts().map(str::to_owned));
         for name in names {
             let text = format!("(component (import \"{name}\" (instance)))");
             let component = Component::new(&engine, wat::parse_str(&text).unwrap()).unwrap();

@@ -147,8 +147,11 @@ impl Runtime {
         let exports = roles::exports(&component);
         let found = roles::roles(&exports);
         if found.is_empty() {
-            let found =
-                if exports.is_empty() { "nothing".to_owned() } else { words(&format!("`{}`", exports.join("`, `"))) };
+            let found = if exports.is_empty() {
+                "nothing".to_owned()
+            } else {
+                words(&format!("`{}`", exports.join("`, `")))
+            };
             return Err(LoadError::World { expected: roles::expected(), found });
         }
         let imports = link::imports(&component);
@@ -202,6 +205,7 @@ impl Runtime {
                 log_rate: LogRate::new(LOG_PER_MINUTE, Instant::now()),
                 scratch: if sees_files { Some(self.scratch()?) } else { None },
                 egress: Arc::clone(&self.egress),
+                values: Arc::clone(&self.values),
             });
             if export.role == Role::Probe {
                 probe = Some(adapter(export, pre, &shared)?);
@@ -228,7 +232,7 @@ impl Runtime {
             }
         }
         let code = {
-            let _turn = self.compilers.acquire().await;
+            let _turn = self.compilers().acquire().await;
             compile(&self.compiler, home.engine.kind().flavor(), wasm).await?
         };
         if let Some(cache) = &self.cache
@@ -258,7 +262,9 @@ fn adapter(
 ) -> Result<Box<dyn Probe>, LoadError> {
     match ProbeAdapter::new(pre.clone(), Arc::clone(shared)) {
         Ok(probe) => Ok(Box::new(probe)),
-        Err(error) => Err(LoadError::Contract { export: export.to_string(), reason: words(&format!("{error:#}")) }),
+        Err(error) => {
+            Err(LoadError::Contract { export: export.to_string(), reason: words(&format!("{error:#}")) })
+        }
     }
 }
 
@@ -267,8 +273,10 @@ fn runnable(code: &Verified, home: &Home) -> Result<Component, LoadError> {
 }
 
 fn link_on(home: &Arc<Home>, component: &Component) -> Result<Linked, LoadError> {
-    let pre =
-        home.linker.instantiate_pre(component).map_err(|error| LoadError::Link(words(&format!("{error:#}"))))?;
+    let pre = home
+        .linker
+        .instantiate_pre(component)
+        .map_err(|error| LoadError::Link(words(&format!("{error:#}"))))?;
     Ok(Linked { home: Arc::clone(home), pre })
 }
 

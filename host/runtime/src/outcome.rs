@@ -225,6 +225,12 @@ pub enum Limit {
     Instances,
     /// Open resources.
     Handles,
+    /// Bytes that cross the border in one host call.
+    Hostcall,
+    /// Bytes of one message's header.
+    Headers,
+    /// Bytes of one request for randomness.
+    Random,
 }
 
 impl fmt::Display for LimitHit {
@@ -238,13 +244,28 @@ impl fmt::Display for LimitHit {
                 )
             }
             Limit::Table => {
-                write!(f, "the plugin asked for a table of {wanted} entries and may have {allowed}")
+                write!(
+                    f,
+                    "the plugin asked for {wanted} table entries and may have {allowed}: raise `limits.table-elements`"
+                )
             }
             Limit::Instances => {
                 write!(f, "the plugin makes more than {allowed} instances, memories or tables")
             }
             Limit::Handles => {
                 write!(f, "the plugin holds more than {allowed} handles: close what is not used")
+            }
+            Limit::Hostcall => {
+                write!(f, "the plugin passed more than {allowed} bytes in one call: raise `limits.hostcall`")
+            }
+            Limit::Headers => {
+                write!(f, "the plugin wrote a header of more than {allowed} bytes: raise `limits.headers`")
+            }
+            Limit::Random => {
+                write!(
+                    f,
+                    "the plugin asked for more than {allowed} random bytes at once: raise `limits.random`"
+                )
             }
         }
     }
@@ -263,9 +284,9 @@ pub struct Usage {
     pub memory: u64,
     /// Bytes of the answer.
     pub reply: u64,
-    /// Body bytes over HTTP, out and in.
+    /// Bytes over HTTP bodies and TCP, out and in.
     pub network: u64,
-    /// Requests and connections it made.
+    /// Requests, connections and lookups it made.
     pub requests: u32,
     /// Instructions, on the metered engine.
     pub fuel: Option<u64>,

@@ -1,13 +1,15 @@
 //! Reads a plugin package: a directory with `plugin.toml`, the component it names, and perhaps a settings schema.
 //! Each file is read once, whole, and bounded; nothing in it is believed yet.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use razar_core::document::plugin::{self, PluginPackage};
 use razar_core::problem::Problem;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 
 use crate::load::Source;
 use crate::prescan::ScanLimits;
@@ -43,6 +45,14 @@ pub enum PackageError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A symbolic link to a file that is no part of the package: what was looked at would not be what is loaded.
+    #[error("`{}` is a link that leads out of its package: put the file itself into `{}`", path.display(), dir.display())]
+    Outside {
+        /// The link.
+        path: PathBuf,
+        /// The package.
+        dir: PathBuf,
+    },
     /// A device, a FIFO or a directory where a file should be.
     #[error("`{}` is not a regular file", .0.display())]
     NotAFile(PathBuf),
@@ -69,18 +79,41 @@ fn list(problems: &[Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
+/// A package of which only the manifest has been read.
+#[derive(Debug)]
+pub(crate) struct Named {
+    files: Files,
+    pub(crate) manifest: PluginPackage,
+}
+
+impl Named {
+    /// Reads the manifest in a directory.
+    pub(crate) fn open(dir: &Path) -> Result<Self, PackageError> {
+        let path = dir.join(MANIFEST);
+        let opened = Dir::open_ambient_dir(dir, ambient_authority());
+        let open = opened.map_err(|source| PackageError::Read { path: path.clone(), source })?;
+        let files = Files { open, dir: dir.to_owned() };
+        let text = files.text(MANIFEST, MAX_MANIFEST)?;
+        let manifest = plugin::parse(&path.display().to_string(), &text).map_err(PackageError::Manifest)?;
+        Ok(Self { files, manifest })
+    }
+
+    /// Reads the rest.
+    pub(crate) fn read(self) -> Result<Package, PackageError> {
+        let Self { files, manifest } = self;
+        let settings = match &manifest.settings {
+            Some(name) => Some(files.text(name.as_str(), MAX_SCHEMA)?),
+            None => None,
+        };
+        let wasm = files.bytes(manifest.wasm.as_str(), ScanLimits::DEFAULT.bytes)?.into();
+        Ok(Package { dir: files.dir, manifest, settings, wasm })
+    }
+}
+
 impl Package {
     /// Reads the package in a directory.
     pub fn read(dir: &Path) -> Result<Self, PackageError> {
-        let path = dir.join(MANIFEST);
-        let text = text(&path, MAX_MANIFEST)?;
-        let manifest = plugin::parse(&path.display().to_string(), &text).map_err(PackageError::Manifest)?;
-        let settings = match &manifest.settings {
-            Some(name) => Some(self::text(&dir.join(name.as_str()), MAX_SCHEMA)?),
-            None => None,
-        };
-        let wasm = bytes(&dir.join(manifest.wasm.as_str()), ScanLimits::DEFAULT.bytes)?.into();
-        Ok(Self { dir: dir.to_owned(), manifest, settings, wasm })
+        Named::open(dir)?.read()
     }
 
     /// What the loader needs of it.
@@ -93,27 +126,82 @@ impl Package {
     }
 }
 
-fn text(path: &Path, limit: usize) -> Result<String, PackageError> {
-    String::from_utf8(bytes(path, limit)?).map_err(|_| PackageError::NotText(path.to_owned()))
+/// The files of one package, and no others: links may lead anywhere inside of it.
+#[derive(Debug)]
+struct Files {
+    open: Dir,
+    dir: PathBuf,
 }
 
-/// A whole regular file. Opened without waiting, so that a FIFO in its place holds nobody.
-fn bytes(path: &Path, limit: usize) -> Result<Vec<u8>, PackageError> {
-    let read = |source| PackageError::Read { path: path.to_owned(), source };
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = std::fs::File::from(
-        rustix::fs::open(path, flags, Mode::empty()).map_err(|error| read(error.into()))?,
-    );
-    let meta = file.metadata().map_err(read)?;
-    if !meta.is_file() {
-        return Err(PackageError::NotAFile(path.to_owned()));
+impl Files {
+    fn text(&self, name: &str, limit: usize) -> Result<String, PackageError> {
+        String::from_utf8(self.bytes(name, limit)?).map_err(|_| PackageError::NotText(self.dir.join(name)))
     }
-    let mut bytes =
-        Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(limit).min(limit).saturating_add(1));
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(most).read_to_end(&mut bytes).map_err(read)?;
-    if bytes.len() > limit {
-        return Err(PackageError::TooLarge { path: path.to_owned(), limit });
+
+    /// A whole regular file. Opened without waiting, so that a FIFO in its place holds nobody.
+    fn bytes(&self, name: &str, limit: usize) -> Result<Vec<u8>, PackageError> {
+        let path = self.dir.join(name);
+        let read = |source: std::io::Error| match source.kind() {
+            // The system's own refusal has a number; this one was made by whoever keeps us inside.
+            ErrorKind::PermissionDenied if source.raw_os_error().is_none() => {
+                PackageError::Outside { path: path.clone(), dir: self.dir.clone() }
+            }
+            _ => PackageError::Read { path: path.clone(), source },
+        };
+        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+        let options = OpenOptions::new().read(true).custom_flags(flags).clone();
+        let file = self.open.open_with(name, &options).map_err(read)?.into_std();
+        let meta = file.metadata().map_err(read)?;
+        if !meta.is_file() {
+            return Err(PackageError::NotAFile(path));
+        }
+        let mut bytes =
+            Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(limit).min(limit).saturating_add(1));
+        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        file.take(most).read_to_end(&mut bytes).map_err(read)?;
+        if bytes.len() > limit {
+            return Err(PackageError::TooLarge { path, limit });
+        }
+        Ok(bytes)
     }
-    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_link_may_lead_anywhere_but_out_of_the_package() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("package");
+        std::fs::create_dir(&dir).unwrap();
+        let manifest =
+            "name = \"probe-x\"\nversion = \"0.1.0\"\nwasm = \"probe_x.wasm\"\ndescription = \"a probe\"\n";
+        std::fs::write(dir.join(MANIFEST), manifest).unwrap();
+        std::fs::write(home.path().join("other.wasm"), b"outside").unwrap();
+        std::fs::write(dir.join("real.wasm"), b"inside").unwrap();
+        let wasm = dir.join("probe_x.wasm");
+        let put = |to: &Path| {
+            let _ = std::fs::remove_file(&wasm);
+            symlink(to, &wasm).unwrap();
+        };
+        put(Path::new("real.wasm"));
+        assert_eq!(&*Package::read(&dir).unwrap().wasm, b"inside");
+        put(Path::new("../package/real.wasm"));
+        assert!(Package::read(&dir).is_err(), "out and in again is out");
+        for outside in [home.path().join("other.wasm"), "../other.wasm".into(), "/etc/passwd".into()] {
+            put(&outside);
+            let error = Package::read(&dir).unwrap_err();
+            assert!(matches!(error, PackageError::Outside { .. }), "{error}");
+            assert!(error.to_string().contains("probe_x.wasm` is a link that leads out"), "{error}");
+        }
+        put(Path::new("real.wasm"));
+        let linked = home.path().join("linked");
+        symlink(&dir, &linked).unwrap();
+        assert_eq!(&*Package::read(&linked).unwrap().wasm, b"inside", "the package itself may lie elsewhere");
+        std::fs::remove_file(&wasm).unwrap();
+        assert!(matches!(Package::read(&dir), Err(PackageError::Read { .. })));
+    }
 }

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::broker::files::Scratch;
 use crate::broker::http::HttpShared;
+use crate::broker::keyvalue::ValueStore;
 use crate::broker::log::LogRate;
 use crate::contract::Probe;
 use crate::contract::roles::Export;
@@ -20,6 +21,7 @@ const LARGE_INITIAL_MEMORY: u64 = 512 << 10;
 
 /// What every call of a plugin in one role needs.
 pub(crate) struct Shared {
+    /// Whose: its values are kept under this name.
     pub(crate) id: PluginId,
     pub(crate) digest: Digest,
     /// What has been said about calls that went wrong.
@@ -36,6 +38,7 @@ pub(crate) struct Shared {
     /// Where copies for a call lie; only plugins with directories need one.
     pub(crate) scratch: Option<Scratch>,
     pub(crate) egress: Arc<HttpShared>,
+    pub(crate) values: Arc<dyn ValueStore>,
 }
 
 /// A plugin in one of its roles.

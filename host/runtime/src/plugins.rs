@@ -10,7 +10,7 @@ use razar_core::id::PluginId;
 use tokio::task::JoinSet;
 
 use crate::load::LoadError;
-use crate::package::{Package, PackageError};
+use crate::package::{Named, Package, PackageError};
 use crate::plugin::LoadedPlugin;
 use crate::runtime::Runtime;
 
@@ -95,7 +95,7 @@ impl Runtime {
         dir: &Path,
         grants: &BTreeMap<PluginId, Grant>,
     ) -> Result<Plugins, PluginsError> {
-        self.load_those(dir, grants, |_| true).await
+        self.load_those(dir, grants, None).await
     }
 
     /// Loads the packages of one name in a directory: a one-shot does not pay for the others.
@@ -105,28 +105,30 @@ impl Runtime {
         id: &PluginId,
         grants: &BTreeMap<PluginId, Grant>,
     ) -> Result<Plugins, PluginsError> {
-        self.load_those(dir, grants, |other| other == id).await
+        self.load_those(dir, grants, Some(id)).await
     }
 
     async fn load_those(
         self: &Arc<Self>,
         dir: &Path,
         grants: &BTreeMap<PluginId, Grant>,
-        wanted: impl Fn(&PluginId) -> bool,
+        only: Option<&PluginId>,
     ) -> Result<Plugins, PluginsError> {
         let mut plugins = Plugins::default();
         let mut packages = BTreeMap::<PluginId, Vec<Package>>::new();
-        let place = dir.to_owned();
-        let found = tokio::task::spawn_blocking(move || read_all(&place))
-            .await
-            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
-            .map_err(|source| PluginsError { dir: dir.to_owned(), source })?;
+        let found = match only {
+            // Sooner done than handed to another thread.
+            Some(_) => read_all(dir, only),
+            None => {
+                let place = dir.to_owned();
+                let found = tokio::task::spawn_blocking(move || read_all(&place, None)).await;
+                found.unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            }
+        };
+        let found = found.map_err(|source| PluginsError { dir: dir.to_owned(), source })?;
         for (dir, package) in found {
             match package {
-                Ok(package) if wanted(&package.manifest.name) => {
-                    packages.entry(package.manifest.name.clone()).or_default().push(package);
-                }
-                Ok(_) => {}
+                Ok(package) => packages.entry(package.manifest.name.clone()).or_default().push(package),
                 Err(error) => plugins.failed.push(FailedPlugin { dir, id: None, error: error.into() }),
             }
         }
@@ -182,8 +184,8 @@ fn duplicates(id: &PluginId, same: &[Package]) -> Vec<FailedPlugin> {
 type Found = Vec<(PathBuf, Result<Package, PackageError>)>;
 
 /// Packages are directories; a component that lies beside them is pointed out. Hidden entries and other files are
-/// nobody's business.
-fn read_all(dir: &Path) -> std::io::Result<Found> {
+/// nobody's business, and of a package by another name than the one that is wanted only the manifest is read.
+fn read_all(dir: &Path, only: Option<&PluginId>) -> std::io::Result<Found> {
     let mut found = Found::new();
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
@@ -192,7 +194,11 @@ fn read_all(dir: &Path) -> std::io::Result<Found> {
             continue;
         }
         if path.is_dir() {
-            found.push((path.clone(), Package::read(&path)));
+            let package = match Named::open(&path) {
+                Ok(named) if only.is_some_and(|only| *only != named.manifest.name) => continue,
+                named => named.and_then(Named::read),
+            };
+            found.push((path, package));
         } else if path.extension().is_some_and(|extension| extension == "wasm") {
             found.push((path.clone(), Err(PackageError::Stray(path))));
         }

@@ -12,7 +12,7 @@ use crate::guard::{self, Guard};
 use crate::incident::words;
 
 /// Changes when a limit changes, so that cached code accepted under older limits is looked at again.
-pub(crate) const POLICY: u32 = 1;
+pub(crate) const POLICY: u32 = 2;
 
 /// What a plugin may look like. The largest useful things measured are whole interpreters compiled to wasm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct ScanLimits {
     pub depth: u32,
     /// Modules and components altogether. A composed plugin has a dozen.
     pub modules: u32,
-    /// Core instances that one call creates: each costs time on every call.
+    /// Core instances that one call creates: each costs time on every call. Python plugins have 65.
     pub core_instances: u32,
     /// Types, imports, exports, globals and the like, altogether.
     pub items: u64,
@@ -46,7 +46,7 @@ impl ScanLimits {
         locals: 2_000,
         depth: 8,
         modules: 64,
-        core_instances: 64,
+        core_instances: 128,
         items: 500_000,
         custom: 32 << 20,
     };
@@ -152,7 +152,11 @@ impl fmt::Display for What {
 }
 
 fn within(what: What, found: u64, limit: u64) -> Result<(), ScanError> {
-    if found <= limit || !guard::on(Guard::Shape) { Ok(()) } else { Err(ScanError::Beyond { what, found, limit }) }
+    if found <= limit || !guard::on(Guard::Shape) {
+        Ok(())
+    } else {
+        Err(ScanError::Beyond { what, found, limit })
+    }
 }
 
 fn size(bytes: usize) -> u64 {

@@ -1,13 +1,14 @@
 //! The way in: owns the engines, the code cache and the compiler's turn. Made once per process.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 
 use crate::broker::files::{FilesError, Scratch};
 use crate::broker::http::HttpShared;
+use crate::broker::keyvalue::ValueStore;
 use crate::compile::CompileCommand;
 use crate::cwasm::{Cache, CacheError};
 use crate::engine::{Engine, EngineError, EngineKind, PoolFallback, PoolOptions};
@@ -26,6 +27,8 @@ pub struct RuntimeOptions {
     pub scratch: PathBuf,
     /// How guests' requests leave the host.
     pub egress: HttpShared,
+    /// Who keeps what plugins keep from call to call.
+    pub values: Arc<dyn ValueStore>,
 }
 
 /// Why plugins cannot be run at all.
@@ -47,9 +50,10 @@ pub struct Runtime {
     others: Mutex<Vec<Arc<Home>>>,
     pub(crate) cache: Option<Cache>,
     pub(crate) compiler: CompileCommand,
-    /// Compilers at work at once.
-    pub(crate) compilers: Semaphore,
+    /// Compilers at work at once: one per core, counted when the first is needed.
+    compilers: OnceLock<Semaphore>,
     pub(crate) egress: Arc<HttpShared>,
+    pub(crate) values: Arc<dyn ValueStore>,
     scratch_dir: PathBuf,
     /// Made for the first plugin that reads files.
     scratch: Mutex<Option<Scratch>>,
@@ -85,15 +89,15 @@ impl Runtime {
                 Err(other) => return Err(other.into()),
             },
         };
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self {
             default: Home::new(engine)?,
             fallback,
             others: Mutex::default(),
             cache,
             compiler: options.compiler,
-            compilers: Semaphore::new(cores),
+            compilers: OnceLock::new(),
             egress: Arc::new(options.egress),
+            values: options.values,
             scratch_dir: options.scratch,
             scratch: Mutex::default(),
         })
@@ -138,6 +142,13 @@ impl Runtime {
         let home = Home::new(Engine::on_demand(kind)?)?;
         others.push(Arc::clone(&home));
         Ok(home)
+    }
+
+    /// Whoever compiles waits for its turn here.
+    pub(crate) fn compilers(&self) -> &Semaphore {
+        self.compilers.get_or_init(|| {
+            Semaphore::new(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+        })
     }
 
     /// Where copies of files lie.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use razar_core::grant::EffectiveGrant;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::sockets::WasiSocketsView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -14,8 +15,9 @@ use crate::broker::config;
 use crate::broker::files::{FilesError, Mounts};
 use crate::broker::http::HttpBroker;
 use crate::broker::journal::Journal;
+use crate::broker::keyvalue::{KeyValueBroker, KeyValueView};
 use crate::broker::log::{GuestLog, LogStream};
-use crate::broker::tcp::{NamesView, TcpBroker};
+use crate::broker::tcp::{MeterView, NamesView, TcpBroker};
 use crate::limits::{Limiter, count};
 use crate::plugin::Shared;
 
@@ -35,6 +37,7 @@ pub(crate) struct State {
     http: WasiHttpCtx,
     http_broker: HttpBroker,
     tcp_broker: TcpBroker,
+    keyvalue_broker: KeyValueBroker,
     pub(crate) config: WasiConfigVariables,
     pub(crate) limiter: Limiter,
     pub(crate) log: GuestLog,
@@ -51,7 +54,7 @@ impl State {
         deadline: Instant,
     ) -> Result<Self, FilesError> {
         let limits = &plugin.limits;
-        let log = GuestLog::new(limits.stdout.0);
+        let log = GuestLog::new(limits.stdout.0, limits.log.0);
         let journal = Arc::new(Journal::new());
         let mut wasi = WasiCtx::builder();
         wasi.stdout(log.pipe(LogStream::Stdout))
@@ -65,6 +68,13 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(count(limits.handles));
         let config = config::variables(&grant);
+        let keyvalue_broker = KeyValueBroker::new(
+            plugin.id.clone(),
+            Arc::clone(&grant),
+            *limits,
+            Arc::clone(&plugin.values),
+            Arc::clone(&journal),
+        );
         let egress = Arc::clone(&plugin.egress);
         Ok(Self {
             wasi: wasi.build(),
@@ -72,6 +82,7 @@ impl State {
             http: HttpBroker::context(limits),
             http_broker: HttpBroker::new(egress, grant, *limits, deadline.into(), Arc::clone(&journal)),
             tcp_broker,
+            keyvalue_broker,
             config,
             limiter: Limiter::new(limits),
             log,
@@ -83,6 +94,17 @@ impl State {
     /// What name lookup needs.
     pub(crate) fn names(&mut self) -> NamesView<'_> {
         NamesView { broker: &self.tcp_broker, table: &mut self.table }
+    }
+
+    /// What counting a connection's bytes needs.
+    pub(crate) fn meter(&mut self) -> MeterView<'_> {
+        let broker = self.tcp_broker.clone();
+        MeterView { sockets: self.sockets(), broker }
+    }
+
+    /// What key-value stores need.
+    pub(crate) fn keyvalue(&mut self) -> KeyValueView<'_> {
+        KeyValueView { broker: &self.keyvalue_broker, table: &mut self.table }
     }
 }
 

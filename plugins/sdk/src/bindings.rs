@@ -66,6 +66,28 @@ pub mod wasi_http {
     });
 }
 
+/// `wasi:keyvalue` as the plugin calls it.
+#[cfg(target_family = "wasm")]
+pub mod wasi_keyvalue {
+    wit_bindgen::generate!({
+        inline: "package razar:sdk; world values { import wasi:keyvalue/store@0.2.0-draft; import wasi:keyvalue/atomics@0.2.0-draft; }",
+        path: "../../wit/plugin-0.1",
+        generate_all,
+        runtime_path: "razar_sdk::bindings::runtime",
+    });
+}
+
+/// `wasi:logging` as the plugin calls it.
+#[cfg(target_family = "wasm")]
+pub mod wasi_logging {
+    wit_bindgen::generate!({
+        inline: "package razar:sdk; world log { import wasi:logging/logging@0.1.0-draft; }",
+        path: "../../wit/plugin-0.1",
+        generate_all,
+        runtime_path: "razar_sdk::bindings::runtime",
+    });
+}
+
 pub use self::probe::razar::plugin::types;
 /// What generated code needs at run time.
 pub use wit_bindgen::rt as runtime;

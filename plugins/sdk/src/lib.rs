@@ -18,7 +18,8 @@
 //!
 //! The macros expand only for wasm: `cargo test` runs a plugin's logic natively, and `cargo xtask plugins` builds the component.
 //! `std::net`, `std::fs` and `std::time` work in both. Settings come as JSON and become a struct with
-//! [`Target::parse_settings`]; HTTP goes through [`http::send`].
+//! [`Target::parse_settings`]; HTTP goes through [`http::send`], what is kept from call to call through [`values::Store`], and
+//! messages for the host's log through [`log::say`].
 
 // The generated export macros name this crate the way a plugin does.
 extern crate self as razar_sdk;
@@ -30,11 +31,13 @@ mod error;
 pub mod evaluator;
 mod export;
 pub mod http;
+pub mod log;
 mod probe;
 mod settings;
 pub mod tcp;
 mod text;
 pub mod tools;
+pub mod values;
 
 pub use bindings::types::{Pause, PluginError, PluginErrorKind, ToolCall, ToolResult, ToolSchema, Turn};
 pub use probe::{Health, Measurement, Phase, Probe, Report, Target};

@@ -76,9 +76,10 @@ fn one_component_is_stopped_started_and_restarted_on_request() {
     assert_eq!(tell(&scene, &["stop", "page"]).code, Some(0));
     scene.until("it is gone", || !alive(page));
     scene.until("status says so", || state_of(&scene, "page") == "stopped");
-    tell(&scene, &["stop", "page"]).complains(1, &["page"]);
+    tell(&scene, &["stop", "page"]).complains(1, &["`razar-host start page` lets it run again"]);
     assert_eq!(tell(&scene, &["start", "page"]).code, Some(0));
     scene.until("it is ready", || state_of(&scene, "page") == "ready");
+    tell(&scene, &["start", "page"]).complains(1, &["is not stopped", "`razar-host restart page`"]);
     let second = scene.pid("page");
     assert_eq!(tell(&scene, &["restart", "page"]).code, Some(0));
     scene.until("another process", || scene.pids("page").len() == 3);
@@ -134,7 +135,11 @@ fn quarantine_is_listed_and_left_on_probation() {
     scene.until("it is quarantined again", || state_of(&scene, "weak") == "quarantined");
     assert_eq!(scene.pids("weak").len(), 2);
 
-    assert_eq!(tell(&scene, &["quarantine", "add", "good", "--note", "by hand"]).code, Some(0));
+    let json = tell(&scene, &["quarantine", "list", "--output", "json"]).json().remove(0);
+    let since = json["quarantined"][0]["since"].as_str().unwrap();
+    assert!(since.len() == "2026-11-21T01:41:37.273Z".len() && since.ends_with('Z'), "{json}");
+    let added = tell(&scene, &["quarantine", "add", "good", "--note", "by hand"]);
+    assert!(added.code == Some(0) && added.out.contains("quarantine release good"), "{}", added.out);
     let good = scene.pid("good");
     scene.until("it is ended", || !alive(good));
     assert_eq!(run.terminate().code, Some(0));
@@ -155,6 +160,10 @@ fn stop_ends_the_stack_in_reverse_order_and_the_host_with_it() {
     assert!(stopped.out.contains("everything has stopped"), "{}", stopped.out);
     assert_eq!(run.end().code, Some(0));
     assert_eq!(scene.order("stop"), ["page", "store"]);
+    // Each says how it ended, and whose wish that was.
+    scene.until_said("INFO page stopped because the host shuts down: it exited with code 0");
+    assert!(!scene.file("logs/boot_orchestrator.log").contains("stays stopped"));
+    assert_eq!(scene.logged("shutdown", "page", "stopped")[0]["details"], "exited with code 0");
     tell(&scene, &["restart", "page"]).complains(1, &["no host is running here", "razar-host run"]);
 }
 

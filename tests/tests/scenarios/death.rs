@@ -37,6 +37,34 @@ fn services_outlive_a_killed_host_and_the_next_one_adopts_them() {
 }
 
 #[test]
+fn the_summary_after_an_adoption_rests_on_what_is_remembered() {
+    let scene = Scene::new();
+    scene.stack(
+        &["all"],
+        &[scene.web("weak", json!({ "restart": { "retries": 0 } })), scene.web("good", json!({}))],
+    );
+    let run = scene.run();
+    scene.until_booted(1);
+    scene.touch("weak.crash");
+    scene.until_logged("quarantine", "weak", "quarantined", 1);
+    run.kill();
+    let next = scene.run();
+    scene.until_logged("recovery", "good", "success", 1);
+    let ended = next.terminate();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let summary = ended.out.split("everything has stopped").last().unwrap();
+    for said in [
+        "boot 1: stopped after ",
+        ", booted in ",
+        "; 1 of 2 components had been ready",
+        "quarantined  weak [logic]",
+        "hint: Inspect the stack trace",
+    ] {
+        assert!(summary.contains(said), "`{said}` is not in: {summary}");
+    }
+}
+
+#[test]
 fn a_service_that_died_while_no_host_was_there_is_started_again() {
     let scene = Scene::new();
     pair(&scene);
@@ -77,6 +105,69 @@ fn a_host_killed_in_the_middle_of_a_boot_is_continued_by_the_next() {
     assert_eq!(scene.order("start"), ["first", "second", "third"], "nothing twice, in order");
     scene.until_said("Boot 1 taken over by razar-host");
     assert_eq!(next.terminate().code, Some(0));
+}
+
+#[test]
+fn a_process_adopted_while_it_starts_keeps_its_deadline() {
+    let scene = Scene::new();
+    let mut slow = scene.web("slow", json!({ "restart": { "retries": 0, "backoff": "10 ms" } }));
+    slow["env"]["BEHAVIOR"] = json!("gated");
+    slow["health"]["deadline"] = json!("10 min");
+    scene.stack(&["all"], &[slow]);
+    let run = scene.run();
+    scene.until("it has begun", || scene.order("start").len() == 1);
+    let slow = scene.pid("slow");
+    let state = scene.state().display().to_string();
+    scene.until("the host has it on record", || {
+        let status = scene.host(&["status", "--output", "json", "--state", &state]).json();
+        status.iter().any(|status| status["components"][0]["pid"] == slow)
+    });
+    run.kill();
+    let begun = std::time::Instant::now();
+    scene.until("time passes", || begun.elapsed().as_millis() > 2_500);
+
+    // Its deadline has not passed, and the time without a host counts.
+    let second = scene.run();
+    scene.until_said(&format!("INFO Adopted slow (pid {slow})"));
+    scene.touch("slow.open");
+    scene.until_booted(1);
+    second.kill();
+    let file = scene.file("logs/razar.log");
+    let took = file
+        .lines()
+        .find_map(|line| line.split_once("ready after ")?.1.split(' ').next()?.parse::<u64>().ok());
+    assert!(took.is_some_and(|took| took > 2_000), "the time since its launch counts: {file}");
+    assert_eq!(scene.pids("slow"), [slow]);
+    let third = scene.run();
+    scene.until_logged("recovery", "slow", "success", 1);
+    assert_eq!(third.terminate().code, Some(0));
+}
+
+#[test]
+fn a_deadline_that_passed_while_no_host_was_there_is_judged_by_the_next() {
+    let scene = Scene::new();
+    let mut late = scene.web("late", json!({ "restart": { "retries": 0, "backoff": "10 ms" } }));
+    late["env"]["BEHAVIOR"] = json!("never");
+    late["health"]["deadline"] = json!("40 s");
+    late["health"]["timeout"] = json!("1 s");
+    scene.stack(&["all"], &[late.clone()]);
+    let run = scene.run();
+    scene.until("it has begun", || scene.order("start").len() == 1);
+    let pid = scene.pid("late");
+    // Also when the host dies before it knows that its start was done.
+    run.kill();
+    let begun = std::time::Instant::now();
+    scene.until("time passes", || begun.elapsed().as_millis() > 1_200);
+    // The next host is told to be less patient: more than that has passed already.
+    late["health"]["deadline"] = json!("1 s");
+    scene.stack(&["all"], &[late]);
+    let next = scene.run();
+    scene.until_logged("quarantine", "late", "quarantined", 1);
+    assert_eq!(next.terminate().code, Some(0));
+    assert!(!alive(pid));
+    assert_eq!(scene.pids("late"), [pid], "it was not started a second time");
+    let error = scene.json("quarantine/late.json")["error"].as_str().unwrap().to_owned();
+    assert!(error.contains("not ready within 1000 ms") && error.contains("503"), "it was asked: {error}");
 }
 
 #[test]

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::Command;
 
-use razar_tests::process::alive;
+use razar_tests::process::{self, alive};
 use razar_tests::scene::Scene;
+use rustix::process::Signal;
 use serde_json::json;
 
 fn one(scene: &Scene) {
@@ -51,6 +52,57 @@ fn a_ledger_with_a_changed_fact_is_refused() {
     let run = scene.run();
     scene.until_booted(2);
     assert_eq!(run.terminate().code, Some(0), "the restored file is as good as before");
+}
+
+#[test]
+fn a_ledger_taken_away_under_a_running_host_is_said_once_and_nothing_else_ends() {
+    let ways: [fn(&Scene); 2] = [
+        |scene| fs::remove_file(scene.state().join("razar.db")).unwrap(),
+        // Something may be written in it meanwhile.
+        |scene| scene.until("it is gone", || fs::remove_dir_all(scene.state()).is_ok()),
+    ];
+    for take in ways {
+        let scene = Scene::new();
+        one(&scene);
+        let run = scene.run();
+        scene.until_booted(1);
+        let good = scene.pid("good");
+        let health = || scene.get(scene.port("metrics"), "/healthz").unwrap_or_default();
+        scene.until("it is healthy", || health().starts_with("200"));
+        take(&scene);
+        scene.until("it is not healthy any more", || health().starts_with("503"));
+        let said = health();
+        assert!(said.contains("`razar.db` was removed, moved or replaced"), "{said}");
+        assert!(said.contains("Put the state directory back in its place"), "{said}");
+        assert!(alive(good), "the service goes on");
+        let ended = run.interrupt();
+        ended.complains(1, &["`razar.db` was removed", "is not remembered"]);
+        assert_eq!(ended.err.matches("what happens is remembered nowhere else").count(), 1, "{}", ended.err);
+        assert_eq!(scene.order("stop"), ["good"]);
+        assert!(!alive(good));
+    }
+}
+
+#[test]
+fn a_state_directory_that_is_put_back_is_complete() {
+    let scene = Scene::new();
+    let patient = json!({ "restart": { "retries": 1000, "backoff": "50 ms", "backoff_max": "200 ms" } });
+    scene.stack(&["all"], &[scene.web("good", patient)]);
+    let run = scene.run();
+    scene.until_booted(1);
+    let health = || scene.get(scene.port("metrics"), "/healthz").unwrap_or_default();
+    fs::rename(scene.state(), scene.path("away")).unwrap();
+    scene.until("it is not healthy any more", || health().starts_with("503"));
+    let first = scene.pid("good");
+    scene.touch("good.crash");
+    scene.until("it has crashed", || !alive(first));
+    fs::rename(scene.path("away"), scene.state()).unwrap();
+    scene.until("it is healthy again", || health().starts_with("200"));
+    scene.until("it is started again", || scene.pids("good").len() == 2);
+    assert_eq!(run.interrupt().code, Some(0));
+    let state = scene.state().display().to_string();
+    let told = scene.host(&["timeline", "--state", &state]);
+    assert!(told.out.contains("exited with code 70"), "{}", told.out);
 }
 
 #[test]
@@ -141,11 +193,64 @@ fn on_a_full_disk_nothing_is_started_blindly_and_everything_goes_on_when_there_i
         complaints.contains("no space left") || complaints.contains("until facts can be recorded")
     });
     assert_eq!(scene.pids("good").len(), 1, "no start that is not on record");
+    // Whoever asks is told at once, not after the patience of the client.
+    let state = inside.display().to_string();
+    let tell = |words: &[&str]| scene.host(&[words, &["--state", &state]].concat());
+    for words in [&["restart", "good"][..], &["stop", "good"], &["stop"]] {
+        tell(words).complains(1, &["holds every decision back", "is full; free space there", "say it again"]);
+    }
+    tell(&["status"]).complains(1, &["is full; free space there"]);
+    let json = tell(&["restart", "good", "--output", "json"]);
+    assert_eq!((json.code, json.json()[0]["level"].as_str()), (Some(1), Some("error")), "{}", json.err);
     fs::remove_file(&filler).unwrap();
     scene.until("it is started again", || scene.pids("good").len() == 2);
     scene.until("the files are complete again", || {
         log().contains("exited with code 70") && log().matches(r#""event": "recovery""#).count() == 1
     });
-    assert_eq!(run.terminate().code, Some(0), "{}", scene.story());
+    scene.until("the host says that it is over", || run.complaints().contains("facts can be recorded again"));
+    let ended = run.terminate();
+    assert_eq!(ended.code, Some(0), "{}", scene.story());
     assert!(!alive(scene.pid("good")));
+    for once in ["until facts can be recorded", "facts can be recorded again"] {
+        assert_eq!(ended.err.matches(once).count(), 1, "{once}: {}", ended.err);
+    }
+}
+
+#[test]
+fn on_a_full_disk_ctrl_c_waits_and_a_second_one_leaves_the_services_running() {
+    let scene = Scene::bare();
+    one(&scene);
+    let Some(mut command) = on_a_small_disk(&scene) else { return };
+    let run = scene.begin(&mut command);
+    scene.until("it runs", || scene.order("start").len() == 1);
+    let state = format!("/proc/{}/root{}", run.pid(), scene.state().display());
+    let inside = std::path::PathBuf::from(&state);
+    let log = || fs::read_to_string(inside.join("logs/razar.log")).unwrap_or_default();
+    scene.until("it is ready", || log().contains(r#""component": "good", "status": "success""#));
+    let full = std::io::copy(&mut std::io::repeat(0), &mut fs::File::create(inside.join("filler")).unwrap());
+    assert!(full.is_err(), "it is full now");
+    // Small facts may find room where the filler did not.
+    scene.until("nothing can be recorded", || {
+        scene.host(&["restart", "good", "--state", &state]);
+        run.complaints().contains("until facts can be recorded")
+    });
+    let (good, launcher) = (scene.pid("good"), scene.launcher().expect("a launcher"));
+    process::send(run.pid(), Signal::INT);
+    scene.until("it says what it waits for", || run.complaints().contains("a second Ctrl-C ends the host"));
+    assert!(alive(run.pid()) && alive(good), "{}", scene.story());
+    let ended = run.interrupt();
+    ended.complains(1, &["the services go on", "razar-host run", "razar-host stop"]);
+    assert!(ended.out.contains("left running after"), "{}", ended.out);
+    assert!(alive(good), "nothing was stopped");
+
+    // The launcher still sees the small disk; with space on it, what the host said holds.
+    let state = scene.state().display().to_string();
+    fs::remove_file(format!("/proc/{launcher}/root{state}/filler")).unwrap();
+    let stop = scene.command(&["stop", "--state", &state]);
+    let mut there = Command::new("nsenter");
+    there.args(["-t", &launcher.to_string(), "-m"]).arg(stop.get_program()).args(stop.get_args());
+    let stopped = scene.begin(&mut there).end();
+    assert_eq!(stopped.code, Some(0), "{}", stopped.err);
+    assert!(stopped.err.contains("1 service of an earlier one was ended"), "{}", stopped.err);
+    scene.until("it is gone", || !alive(good));
 }

@@ -49,6 +49,8 @@ fn check_lists_every_problem_with_file_place_and_remedy_and_ends_with_2() {
     let mut lines = json.json();
     let sum = lines.pop().unwrap();
     assert_eq!(sum["problems"], lines.len(), "{sum}");
+    assert_eq!(sum["components"], 6, "counted, whatever is wrong with them");
+    assert!(lines.iter().all(|line| line["level"] == "error"), "{lines:?}");
     assert!(lines.len() >= expected.len());
     for problem in &lines {
         assert_eq!(problem["file"], "boot_config.json");
@@ -68,12 +70,12 @@ fn a_configuration_that_holds_is_0_and_says_what_it_has() {
     let plain = check(&scene, "plain");
     assert_eq!(
         (plain.code, plain.out.trim()),
-        (Some(0), "2 components and 3 plugins are in order"),
+        (Some(0), "2 components and 4 plugins are in order"),
         "{}",
         plain.err
     );
     let json = check(&scene, "json").json();
-    assert_eq!(json, [json!({ "components": 2, "plugins": 3, "problems": 0 })]);
+    assert_eq!(json, [json!({ "components": 2, "plugins": 4, "problems": 0, "warnings": 0 })]);
     assert!(scene.events().is_empty(), "nothing is started");
 }
 
@@ -108,7 +110,7 @@ fn a_brief_that_is_none_and_a_missing_plugin_directory_end_with_2() {
         .run_with(&["--plugins", "nowhere"])
         .end()
         .complains(2, &["nowhere", "cannot read the plugin directory", "cargo xtask plugins"]);
-    scene.run_with(&["--log", "what=ever=x"]).end().complains(3, &["--log"]);
+    scene.run_with(&["--log", "info,what=ever=x"]).end().complains(2, &["`what=ever=x` in `--log`"]);
     assert!(scene.launcher().is_none());
 }
 
@@ -123,4 +125,74 @@ fn grants_that_cannot_be_read_are_named_by_line() {
         .complains(2, &["grants.toml", "htpp", "did you mean `http`?"]);
     scene.write("grants.toml", "[probe-http\n");
     scene.run_with(&["--grants", "grants.toml"]).end().complains(2, &["grants.toml", "line 1"]);
+}
+
+#[test]
+fn nothing_is_made_before_a_configuration_is_accepted() {
+    let scene = Scene::bare();
+    scene.write("boot_config.json", MANY);
+    let there = || {
+        let entries = std::fs::read_dir(scene.path("")).unwrap().flatten();
+        let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+        let mut names: Vec<String> =
+            names.filter(|name| !name.ends_with(".out") && !name.ends_with(".err")).collect();
+        names.sort();
+        names
+    };
+    let before = there();
+    assert_eq!(check(&scene, "plain").code, Some(2));
+    assert_eq!(scene.run().end().code, Some(2));
+    assert_eq!(there(), before);
+    scene.stack(&["all"], &[scene.web("one", json!({}))]);
+    assert_eq!(check(&scene, "plain").code, Some(0));
+    assert_eq!(there(), before, "checking leaves nothing either");
+}
+
+#[test]
+fn the_first_start_says_that_it_compiles_and_the_second_need_not() {
+    let scene = Scene::bare();
+    scene.stack(&["all"], &[json!({ "id": "one", "entrypoint": "sleep 60", "health": "process" })]);
+    for (count, compiles) in [(1, true), (2, false)] {
+        let run = scene.run();
+        scene.until_booted(count);
+        let ended = run.terminate();
+        assert_eq!(ended.code, Some(0), "{}", ended.err);
+        let said = ended.out.contains("system: preparing 4 plugins (the first start compiles them)");
+        assert_eq!(said, compiles, "{}", ended.out);
+    }
+}
+
+#[test]
+fn without_plugins_one_problem_says_who_needs_which() {
+    let scene = Scene::bare();
+    scene.stack(&["all"], &[scene.web("one", json!({})), scene.web("two", json!({}))]);
+    for command in ["run", "check"] {
+        let ended = scene.host(&[command, "--config", "boot_config.json"]);
+        ended.complains(2, &["2 components need probe plugins", "`probe-http` (2)", "--plugins DIR"]);
+        assert_eq!(ended.err.matches("boot_config.json").count(), 1, "{}", ended.err);
+    }
+    check_one_problem(&scene);
+}
+
+/// In words that fit the number.
+fn check_one_problem(scene: &Scene) {
+    scene.write("boot_config.json", "{ \"components\":\n");
+    let ended = check(scene, "plain");
+    ended.complains(2, &["line 2, column 1: is not JSON", "1 problem; nothing was started"]);
+}
+
+#[test]
+fn grants_to_a_plugin_that_is_nowhere_are_a_warning_with_the_nearest_name() {
+    let scene = Scene::new();
+    scene.stack(&["all"], &[json!({ "id": "one", "entrypoint": "sleep 60", "health": "process" })]);
+    scene.write("grants.toml", "[probe-htpp]\n");
+    let plugins = artifact::plugins().display().to_string();
+    let words = ["check", "--config", "boot_config.json", "--plugins", &plugins, "--grants", "grants.toml"];
+    let warning = ["warning: grants.toml: [probe-htpp]: ", "no plugin has that name", "`[probe-http]`"];
+    scene.host(&words).complains(0, &warning);
+    let json = scene.host(&[&words[..], &["--output", "json"]].concat()).json();
+    assert_eq!((&json[0]["level"], &json[1]["warnings"]), (&json!("warning"), &json!(1)), "{json:?}");
+    let run = scene.run_with(&["--grants", "grants.toml"]);
+    scene.until_booted(1);
+    run.terminate().complains(0, &warning);
 }

@@ -10,8 +10,10 @@
 //! | `disk` | state directories that cannot be used, and disks that are full |
 //! | `documents` | configurations that do not hold |
 //! | `packages` | plugins that do not load |
+//! | `conduct` | what plugins keep, what they say, and what becomes of one that crashes |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
 //! | `control` | the commands of a second terminal |
+//! | `ledger` | verification, repair, proofs, import, backup |
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -21,10 +23,12 @@
 )]
 
 mod boot;
+mod conduct;
 mod control;
 mod death;
 mod disk;
 mod documents;
+mod ledger;
 mod packages;
 mod plugin;
 mod probes;

@@ -64,6 +64,132 @@ fn what_cannot_be_started_is_quarantined_with_the_reason_and_the_remedy() {
 }
 
 #[test]
+fn what_does_not_exist_is_tried_once_and_check_says_so_before() {
+    let scene = Scene::new();
+    let retries = json!({ "restart": { "retries": 3, "backoff": "10 ms" } });
+    scene.write("servce.sh", "");
+    scene.stack(
+        &["all"],
+        &[
+            once("unknown", json!(["no-such-command-anywhere"]), retries.clone()),
+            once("nowhere", json!(["./service.pi"]), retries.clone()),
+            once(
+                "lost",
+                json!(["sleep", "600"]),
+                json!({ "restart": retries["restart"], "workdir": "gone" }),
+            ),
+            scene.web("good", json!({})),
+        ],
+    );
+    let plugins = razar_tests::artifact::plugins().display().to_string();
+    let check = scene.host(&["check", "--config", "boot_config.json", "--plugins", &plugins]);
+    check.complains(
+        2,
+        &[
+            "components[0].entrypoint: command `no-such-command-anywhere` was not found in PATH",
+            "components[1].entrypoint: command `./service.pi` does not exist",
+            "did you mean `./service.py`?",
+            "components[2].workdir",
+            "3 problems; nothing was started",
+        ],
+    );
+    let run = scene.run();
+    scene.until_logged("start", "system", "partial", 1);
+    assert_eq!(run.terminate().code, Some(0));
+    let path = std::env::var("PATH").unwrap();
+    for name in ["unknown", "nowhere", "lost"] {
+        assert_eq!(scene.logged("error", name, "fail").len(), 1, "{name} is tried once");
+        let file = scene.json(&format!("quarantine/{name}.json"));
+        assert_eq!((&file["reason"], &file["class"]), (&json!("cannot be started"), &json!("dependency")));
+        assert!(!file.to_string().contains(&path), "{file}");
+    }
+}
+
+#[test]
+fn the_last_words_are_those_of_the_launch_that_failed() {
+    let scene = Scene::new();
+    let script =
+        "if mkdir first 2>/dev/null; then echo \"KeyError: 'of the first launch'\"; exit 1; fi; exit 3";
+    let restart = json!({ "restart": { "retries": 1, "backoff": "10 ms" } });
+    scene.stack(
+        &["all"],
+        &[once("forgetful", json!(["sh", "-c", script]), restart), scene.web("good", json!({}))],
+    );
+    let run = scene.run();
+    scene.until_logged("quarantine", "forgetful", "quarantined", 1);
+    assert_eq!(run.terminate().code, Some(0));
+    let failed = scene.logged("error", "forgetful", "fail");
+    assert!(failed[0]["details"].as_str().unwrap().contains("of the first launch"), "{failed:?}");
+    let file = scene.json("quarantine/forgetful.json");
+    assert_eq!(
+        (&file["error"], &file["class"]),
+        (&json!("exited with code 3"), &json!("external")),
+        "{file}"
+    );
+}
+
+#[test]
+fn a_line_that_an_earlier_launch_printed_makes_nobody_ready() {
+    let scene = Scene::new();
+    // Ready once; the second launch never says so.
+    let script = "if mkdir first 2>/dev/null; then echo 'up and ready'; while ! test -e go; do sleep 0.05; done; exit 1; fi; exec sleep 600";
+    scene.stack(
+        &["all"],
+        &[once("stale", json!(["sh", "-c", script]), json!({
+            "restart": { "retries": 1, "backoff": "10 ms" },
+            "health": { "log": "output", "settings": { "contains": "ready" }, "interval": "50 ms", "deadline": "2 s" },
+        }))],
+    );
+    let run = scene.run();
+    scene.until_booted(1);
+    scene.touch("go");
+    scene.until_logged("quarantine", "stale", "quarantined", 1);
+    assert_eq!(run.terminate().code, Some(0));
+    let error = scene.json("quarantine/stale.json")["error"].as_str().unwrap().to_owned();
+    assert!(error.contains("not ready within 2000 ms"), "{error}");
+    assert_eq!(scene.logged("recovery", "stale", "success").len(), 0);
+}
+
+#[test]
+fn whoever_else_answers_at_the_port_makes_nobody_ready() {
+    let scene = Scene::new();
+    // It never listens itself; this test does.
+    let taken = std::net::TcpListener::bind((scene.address(), scene.port("taken"))).unwrap();
+    let health = |listener: &str| {
+        let address = format!("tcp://{}", taken.local_addr().unwrap());
+        json!({ "health": { "address": address, "listener": listener, "interval": "50 ms", "deadline": "2 s" } })
+    };
+    let sleeper = json!(["sleep", "600"]);
+    let mut family = scene.web("family", json!({}));
+    family["entrypoint"] = json!(["sh", "-c", "python3 -S -E service.py & wait"]);
+    let mut orphan = scene.web("orphan", json!({}));
+    let script = "(env -u RAZAR_INSTANCE setsid python3 -S -E service.py &) ; exec sleep 600";
+    orphan["entrypoint"] = json!(["sh", "-c", script]);
+    scene.stack(
+        &["all"],
+        &[
+            once("fooled", sleeper.clone(), health("own")),
+            once("proxied", sleeper, health("any")),
+            family,
+            orphan,
+        ],
+    );
+    let run = scene.run();
+    scene.until_logged("start", "system", "partial", 1);
+    assert_eq!(scene.logged("start", "proxied", "success").len(), 1);
+    assert_eq!(scene.logged("start", "family", "success").len(), 1, "a child may be the one that listens");
+    assert_eq!(scene.logged("start", "orphan", "success").len(), 1, "nobody is accused without proof");
+    let unmarked = scene.pid("orphan");
+    assert_eq!(run.terminate().code, Some(0));
+    // It took off everything by which it could have been found.
+    razar_tests::process::kill(unmarked);
+    let error = scene.json("quarantine/fooled.json")["error"].as_str().unwrap().to_owned();
+    let holder = format!("port {} is held by pid {} (", scene.port("taken"), std::process::id());
+    assert!(error.contains(&holder) && error.contains("not by this service"), "{error}");
+    assert!(error.contains("`\"listener\": \"any\"`"), "{error}");
+}
+
+#[test]
 fn one_that_exits_at_once_tells_its_last_words() {
     let scene = Scene::new();
     let script = "echo to stdout; echo 'ModuleNotFoundError: no module named x' >&2; exit 3";
@@ -85,6 +211,7 @@ fn one_that_exits_at_once_tells_its_last_words() {
     assert_eq!(file["hint"], "Install missing packages or verify the environment.");
     let killed = scene.json("quarantine/killed.json");
     assert!(killed["error"].as_str().unwrap().contains("signal 11"), "{killed}");
+    assert_eq!(killed["class"], "logic");
 }
 
 #[test]

@@ -98,7 +98,9 @@ fn no_guard_can_be_switched_off_in_what_ships() {
         if room.starts_with("tests") {
             continue;
         }
-        for dependency in member.dependencies.iter().filter(|dependency| dependency.name.starts_with("razar-")) {
+        for dependency in
+            member.dependencies.iter().filter(|dependency| dependency.name.starts_with("razar-"))
+        {
             if dependency.features.iter().any(|feature| feature == MUTATE) {
                 findings.push(format!("{}/Cargo.toml: `{}`", room.display(), dependency.name));
             }

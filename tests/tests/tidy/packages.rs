@@ -17,6 +17,7 @@ const MINIMUM: &[(&str, &str, &str)] = &[
     ("wasmtime-wasi-config", ">=48.0.8, <49", "the supported line with the fixes of record"),
     ("cap-std", ">=4.0.3", "RUSTSEC-2026-0269"),
     ("cap-primitives", ">=4.0.3", "RUSTSEC-2026-0269"),
+    ("tar", ">=0.4.46", "RUSTSEC-2026-0067, RUSTSEC-2026-0068"),
 ];
 
 /// What this house was asked to be built with.

@@ -33,7 +33,7 @@ pub(crate) fn measure(time: Duration) {
             "id": format!("s{index:03}"),
             "layer": "only",
             "entrypoint": ["sleep", "100000"],
-            "health": { "address": address, "interval": "1 s", "timeout": "1 s" },
+            "health": { "address": address, "interval": "1 s", "timeout": "1 s", "listener": "any" },
         })
     });
     stack.run(&["only"], components.collect());

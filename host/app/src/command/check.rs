@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use razar_core::plan::{BootPlan, Context, MAX_DOCUMENT, Overrides, build};
+use razar_core::count::counted;
+use razar_core::plan::{BootPlan, Context, MAX_DOCUMENT, Overrides, build, count_components};
 use razar_core::problem::Problem;
 
-use super::{Exit, complain, runtime, say, show_problems};
+use super::{Exit, complain, one_shot, say, show_problems, show_warnings};
 use crate::cli::{self, Output};
-use crate::environment;
 use crate::packages::Packages;
+use crate::{environment, preflight};
 
 /// A configuration that holds.
 pub(super) struct Checked {
@@ -23,24 +24,38 @@ pub(super) fn read_plan(
     overrides: &Overrides,
     packages: &Packages,
 ) -> Result<Checked, Vec<Problem>> {
+    let document = read_document(config).map_err(|problem| vec![problem])?;
     let file = config.display().to_string();
-    let wrong = |message: String, hint: Option<String>| {
-        vec![Problem { file: file.clone(), place: "file".to_owned(), message, hint }]
+    let directory = absolute_parent(config).map_err(|error| {
+        vec![Problem {
+            file: file.clone(),
+            place: "file".to_owned(),
+            message: format!("cannot be located: {error}"),
+            hint: None,
+        }]
+    })?;
+    let directory = directory.display().to_string();
+    let context = Context { file: &file, directory: &directory, plugins: packages, overrides };
+    let plan = build(&document, &context)?;
+    Ok(Checked { plan, document })
+}
+
+/// The bytes of a boot configuration, no more than may be read.
+fn read_document(config: &Path) -> Result<Vec<u8>, Problem> {
+    let wrong = |message: String, hint: Option<String>| Problem {
+        file: config.display().to_string(),
+        place: "file".to_owned(),
+        message,
+        hint,
     };
     let length = std::fs::metadata(config).map(|meta| meta.len()).unwrap_or(0);
     if length > MAX_DOCUMENT as u64 {
         return Err(wrong(format!("has {length} bytes; at most {MAX_DOCUMENT} are read"), None));
     }
-    let document = std::fs::read(config).map_err(|error| {
+    std::fs::read(config).map_err(|error| {
         let hint = "name the boot configuration with `--config FILE`".to_owned();
         wrong(format!("cannot be read: {error}"), Some(hint))
-    })?;
-    let directory =
-        absolute_parent(config).map_err(|error| wrong(format!("cannot be located: {error}"), None))?;
-    let directory = directory.display().to_string();
-    let context = Context { file: &file, directory: &directory, plugins: packages, overrides };
-    let plan = build(&document, &context)?;
-    Ok(Checked { plan, document })
+    })
 }
 
 fn absolute_parent(file: &Path) -> std::io::Result<PathBuf> {
@@ -49,10 +64,11 @@ fn absolute_parent(file: &Path) -> std::io::Result<PathBuf> {
 }
 
 pub(super) async fn check(arguments: cli::Check) -> Exit {
-    let runtime = match runtime(None, None) {
+    let output = arguments.output;
+    let runtime = match one_shot(None) {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain(&error);
+            complain(output, &error);
             return Exit::Internal;
         }
     };
@@ -60,25 +76,33 @@ pub(super) async fn check(arguments: cli::Check) -> Exit {
         Packages::load(&arguments.plugins.plugins, arguments.plugins.grants.as_deref(), &runtime).await;
     let interval = environment::probe_interval();
     let overrides = Overrides { mission: None, retries: arguments.stack.retries, interval };
-    let plan = read_plan(&arguments.stack.config, &overrides, &packages);
+    let config = &arguments.stack.config;
     let mut problems = packages.problems().to_vec();
-    let components = match plan {
-        Ok(checked) => checked.plan.components.len(),
+    let components = match read_plan(config, &overrides, &packages) {
+        Ok(checked) => {
+            let file = config.display().to_string();
+            problems.extend(preflight::problems(&file, &checked.document, &checked.plan));
+            Some(checked.plan.components.len())
+        }
         Err(found) => {
             problems.extend(found);
-            0
+            read_document(config).ok().and_then(|document| count_components(&document))
         }
     };
-    show_problems(&problems, arguments.output);
+    show_problems(&problems, output);
+    show_warnings(packages.warnings(), output);
     let plugins = packages.iter().count();
-    if arguments.output == Output::Json {
-        let sum =
-            serde_json::json!({ "components": components, "plugins": plugins, "problems": problems.len() });
+    if output == Output::Json {
+        let sum = serde_json::json!({
+            "components": components, "plugins": plugins, "problems": problems.len(),
+            "warnings": packages.warnings().len(),
+        });
         say(&sum.to_string());
     } else if problems.is_empty() {
-        say(&format!("{components} components and {plugins} plugins are in order"));
+        let components = counted(components.unwrap_or_default(), "component");
+        say(&format!("{components} and {} are in order", counted(plugins, "plugin")));
     } else {
-        complain(&format!("{} problems; nothing was started", problems.len()));
+        complain(output, &format!("{}; nothing was started", counted(problems.len(), "problem")));
     }
     if problems.is_empty() { Exit::Done } else { Exit::Usage }
 }

@@ -10,7 +10,8 @@ mod tests;
 use std::io::{self, Write};
 use std::path::Path;
 
-use razar_core::id::ComponentId;
+use razar_core::count::counted;
+use razar_core::id::{ComponentId, PluginId};
 
 use super::{Exit, leftovers};
 use crate::cli;
@@ -64,9 +65,10 @@ pub(super) async fn stop(arguments: cli::OneOrAll) -> Exit {
             let stopped = leftovers::stop(&state.state).await;
             with_terminal(output, move |terminal| match stopped {
                 Ok(processes) => {
-                    terminal.note(&format!(
-                        "no host was running; {processes} services of an earlier one were ended"
-                    ))?;
+                    let were = if processes == 1 { "was" } else { "were" };
+                    let services = counted(processes, "service");
+                    terminal
+                        .note(&format!("no host was running; {services} of an earlier one {were} ended"))?;
                     show::stopped(terminal)?;
                     Ok(Exit::Done)
                 }
@@ -94,8 +96,10 @@ pub(super) async fn quarantine(arguments: cli::Quarantine) -> Exit {
         cli::Quarantine::List { state, output } => {
             with_terminal(output, move |terminal| try_quarantine_list(&state.state, terminal)).await
         }
-        cli::Quarantine::Release { one, note } => change(one, Change::Release, note).await,
-        cli::Quarantine::Add { one, note } => change(one, Change::Quarantine, note).await,
+        cli::Quarantine::Release { one, plugin: true, note } => change_plugin(one, false, note).await,
+        cli::Quarantine::Release { one, plugin: false, note } => change(one, Change::Release, note).await,
+        cli::Quarantine::Add { one, plugin: true, note } => change_plugin(one, true, note).await,
+        cli::Quarantine::Add { one, plugin: false, note } => change(one, Change::Quarantine, note).await,
     }
 }
 
@@ -107,6 +111,12 @@ pub(super) async fn timeline(arguments: cli::Timeline) -> Exit {
 async fn change(arguments: cli::One, change: Change, note: Option<String>) -> Exit {
     let cli::One { component, state, output } = arguments;
     with_terminal(output, move |terminal| try_change(&state.state, change, &component, note, terminal)).await
+}
+
+/// Takes a plugin out, or lets it back in.
+async fn change_plugin(arguments: cli::One, out: bool, note: Option<String>) -> Exit {
+    let cli::One { component: plugin, state, output } = arguments;
+    with_terminal(output, move |terminal| try_change_plugin(&state.state, &plugin, out, note, terminal)).await
 }
 
 /// Conversations wait, for the host and for the disk: on a thread that may.
@@ -148,7 +158,16 @@ fn try_status(state: &Path, component: Option<&str>, terminal: &mut Terminal<'_>
         }
     }
     show::status(terminal, &status)?;
-    Ok(Exit::Done)
+    held(&status, terminal)
+}
+
+/// Looking works while nothing can be recorded; nothing else does, so it is no success.
+fn held(status: &StatusView, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
+    let Some(why) = &status.stuck else { return Ok(Exit::Done) };
+    if terminal.format == Format::Human {
+        terminal.complain(&format!("the host holds every decision back until it can be recorded: {why}"))?;
+    }
+    Ok(Exit::Failed)
 }
 
 fn try_quarantine_list(state: &Path, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
@@ -164,7 +183,7 @@ fn try_quarantine_list(state: &Path, terminal: &mut Terminal<'_>) -> io::Result<
 /// What the host shows; what the ledger says when there is no host.
 fn seen(state: &Path, terminal: &mut Terminal<'_>) -> io::Result<Result<StatusView, Exit>> {
     match ask::once(state, Request::Status {}) {
-        Asked::Answer(Answer::Status { status }) => Ok(Ok(status)),
+        Asked::Answer(Answer::Status { status }) => Ok(Ok(*status)),
         Asked::NoHost => match offline::status(state) {
             Ok(status) => {
                 terminal.note(
@@ -199,6 +218,34 @@ fn try_change(
     match ask::once(state, change.request(component.clone(), note)) {
         Asked::Answer(Answer::Done {}) => {
             show::done(terminal, &component, change)?;
+            Ok(Exit::Done)
+        }
+        other => unanswered(other, terminal),
+    }
+}
+
+fn try_change_plugin(
+    state: &Path,
+    plugin: &str,
+    out: bool,
+    note: Option<String>,
+    terminal: &mut Terminal<'_>,
+) -> io::Result<Exit> {
+    let plugin: PluginId = match plugin.parse() {
+        Ok(plugin) => plugin,
+        Err(error) => {
+            terminal.complain(&error.to_string())?;
+            return Ok(Exit::Usage);
+        }
+    };
+    let asked = plugin.clone();
+    let request = match out {
+        true => Request::QuarantinePlugin { plugin: asked, note },
+        false => Request::ReleasePlugin { plugin: asked, note },
+    };
+    match ask::once(state, request) {
+        Asked::Answer(Answer::Done {}) => {
+            show::plugin_done(terminal, &plugin, out)?;
             Ok(Exit::Done)
         }
         other => unanswered(other, terminal),

@@ -8,7 +8,7 @@ use razar_core::plan::BootPlan;
 use razar_core::supervisor::{BootRequest, Command, Input, Settings, Stage, State};
 use razar_ledger::{Ledger, LedgerReader, Views};
 
-use crate::drive::{Clock, Driver, Question, ViewWriter, Watching};
+use crate::drive::{Clock, Driver, NotDone, Question, ViewWriter, Watching};
 use crate::launcher::Launcher;
 use crate::perform::{self, Hands};
 
@@ -32,6 +32,7 @@ pub(super) async fn stop(state_dir: &Path) -> Result<usize, String> {
     let facts = facts.map_err(|error| error.to_string())?;
     let state = State::replay(&BootPlan::default(), Settings::default(), facts);
     let unfinished = state.durable().boot.as_ref().is_some_and(|boot| boot.stage != Stage::Ended);
+    let opened = ledger.opened(&state_dir).map_err(|error| error.to_string())?;
     let views = Views::open(&ledger, &state_dir).map_err(|error| error.to_string())?;
     let views = ViewWriter::start(views).map_err(|error| error.to_string())?;
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
@@ -48,14 +49,19 @@ pub(super) async fn stop(state_dir: &Path) -> Result<usize, String> {
 
     handle.input(Input::Found(perform::found(&situation)));
     if unfinished {
-        handle.input(Input::Boot(BootRequest::default()));
-        let stopping = handle.command(Command::Shutdown("asked for with `razar-host stop`".to_owned())).await;
-        // An earlier host may have been stopping already.
-        stopping.map_err(|error| error.to_string())?.unwrap_or_default();
+        handle.input(Input::Boot(BootRequest { ledger: Some(opened), ..BootRequest::default() }));
+        match handle.command(Command::Shutdown("asked for with `razar-host stop`".to_owned())).await {
+            // An earlier host may have been stopping already.
+            Ok(()) | Err(NotDone::Refused(_)) => {}
+            Err(not_done) => return Err(not_done.to_string()),
+        }
     }
     loop {
         let seen = handle.look().await.map_err(|error| error.to_string())?;
         let left = launcher.list().await.map_err(|error| error.to_string())?;
+        if let Some(why) = seen.stuck {
+            return Err(format!("{why}; then say it again: what still runs goes on"));
+        }
         let over = seen.boot.is_none_or(|boot| boot.stage == Stage::Ended);
         if left.running.is_empty() && over {
             break;

@@ -1,22 +1,29 @@
 //! One file per command. Each says how it ended; nothing here prints on behalf of another.
 
+mod backup;
 mod check;
 mod control;
+mod first_start;
+mod import;
 mod leftovers;
+mod log;
 mod plugin;
+mod restore;
 mod run;
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use razar_core::problem::Problem;
 use razar_runtime::broker::http::{HttpShared, Tls};
+use razar_runtime::broker::keyvalue::{MemoryValues, ValueStore};
 use razar_runtime::broker::resolve::SystemResolver;
 use razar_runtime::broker::secret::Secrets;
 use razar_runtime::compile::CompileCommand;
 use razar_runtime::engine::PoolOptions;
 use razar_runtime::{Runtime, RuntimeOptions};
+use serde_json::json;
 
 use crate::cli::{Command, Output};
 
@@ -46,6 +53,10 @@ pub(crate) async fn run(command: Command) -> Exit {
         Command::Quarantine(arguments) => control::quarantine(arguments).await,
         Command::Timeline(arguments) => control::timeline(arguments).await,
         Command::Plugin(arguments) => plugin::plugin(arguments).await,
+        Command::Log(arguments) => log::log(arguments).await,
+        Command::Import(arguments) => import::import(arguments).await,
+        Command::Backup(arguments) => backup::backup(arguments).await,
+        Command::Restore(arguments) => restore::restore(arguments).await,
         Command::Completions { .. } | Command::Launcher { .. } | Command::CompilePlugin => Exit::Usage,
     }
 }
@@ -55,23 +66,59 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// One line about what went wrong.
-fn complain(line: &str) {
-    let _ = writeln!(std::io::stderr(), "error: {line}");
+/// One line about what went wrong: for programs an object with `level` and `message`, like every problem.
+fn complain(output: Output, message: &str) {
+    match output {
+        Output::Json => say(&json!({ "level": "error", "message": message }).to_string()),
+        // A closed pipe is no failure; the exit code says it too.
+        Output::Human | Output::Plain => drop(writeln!(std::io::stderr(), "error: {message}")),
+    }
+}
+
+/// Runs what waits for the disk on a thread that may; a command that panicked has failed inside.
+async fn blocking(run: impl FnOnce() -> Exit + Send + 'static) -> Exit {
+    tokio::task::spawn_blocking(run).await.unwrap_or(Exit::Internal)
 }
 
 /// Every problem, in the shape that was asked for.
 fn show_problems(problems: &[Problem], output: Output) {
-    for problem in problems {
-        match output {
-            Output::Json => say(&serde_json::to_string(problem).unwrap_or_default()),
-            Output::Human | Output::Plain => complain(&problem.to_string()),
-        }
+    problems.iter().for_each(|problem| show_problem("error", problem, output));
+}
+
+/// What does not hold anything up, in the shape that was asked for.
+fn show_warnings(warnings: &[Problem], output: Output) {
+    warnings.iter().for_each(|warning| show_problem("warning", warning, output));
+}
+
+fn show_problem(level: &str, problem: &Problem, output: Output) {
+    match output {
+        Output::Json => say(&json!({
+            "level": level, "file": problem.file, "place": problem.place, "message": problem.message,
+            "hint": problem.hint,
+        })
+        .to_string()),
+        Output::Human | Output::Plain => drop(writeln!(std::io::stderr(), "{level}: {problem}")),
     }
 }
 
-/// The engines; compiled plugins are kept below the state directory.
-fn runtime(state: Option<&Path>, pool: Option<PoolOptions>) -> Result<Arc<Runtime>, String> {
+/// Where compiled plugins are kept below a state directory.
+fn code_cache(state: &Path) -> PathBuf {
+    state.join("cache/plugins")
+}
+
+/// The engines of a command that is not the state directory's host: what plugins keep is forgotten at its end.
+fn one_shot(cache: Option<PathBuf>) -> Result<Arc<Runtime>, String> {
+    runtime(cache, None, None, Arc::new(MemoryValues::default()))
+}
+
+/// The engines; compiled plugins are kept in `cache`, copies of logs lie below `scratch`, and `values` keeps what
+/// plugins keep.
+fn runtime(
+    cache: Option<PathBuf>,
+    scratch: Option<&Path>,
+    pool: Option<PoolOptions>,
+    values: Arc<dyn ValueStore>,
+) -> Result<Arc<Runtime>, String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let egress = HttpShared {
         resolver: Arc::new(SystemResolver),
@@ -80,10 +127,11 @@ fn runtime(state: Option<&Path>, pool: Option<PoolOptions>) -> Result<Arc<Runtim
     };
     let options = RuntimeOptions {
         pool,
-        cache: state.map(|state| state.join("cache/plugins")),
+        cache,
         compiler: CompileCommand { program, args: vec!["compile-plugin".into()] },
-        scratch: state.map_or_else(std::env::temp_dir, Path::to_owned),
+        scratch: scratch.map_or_else(std::env::temp_dir, Path::to_owned),
         egress,
+        values,
     };
     Runtime::new(options).map(Arc::new).map_err(|error| error.to_string())
 }

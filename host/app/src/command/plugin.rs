@@ -6,22 +6,24 @@ use std::sync::Arc;
 use razar_core::fact::Phase;
 use razar_core::grant::{CallScope, Capability, Role};
 use razar_core::id::{ComponentId, Digest, PluginId};
+use razar_core::problem::{json_cause, json_place};
 use razar_runtime::Runtime;
 use razar_runtime::contract::{ProbeCall, ProbeTarget, Report};
 use razar_runtime::outcome::{CallReport, Outcome};
 use serde_json::{Value, json};
 
-use super::{Exit, complain, runtime, say, show_problems};
+use super::{Exit, code_cache, complain, one_shot, say, show_problems, show_warnings};
 use crate::cli::{self, PhaseName};
-use crate::packages::{Entry, Packages, roles};
+use crate::packages::{Entry, Packages, prepare_schemas, roles};
+use crate::report::escape;
 
 pub(super) async fn plugin(command: cli::Plugin) -> Exit {
     match command {
-        cli::Plugin::List { plugins, output } => match load(&plugins).await {
+        cli::Plugin::List { plugins, output } => match load(&plugins, output).await {
             Ok(packages) => list(&packages, output),
             Err(exit) => exit,
         },
-        cli::Plugin::Inspect { name, plugins, output } => match load(&plugins).await {
+        cli::Plugin::Inspect { name, plugins, output } => match load(&plugins, output).await {
             Ok(packages) => inspect(&packages, &name, output),
             Err(exit) => exit,
         },
@@ -29,39 +31,74 @@ pub(super) async fn plugin(command: cli::Plugin) -> Exit {
     }
 }
 
-async fn load(plugins: &cli::Plugins) -> Result<Packages, Exit> {
+async fn load(plugins: &cli::Plugins, output: cli::Output) -> Result<Packages, Exit> {
     if plugins.plugins.is_empty() {
-        complain("no plugins: name a directory of packages with `--plugins DIR`");
+        complain(output, "no plugins: name a directory of packages with `--plugins DIR`");
         return Err(Exit::Usage);
     }
-    let runtime = runtime(None, None).map_err(|error| {
-        complain(&error);
+    let runtime = one_shot(None).map_err(|error| {
+        complain(output, &error);
         Exit::Internal
     })?;
     Ok(Packages::load(&plugins.plugins, plugins.grants.as_deref(), &runtime).await)
 }
 
 fn list(packages: &Packages, output: cli::Output) -> Exit {
-    for (name, entry) in packages.iter() {
-        let manifest = &entry.package.manifest;
-        let role = roles(&entry.plugin).into_iter().map(Role::as_str).collect::<Vec<_>>().join(",");
-        let digest = entry.plugin.inspection().digest;
-        match output {
-            cli::Output::Json => say(&json!({
-                "name": name, "version": manifest.version, "role": role, "description": manifest.description,
-                "digest": digest,
-            })
-            .to_string()),
-            _ => say(&format!(
-                "{name:<16} {:<8} {role:<8} {}  {}",
-                manifest.version,
-                short(&digest),
-                manifest.description
-            )),
-        }
+    let rows: Vec<_> = packages.iter().map(|(name, entry)| Row::of(name, entry)).collect();
+    match output {
+        cli::Output::Json => rows.iter().for_each(|row| say(&row.json().to_string())),
+        _ => align(&rows).iter().for_each(|line| say(line)),
     }
     show_problems(packages.problems(), output);
+    show_warnings(packages.warnings(), output);
     if packages.problems().is_empty() { Exit::Done } else { Exit::Failed }
+}
+
+/// One line of the list.
+struct Row<'a> {
+    name: &'a str,
+    version: String,
+    role: String,
+    digest: Digest,
+    description: &'a str,
+}
+
+impl<'a> Row<'a> {
+    fn of(name: &'a PluginId, entry: &'a Entry) -> Self {
+        let manifest = &entry.package.manifest;
+        Self {
+            name: name.as_str(),
+            version: manifest.version.to_string(),
+            role: roles(&entry.plugin).into_iter().map(Role::as_str).collect::<Vec<_>>().join(","),
+            digest: entry.plugin.inspection().digest,
+            description: &manifest.description,
+        }
+    }
+
+    fn json(&self) -> Value {
+        let Self { name, version, role, digest, description } = self;
+        json!({
+            "name": name, "version": version, "role": role, "description": description, "digest": digest,
+        })
+    }
+}
+
+/// Columns as wide as their widest cell.
+fn align(rows: &[Row<'_>]) -> Vec<String> {
+    let widest = |cell: fn(&Row<'_>) -> usize| rows.iter().map(cell).max().unwrap_or(0);
+    let (name, version) = (widest(|row| row.name.len()), widest(|row| row.version.len()));
+    let role = widest(|row| row.role.len());
+    let line = |row: &Row<'_>| {
+        format!(
+            "{:<name$}  {:<version$}  {:<role$}  {}  {}",
+            row.name,
+            row.version,
+            row.role,
+            short(&row.digest),
+            escape::line(row.description)
+        )
+    };
+    rows.iter().map(line).collect()
 }
 
 /// Enough of a digest to tell two apart.
@@ -69,38 +106,81 @@ fn short(digest: &Digest) -> String {
     digest.hex().chars().take(12).collect()
 }
 
-fn find<'a>(packages: &'a Packages, name: &str) -> Result<(&'a PluginId, &'a Entry), Exit> {
+fn find<'a>(
+    packages: &'a Packages,
+    name: &str,
+    output: cli::Output,
+) -> Result<(&'a PluginId, &'a Entry), Exit> {
     let found = packages.iter().find(|(id, _)| id.as_str() == name);
     found.ok_or_else(|| {
-        show_problems(packages.problems(), cli::Output::Human);
+        show_problems(packages.problems(), output);
         let known: Vec<&str> = packages.iter().map(|(id, _)| id.as_str()).collect();
-        complain(&match known.as_slice() {
-            [] => format!("there is no plugin `{name}` that can be used"),
-            known => format!("there is no plugin `{name}` that can be used; there are: {}", known.join(", ")),
-        });
+        let name = escape::line(name);
+        complain(
+            output,
+            &match known.as_slice() {
+                [] => format!("there is no plugin `{name}` that can be used"),
+                known => {
+                    format!("there is no plugin `{name}` that can be used; there are: {}", known.join(", "))
+                }
+            },
+        );
         Exit::Usage
     })
 }
 
 fn inspect(packages: &Packages, name: &str, output: cli::Output) -> Exit {
-    let (name, entry) = match find(packages, name) {
+    let (name, entry) = match find(packages, name, output) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
-    let about = describe(name, entry);
     match output {
-        cli::Output::Json => say(&as_json(about)),
-        _ => show(&about, 0),
+        cli::Output::Json => say(&inspect_json(name, entry).to_string()),
+        _ => show(&describe(name, entry), 0),
     }
     Exit::Done
 }
 
-/// What there is to say, in the order in which a reader wants it.
-type About = Vec<(String, Value)>;
-
-fn as_json(about: About) -> String {
-    Value::Object(about.into_iter().collect()).to_string()
+/// For programs: the keys are a promise.
+fn inspect_json(name: &PluginId, entry: &Entry) -> Value {
+    let manifest = &entry.package.manifest;
+    let seen = entry.plugin.inspection();
+    let rules = |lines: Vec<(Capability, String)>| -> Vec<Value> {
+        let rule = |(capability, rule): (Capability, String)| json!({ "capability": capability.to_string(), "rule": rule });
+        lines.into_iter().map(rule).collect()
+    };
+    let roles: Vec<Value> = roles(&entry.plugin)
+        .into_iter()
+        .map(|role| {
+            let may = entry.plugin.grant(role).map(|grant| rules(grant.lines())).unwrap_or_default();
+            let limits = entry.plugin.limits(role).map(|limits| limits.measures()).unwrap_or_default();
+            let limits: serde_json::Map<String, Value> =
+                limits.into_iter().map(|(key, value)| (key, json!(value))).collect();
+            json!({ "role": role.as_str(), "may_use": may, "limits": limits })
+        })
+        .collect();
+    let unused = entry.meeting.unused.iter();
+    let unused: Vec<Value> = unused
+        .map(|unused| json!({ "capability": unused.capability.to_string(), "rule": unused.granted }))
+        .collect();
+    json!({
+        "name": name,
+        "version": manifest.version,
+        "description": manifest.description,
+        "package": entry.package.dir,
+        "digest": seen.digest,
+        "size_bytes": seen.size,
+        "initial_memory_bytes": seen.initial_memory,
+        "imports": seen.imports,
+        "warnings": seen.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "roles": roles,
+        "granted": rules(entry.grant.lines()),
+        "granted_unused": unused,
+    })
 }
+
+/// What there is to say to people, in the order in which they want it.
+type About = Vec<(String, Value)>;
 
 fn describe(name: &PluginId, entry: &Entry) -> About {
     let manifest = &entry.package.manifest;
@@ -159,7 +239,10 @@ fn show<'a>(about: impl IntoIterator<Item = &'a (String, Value)>, depth: usize) 
 
 async fn once(arguments: cli::PluginRun) -> Exit {
     match try_once(&arguments).await {
-        Ok((name, report)) => tell(&name, &report, arguments.output),
+        Ok((name, report)) => {
+            let grants = arguments.plugins.grants.as_deref().map(|file| file.display().to_string());
+            tell(&name, &report, grants.as_deref(), arguments.output)
+        }
         Err(exit) => exit,
     }
 }
@@ -181,17 +264,23 @@ async fn load_for_one(
 }
 
 async fn try_once(arguments: &cli::PluginRun) -> Result<(PluginId, CallReport<Report>), Exit> {
+    let output = arguments.output;
     let usage = |message: String| {
-        complain(&message);
+        complain(output, &message);
         Exit::Usage
     };
     let internal = |message: String| {
-        complain(&message);
+        complain(output, &message);
         Exit::Internal
     };
-    std::fs::create_dir_all(&arguments.state.state)
-        .map_err(|error| usage(format!("`{}` cannot be made: {error}", arguments.state.state.display())))?;
-    let runtime = runtime(Some(&arguments.state.state), None).map_err(internal)?;
+    // Nobody waits for it: whoever needs it first, does.
+    drop(tokio::task::spawn_blocking(prepare_schemas));
+    let runtime = match &arguments.state {
+        Some(state) => one_shot(Some(code_cache(state))),
+        // A home that cannot be written costs time, nothing else.
+        None => one_shot(own_cache()).or_else(|_| one_shot(None)),
+    };
+    let runtime = runtime.map_err(internal)?;
     let grants = arguments.plugins.grants.as_deref();
     let packages = match &arguments.dev {
         Some(dir) => Packages::load_one(dir, grants, &runtime).await,
@@ -205,13 +294,15 @@ async fn try_once(arguments: &cli::PluginRun) -> Result<(PluginId, CallReport<Re
     let name = arguments.name.clone().or(only.filter(|_| arguments.dev.is_some()));
     let name =
         name.ok_or_else(|| usage("which plugin? `razar-host plugin run NAME --plugins DIR`".to_owned()))?;
-    let (name, entry) = find(&packages, &name)?;
+    let (name, entry) = find(&packages, &name, output)?;
     let probe = entry.plugin.probe().ok_or_else(|| usage(format!("`{name}` is not a probe")))?;
 
     let component: ComponentId =
         arguments.component.parse().map_err(|error| usage(format!("`--component`: {error}")))?;
-    let settings: Value = serde_json::from_str(&arguments.settings)
-        .map_err(|error| usage(format!("`--settings` is not JSON: {error}")))?;
+    let settings: Value = serde_json::from_str(&arguments.settings).map_err(|error| {
+        let (cause, place) = (json_cause(&error), json_place(&error));
+        usage(format!("`--settings` is not JSON: {cause} at {place}"))
+    })?;
     let wrong = entry.check_settings(&settings);
     if let Some(first) = wrong.first() {
         return Err(usage(format!("`--settings` {}: {}", first.pointer, first.message)));
@@ -227,7 +318,7 @@ async fn try_once(arguments: &cli::PluginRun) -> Result<(PluginId, CallReport<Re
         }
         None => None,
     };
-    let scope = CallScope { target, log, tree: None };
+    let scope = CallScope { target, log, ..CallScope::default() };
     let phase = match arguments.phase {
         PhaseName::Startup => Phase::Startup,
         PhaseName::Readiness => Phase::Readiness,
@@ -239,40 +330,112 @@ async fn try_once(arguments: &cli::PluginRun) -> Result<(PluginId, CallReport<Re
     Ok((name.clone(), report))
 }
 
-fn tell(name: &PluginId, report: &CallReport<Report>, output: cli::Output) -> Exit {
+/// Where one-shots keep compiled plugins when no state directory is named: never where somebody happens to stand.
+fn own_cache() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(base.join("razar-host/plugins"))
+}
+
+fn tell(name: &PluginId, report: &CallReport<Report>, grants: Option<&str>, output: cli::Output) -> Exit {
     let (word, text, measured, well) = match &report.outcome {
         Outcome::Reply(reply) => {
-            let measured: Vec<String> =
-                reply.measurements.iter().map(|m| format!("{} {:.3} {}", m.name, m.value, m.unit)).collect();
+            let measured = reply.measurements.iter();
+            let measured: Vec<_> = measured.map(|m| (m.name.as_str(), m.value, m.unit.as_str())).collect();
             (reply.health.as_str(), reply.summary.clone(), measured, reply.health.is_well())
         }
         Outcome::Refused(error) => (report.outcome.as_str(), error.message.clone(), Vec::new(), false),
         Outcome::Failed(failure) => (report.outcome.as_str(), failure.to_string(), Vec::new(), false),
     };
-    let text = text.escape_debug().to_string();
-    let denied: Vec<String> =
-        report.record.denied().map(|denied| format!("{denied}: {}", denied.remedy(name))).collect();
     let used = &report.usage;
+    let ms = |span: std::time::Duration| span.as_micros() as f64 / 1000.0;
     let used = json!({
-        "wall_us": used.wall.as_micros() as u64, "busy_us": used.busy.as_micros() as u64,
+        "elapsed_ms": ms(used.wall), "busy_ms": ms(used.busy),
         "memory_bytes": used.memory, "reply_bytes": used.reply,
         "network_bytes": used.network, "requests": used.requests,
     });
-    let logged: Vec<String> = report.log.lines.iter().map(|line| line.text.clone()).collect();
-    let about: About = [
-        ("plugin", json!(name)),
-        ("outcome", json!(word)),
-        ("summary", json!(text)),
-        ("measurements", json!(measured)),
-        ("used", used),
-        ("denied", json!(denied)),
-        ("printed", json!(logged)),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into();
-    match output {
-        cli::Output::Json => say(&as_json(about)),
-        _ => show(&about, 0),
+    let logged: Vec<&str> = report.log.lines.iter().map(|line| line.text.as_str()).collect();
+    if output == cli::Output::Json {
+        let denied = report.record.denied().map(|denied| {
+            json!({
+                "capability": denied.capability().to_string(), "reason": denied.reason().as_str(),
+                "subject": denied.subject(), "remedy": denied.remedy(name, grants),
+            })
+        });
+        let measured = measured.iter().map(|(name, value, unit)| (measure_key(name, unit), json!(value)));
+        say(&json!({
+            "plugin": name,
+            "outcome": word,
+            "summary": text,
+            "measurements": measured.collect::<serde_json::Map<_, _>>(),
+            "used": used,
+            "denied": denied.collect::<Vec<_>>(),
+            "printed": logged,
+        })
+        .to_string());
+    } else {
+        let denied =
+            report.record.denied().map(|denied| format!("{denied}: {}", denied.remedy(name, grants)));
+        let measured = measured.iter().map(|(name, value, unit)| format!("{name} {value:.3} {unit}"));
+        let about: About = [
+            ("plugin", json!(name)),
+            ("outcome", json!(word)),
+            ("summary", json!(text.escape_debug().to_string())),
+            ("measurements", json!(measured.collect::<Vec<_>>())),
+            ("used", used),
+            ("denied", json!(denied.collect::<Vec<_>>())),
+            ("printed", json!(logged)),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into();
+        show(&about, 0);
     }
     if well { Exit::Done } else { Exit::Failed }
+}
+
+/// The key of a measurement: its name and its unit, `latency_ms`, whatever the plugin has called them.
+fn measure_key(name: &str, unit: &str) -> String {
+    let plain = |text: &str| {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+        text.chars().map(plain).collect::<String>().trim_matches('_').to_owned()
+    };
+    let (name, unit) = (plain(name), if unit == "%" { "percent".to_owned() } else { plain(unit) });
+    match unit.as_str() {
+        "" => name,
+        unit if name.strip_suffix(unit).is_some_and(|rest| rest.is_empty() || rest.ends_with('_')) => name,
+        unit => format!("{name}_{unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_measurements_say_their_unit() {
+        for (name, unit, key) in [
+            ("latency", "ms", "latency_ms"),
+            ("latency_ms", "ms", "latency_ms"),
+            ("Queue depth", "", "queue_depth"),
+            ("used", "%", "used_percent"),
+            ("rate", "requests/s", "rate_requests_s"),
+        ] {
+            assert_eq!(measure_key(name, unit), key);
+        }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let row = |name, version: &str| Row {
+            name,
+            version: version.to_owned(),
+            role: "probe".to_owned(),
+            digest: Digest::of(b""),
+            description: "says\n more",
+        };
+        let lines = align(&[row("a", "0.1.0"), row("a-name-much-longer-than-sixteen", "10.11.12")]);
+        let place = |line: &String| line.find("probe").unwrap();
+        assert_eq!(place(&lines[0]), place(&lines[1]), "{lines:#?}");
+        assert!(lines.iter().all(|line| line.ends_with("says\\n more")), "{lines:#?}");
+    }
 }

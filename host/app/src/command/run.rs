@@ -7,39 +7,47 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use razar_core::fact::Fact;
+use razar_core::fact::{Anchor, Fact, Opened};
 use razar_core::id::Digest;
 use razar_core::plan::Overrides;
-use razar_core::problem::Problem;
+use razar_core::problem::{Problem, json_cause, json_place};
 use razar_core::supervisor::{BootRequest, Command, Input, Settings, Stage, State};
 use razar_ledger::{Ledger, LedgerError, Views};
 use razar_runtime::engine::PoolOptions;
 use rustix::fs::{Access, access};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::check::{Checked, read_plan};
-use super::{Exit, complain, runtime, show_problems};
+use super::first_start::CodeCache;
+use super::{Exit, complain, runtime, show_problems, show_warnings};
 use crate::ask::{Asker, Questions};
 use crate::cli;
-use crate::drive::{Clock, Driver, Handle, ViewWriter};
+use crate::drive::{Clock, DriveError, Driver, Handle, NotDone, ViewWriter};
 use crate::launcher::Launcher;
 use crate::packages::Packages;
 use crate::perform::{self, Hands};
+use crate::values::KeptValues;
+use crate::witness::Witnessing;
 use crate::{environment, report, serve};
 
 /// Largest mission brief: it is archived at every boot.
 const MAX_BRIEF: u64 = 1 << 20;
 
+/// After the second signal while nothing could be recorded.
+const LEFT: &str = "ended without stopping anything, because no decision could be recorded: the services go on; when there \
+                    is space again, `razar-host run` takes them over and `razar-host stop` ends them";
+
 /// Why a run did not even begin, or did not end by itself.
 struct Ended {
     exit: Exit,
+    message: Option<String>,
     problems: Vec<Problem>,
 }
 
 impl Ended {
     fn with(exit: Exit, message: impl ToString) -> Self {
-        complain(&message.to_string());
-        Self { exit, problems: Vec::new() }
+        Self { exit, message: Some(message.to_string()), problems: Vec::new() }
     }
 
     fn internal(message: impl ToString) -> Self {
@@ -53,6 +61,9 @@ pub(super) async fn run(arguments: cli::Run) -> Exit {
         Ok(exit) => exit,
         Err(ended) => {
             show_problems(&ended.problems, output);
+            if let Some(message) = ended.message {
+                complain(output, &message);
+            }
             ended.exit
         }
     }
@@ -63,16 +74,24 @@ async fn try_run(arguments: cli::Run) -> Result<Exit, Ended> {
     let signals = Signals::listen().map_err(Ended::internal)?;
     let ready = Ready::check(&arguments).await?;
     let state_dir = std::path::absolute(&arguments.state.state).map_err(Ended::internal)?;
-    let (ledger, views, state) = remember(&state_dir, &arguments, &ready.checked)?;
+    usable(&arguments.state.state).map_err(|message| Ended::with(Exit::Usage, message))?;
+    let (ledger, opened, views, state) = remember(&state_dir, &arguments, &ready.checked)?;
+    ready.code.settle(&state_dir);
     let mut ledger = ledger;
+    ready.kept.open(ledger.values().map_err(Ended::internal)?);
     let brief = match &ready.brief {
         Some(bytes) => Some(ledger.put_blob(bytes).map_err(Ended::internal)?),
+        None => None,
+    };
+    let witnessing = match &arguments.witness {
+        Some(place) => Some(Witnessing::start(place, &state_dir).map_err(Ended::internal)?),
         None => None,
     };
     let request = BootRequest {
         mission: ready.checked.plan.mission.clone(),
         brief,
         config: Some(Digest::of(&ready.checked.document)),
+        ledger: Some(opened),
     };
 
     let program = std::env::current_exe().map_err(Ended::internal)?;
@@ -101,18 +120,29 @@ async fn try_run(arguments: cli::Run) -> Result<Exit, Ended> {
     tokio.spawn(perform::listen(events, handle.clone(), state_dir.clone()));
     let driving = std::thread::Builder::new().name("driver".to_owned()).spawn(move || driver.run());
     let driving = driving.map_err(Ended::internal)?;
-    tokio.spawn(signals.stop(handle.clone()));
+    let (leave, left) = oneshot::channel();
+    tokio.spawn(signals.stop(handle.clone(), leave));
 
-    let halted = end.wait(&driving).await;
+    let halted = tokio::select! {
+        halted = end.wait(&driving) => Some(halted),
+        Ok(()) = left => None,
+    };
     told.finish(&handle).await;
     handle.close();
     let driven = tokio::task::spawn_blocking(move || driving.join()).await;
     served.finish().await;
+    if let Some(witnessing) = witnessing {
+        witnessing.finish().await;
+    }
     // A launcher that has services left stays; so it should.
     let _ = launcher.shutdown_when_idle().await;
     match driven {
-        Ok(Ok(Ok(()))) if halted => Ok(Exit::Failed),
-        Ok(Ok(Ok(()))) => Ok(Exit::Done),
+        Ok(Ok(Ok(()))) => match halted {
+            Some(false) => Ok(Exit::Done),
+            Some(true) => Ok(Exit::Failed),
+            None => Err(Ended::with(Exit::Failed, LEFT)),
+        },
+        Ok(Ok(Err(error @ DriveError::Lost))) => Err(Ended::with(Exit::Failed, error)),
         Ok(Ok(Err(error))) => Err(Ended::internal(error)),
         _ => Err(Ended::internal("the host's own loop ended; the services go on, `run` takes them over")),
     }
@@ -121,20 +151,32 @@ async fn try_run(arguments: cli::Run) -> Result<Exit, Ended> {
 /// What was typed and written holds.
 struct Ready {
     packages: Arc<Packages>,
+    kept: Arc<KeptValues>,
     checked: Checked,
     brief: Option<Vec<u8>>,
+    code: CodeCache,
 }
 
 impl Ready {
     async fn check(arguments: &cli::Run) -> Result<Self, Ended> {
-        usable(&arguments.state.state).map_err(|message| Ended::with(Exit::Usage, message))?;
+        let state = &arguments.state.state;
+        let code = CodeCache::of(state);
+        let scratch = state.exists().then_some(state.as_path());
+        let kept = Arc::new(KeptValues::default());
+        let values = Arc::<KeptValues>::clone(&kept);
+        let cache = code.dir().map(Path::to_owned);
         let runtime =
-            runtime(Some(&arguments.state.state), Some(PoolOptions::default())).map_err(Ended::internal)?;
+            runtime(cache, scratch, Some(PoolOptions::default()), values).map_err(Ended::internal)?;
         if let Some(fallback) = runtime.pool_fallback() {
             tracing::warn!("{fallback}");
         }
         let dirs = &arguments.plugins.plugins;
+        match code.missing(dirs) {
+            0 => {}
+            missing => report::preparing(arguments.output, missing),
+        }
         let packages = Packages::load(dirs, arguments.plugins.grants.as_deref(), &runtime).await;
+        show_warnings(packages.warnings(), arguments.output);
         let overrides = Overrides {
             mission: arguments.mission.clone(),
             retries: arguments.stack.retries,
@@ -145,12 +187,12 @@ impl Ready {
         let mut problems = packages.problems().to_vec();
         match (checked, brief) {
             (Ok(checked), Ok(brief)) if problems.is_empty() => {
-                Ok(Self { packages: Arc::new(packages), checked, brief })
+                Ok(Self { packages: Arc::new(packages), kept, checked, brief, code })
             }
             (checked, brief) => {
                 problems.extend(checked.err().into_iter().flatten());
                 problems.extend(brief.err());
-                Err(Ended { exit: Exit::Usage, problems })
+                Err(Ended { exit: Exit::Usage, message: None, problems })
             }
         }
     }
@@ -183,7 +225,10 @@ fn read_brief(file: &Path) -> Result<Vec<u8>, Problem> {
     match serde_json::from_slice::<serde_json::Value>(&bytes) {
         Ok(serde_json::Value::Object(_)) => Ok(bytes),
         Ok(_) => Err(problem("is not a JSON object".to_owned())),
-        Err(error) => Err(problem(format!("is not JSON: {error}"))),
+        Err(error) => {
+            let message = format!("is not JSON: {}", json_cause(&error));
+            Err(Problem { place: json_place(&error), ..problem(message) })
+        }
     }
 }
 
@@ -191,7 +236,7 @@ fn remember(
     dir: &Path,
     arguments: &cli::Run,
     checked: &Checked,
-) -> Result<(Ledger, ViewWriter, State), Ended> {
+) -> Result<(Ledger, Opened, ViewWriter, State), Ended> {
     let ledger = Ledger::open(dir).map_err(|error| match error {
         LedgerError::Held { .. } | LedgerError::Foreign(_) | LedgerError::Newer { .. } => {
             Ended::with(Exit::Usage, error)
@@ -204,9 +249,17 @@ fn remember(
     let seed = u64::from(nanos) << 32 | u64::from(std::process::id());
     let settings = Settings { seed, failure_limit: arguments.failure_limit, ..Settings::default() };
     let state = State::replay(&checked.plan, settings, facts);
+    // Before the views write the state file anew: it is what remembers the ledger.
+    let opened = ledger.opened(dir).map_err(Ended::internal)?;
+    if let Some(Anchor { seq, .. }) = opened.contradicted {
+        tracing::error!(
+            "the state file names fact {seq} of a ledger that is not there any more: facts were lost or replaced while no \
+             host ran; `razar-host log verify` tells more"
+        );
+    }
     let views = Views::open(&ledger, dir).map_err(Ended::internal)?;
     let views = ViewWriter::start(views).map_err(Ended::internal)?;
-    Ok((ledger, views, state))
+    Ok((ledger, opened, views, state))
 }
 
 /// The end of the boot this process runs.
@@ -221,10 +274,7 @@ impl End {
     }
 
     /// Waits for it; true if the boot was halted.
-    async fn wait(
-        &mut self,
-        driving: &std::thread::JoinHandle<Result<(), razar_ledger::AppendError>>,
-    ) -> bool {
+    async fn wait(&mut self, driving: &std::thread::JoinHandle<Result<(), DriveError>>) -> bool {
         let mut halted = false;
         loop {
             match tokio::time::timeout(Duration::from_secs(1), self.facts.recv()).await {
@@ -258,18 +308,48 @@ impl Signals {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Each stops the stack in order; a second one changes nothing, because the order is the promise.
-    async fn stop(mut self, handle: Handle) {
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "Ctrl-C",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+
+    /// Each stops the stack in order; a second one changes nothing, because the order is the promise. Only while nothing
+    /// can be recorded the second one means something: the host leaves, and the services go on.
+    async fn stop(mut self, handle: Handle, leave: oneshot::Sender<()>) {
+        let mut reason = self.next().await;
+        let mut told = false;
         loop {
-            let reason = tokio::select! {
-                _ = self.interrupt.recv() => "Ctrl-C",
-                _ = self.terminate.recv() => "SIGTERM",
-            };
             match handle.command(Command::Shutdown(reason.to_owned())).await {
-                Ok(Ok(())) => tracing::info!("{reason}: stopping everything in reverse order"),
-                Ok(Err(refused)) => tracing::info!("{reason}: {refused}"),
-                Err(_) => return,
+                Ok(()) => tracing::info!("{reason}: stopping everything in reverse order"),
+                Err(NotDone::Refused(refused)) => tracing::info!("{reason}: {refused}"),
+                Err(NotDone::Gone(_)) => return,
+                Err(NotDone::Held(held)) => {
+                    if !told {
+                        tracing::warn!(
+                            "{reason}: everything is stopped as soon as that can be recorded ({}); a second {reason} ends the \
+                             host at once and leaves the services running",
+                            held.why
+                        );
+                    }
+                    told = true;
+                    let mut holding = handle.held();
+                    tokio::select! {
+                        _ = self.next() => {
+                            // Nobody waits for it when the host is ending already.
+                            let _ = leave.send(());
+                            return;
+                        }
+                        _ = holding.wait_for(Option::is_none) => {}
+                    }
+                    if !held.kept {
+                        continue;
+                    }
+                }
             }
+            told = false;
+            reason = self.next().await;
         }
     }
 }

@@ -18,7 +18,8 @@ use std::sync::mpsc;
 
 use razar_core::fact::Recorded;
 use razar_core::id::ComponentId;
-use razar_core::supervisor::{Boot, Command, Input, Refused, Stage, Summary};
+use razar_core::supervisor::{Boot, Command, Input, PluginOut, Refused, Stage, Summary};
+use razar_ledger::AppendError;
 use tokio::sync::{broadcast, oneshot, watch};
 
 pub(crate) use clock::Clock;
@@ -35,8 +36,30 @@ pub(crate) struct Snapshot {
     pub(crate) boot: Option<Boot>,
     /// Every component.
     pub(crate) components: Vec<Summary>,
+    /// Every quarantined plugin.
+    pub(crate) plugins_out: Vec<PluginOut>,
     /// Why facts cannot be recorded at the moment; nothing is acted on until they can.
     pub(crate) stuck: Option<String>,
+    /// The file with the facts is no longer where it was: see [`LOST`].
+    pub(crate) lost: bool,
+}
+
+/// What is said when `razar.db` is not the file this host writes to.
+pub(crate) const LOST: &str = "`razar.db` was removed, moved or replaced while this host runs: what happens is remembered \
+     nowhere else, and the services go on. Put the state directory back in its place; if it is gone for good, stop this \
+     host (Ctrl-C, which stops the services, too) and start it again";
+
+/// Why the loop ended before it was told to, or with something to say.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DriveError {
+    /// Facts can never be recorded again.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// See [`LOST`].
+    #[error(
+        "`razar.db` was removed, moved or replaced while this host ran and was not put back: what happened since then is not remembered"
+    )]
+    Lost,
 }
 
 /// What may be sent to the driver.
@@ -44,7 +67,7 @@ pub(crate) enum Message {
     /// Something happened.
     Input(Input),
     /// Somebody asks for something.
-    Command(Command, oneshot::Sender<Result<(), Refused>>),
+    Command(Command, oneshot::Sender<Result<(), NotDone>>),
     /// Somebody wants to look.
     Look(oneshot::Sender<Snapshot>),
     /// No more turns: the process ends.
@@ -57,12 +80,41 @@ pub(crate) struct Handle {
     messages: mpsc::Sender<Message>,
     facts: broadcast::Sender<Recorded>,
     stage: watch::Receiver<Option<Stage>>,
+    held: watch::Receiver<Option<String>>,
 }
 
 /// The driver has gone: the process is ending.
 #[derive(Debug, thiserror::Error)]
 #[error("the host is ending")]
 pub(crate) struct Gone;
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotDone {
+    /// It makes no sense now.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Nothing can be recorded, so nothing is decided or done.
+    #[error(transparent)]
+    Held(#[from] Held),
+    /// The process is ending.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+}
+
+/// Nothing can be recorded, so nothing is acted on.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the host holds every decision back: {why}; {}", if *kept {
+    "this one is kept, and carried out as soon as it can be recorded"
+} else {
+    "nothing was changed, so say it again then"
+})]
+pub(crate) struct Held {
+    /// With a remedy.
+    pub(crate) why: String,
+    /// It was taken in before that was known, and will be carried out.
+    pub(crate) kept: bool,
+}
 
 impl Handle {
     /// The way to whoever receives these messages.
@@ -71,8 +123,9 @@ impl Handle {
         messages: mpsc::Sender<Message>,
         facts: broadcast::Sender<Recorded>,
         stage: watch::Receiver<Option<Stage>>,
+        held: watch::Receiver<Option<String>>,
     ) -> Self {
-        Self { messages, facts, stage }
+        Self { messages, facts, stage, held }
     }
 
     /// Reports what happened. Lost only when the process is ending.
@@ -80,11 +133,11 @@ impl Handle {
         let _ = self.messages.send(Message::Input(input));
     }
 
-    /// Asks for something; answered once the facts are committed.
-    pub(crate) async fn command(&self, command: Command) -> Result<Result<(), Refused>, Gone> {
+    /// Asks for something; answered once the facts are committed, or at once when they cannot be.
+    pub(crate) async fn command(&self, command: Command) -> Result<(), NotDone> {
         let (answer, answered) = oneshot::channel();
         self.messages.send(Message::Command(command, answer)).map_err(|_| Gone)?;
-        answered.await.map_err(|_| Gone)
+        answered.await.map_err(|_| Gone)?
     }
 
     /// Looks at everything.
@@ -104,6 +157,11 @@ impl Handle {
         self.stage.clone()
     }
 
+    /// Why decisions are held back at this moment, as it changes; none when they are not.
+    pub(crate) fn held(&self) -> watch::Receiver<Option<String>> {
+        self.held.clone()
+    }
+
     /// Ends the loop.
     pub(crate) fn close(&self) {
         let _ = self.messages.send(Message::Close);
@@ -121,6 +179,8 @@ pub(crate) trait Watching {
 pub(crate) struct Question {
     /// Which process.
     pub(crate) instance: razar_core::id::InstanceId,
+    /// Its pid and start time.
+    pub(crate) process: razar_core::effect::Process,
     /// Which question.
     pub(crate) phase: razar_core::fact::Phase,
     /// Of which component, with everything about it.

@@ -4,7 +4,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use razar_core::effect::Decided;
 use razar_core::fact::{Fact, Recorded};
@@ -16,13 +16,17 @@ use razar_ledger::{AppendError, Ledger};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use super::views::ViewWriter;
-use super::{BACKLOG, Clock, Handle, Message, Question, Snapshot, Watching};
+use super::{BACKLOG, Clock, DriveError, Handle, Held, Message, NotDone, Question, Snapshot, Watching};
 
 /// Inputs that one commit may cover.
 const BATCH: usize = 512;
 
 /// Between two attempts to record what could not be recorded.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Facts must have been recorded for so long before it is said that they can be: on a disk that is almost full every
+/// other turn fails.
+const CALM: Duration = Duration::from_secs(3);
 
 /// Performs effects, and reports how they ended.
 pub(crate) trait Performer {
@@ -34,7 +38,14 @@ pub(crate) trait Performer {
 type Accepted = Result<(), Refused>;
 
 /// Whoever gave it and waits to hear.
-type Asker = oneshot::Sender<Accepted>;
+type Asker = oneshot::Sender<Result<(), NotDone>>;
+
+/// Facts cannot be recorded, or could not be a moment ago.
+struct Stuck {
+    why: String,
+    /// When it is over, unless it happens again.
+    over: Option<Instant>,
+}
 
 /// A turn that is not recorded yet.
 struct Turn {
@@ -60,7 +71,9 @@ pub(crate) struct Driver<P, W> {
     stage: watch::Sender<Option<Stage>>,
     waiting: VecDeque<Turn>,
     touched: HashSet<ComponentId>,
-    stuck: Option<String>,
+    stuck: Option<Stuck>,
+    held: watch::Sender<Option<String>>,
+    lost: bool,
 }
 
 impl<P: Performer, W: Watching> Driver<P, W> {
@@ -76,7 +89,8 @@ impl<P: Performer, W: Watching> Driver<P, W> {
         let (messages, received) = std::sync::mpsc::channel();
         let (facts, _) = broadcast::channel(BACKLOG);
         let (stage, stage_seen) = watch::channel(state.durable().boot.as_ref().map(|boot| boot.stage));
-        let handle = Handle { messages, facts: facts.clone(), stage: stage_seen };
+        let (held, held_seen) = watch::channel(None);
+        let handle = Handle { messages, facts: facts.clone(), stage: stage_seen, held: held_seen };
         let (performer, watching) = with(&handle);
         let driver = Self {
             state,
@@ -91,12 +105,15 @@ impl<P: Performer, W: Watching> Driver<P, W> {
             waiting: VecDeque::new(),
             touched: HashSet::new(),
             stuck: None,
+            held,
+            lost: false,
         };
         (driver, handle)
     }
 
-    /// Turns until it is told to close. An error means that facts can never be recorded again.
-    pub(crate) fn run(mut self) -> Result<(), AppendError> {
+    /// Turns until it is told to close. An error means that facts can never be recorded again, or that those recorded
+    /// are gone.
+    pub(crate) fn run(mut self) -> Result<(), DriveError> {
         loop {
             let patience = self.patience();
             let first = match self.messages.recv_timeout(patience) {
@@ -107,19 +124,34 @@ impl<P: Performer, W: Watching> Driver<P, W> {
             let more: Vec<Message> = self.messages.try_iter().take(BATCH).collect();
             if !self.take(std::iter::once(first).chain(more)) {
                 self.flush()?;
+                self.look_at_ledger();
                 self.views.finish();
-                return Ok(());
+                return if self.lost { Err(DriveError::Lost) } else { Ok(()) };
             }
             self.flush()?;
+            self.look_at_ledger();
             self.ask();
         }
+    }
+
+    /// Facts that nobody can read any more are still what this process goes by: what runs goes on, and it is said once.
+    fn look_at_ledger(&mut self) {
+        let lost = self.ledger.is_displaced();
+        match (self.lost, lost) {
+            (false, true) => tracing::error!("{}", super::LOST),
+            (true, false) => tracing::info!("`razar.db` is back in its place, and complete"),
+            _ => {}
+        }
+        self.lost = lost;
     }
 
     fn patience(&mut self) -> Duration {
         let wake = self.state.next_wake().map(|wake| self.clock.until(wake));
         let retry = (!self.waiting.is_empty()).then_some(RETRY);
         // An idle stack still shows that its driver lives.
-        wake.into_iter().chain(retry).min().unwrap_or(Duration::from_secs(60))
+        let over = self.stuck.as_ref().and_then(|stuck| stuck.over);
+        let over = over.map(|over| over.saturating_duration_since(Instant::now()));
+        wake.into_iter().chain(retry).chain(over).min().unwrap_or(Duration::from_secs(60))
     }
 
     /// One batch of messages becomes one turn; false when the loop is to end.
@@ -133,11 +165,16 @@ impl<P: Performer, W: Watching> Driver<P, W> {
                 Message::Input(input) => {
                     let _ = self.step(&mut turn, input);
                 }
+                // Not even taken in: whoever asks should not wait for a disk, nor be surprised by it later.
+                Message::Command(_, answer) if self.is_held() => {
+                    let _ = answer.send(Err(NotDone::Held(self.hold(false))));
+                }
                 Message::Command(command, answer) => {
                     let outcome = self.command(&mut turn, command);
                     turn.answers.push((answer, outcome));
                 }
                 Message::Look(answer) => {
+                    self.look_at_ledger();
                     let _ = answer.send(self.snapshot());
                 }
                 Message::Close => goes_on = false,
@@ -172,18 +209,15 @@ impl<P: Performer, W: Watching> Driver<P, W> {
                 match self.ledger.append(turn.at, &turn.facts) {
                     Ok(recorded) => self.tell(recorded),
                     Err(error) if error.is_retriable() => {
-                        self.complain(&error);
                         self.waiting.push_front(turn);
+                        self.complain(&error);
                         return Ok(());
                     }
                     Err(error) => return Err(error),
                 }
-                if self.stuck.take().is_some() {
-                    tracing::info!("facts can be recorded again; what was held back is done now");
-                }
             }
             for (answer, outcome) in turn.answers {
-                let _ = answer.send(outcome);
+                let _ = answer.send(outcome.map_err(NotDone::Refused));
             }
             for decided in turn.started {
                 let (id, component) = match &decided {
@@ -197,6 +231,7 @@ impl<P: Performer, W: Watching> Driver<P, W> {
                 }
             }
         }
+        self.calm();
         Ok(())
     }
 
@@ -217,11 +252,39 @@ impl<P: Performer, W: Watching> Driver<P, W> {
         }
     }
 
+    /// Said once, however often it is tried again; whoever waits for an answer gets this one.
     fn complain(&mut self, error: &AppendError) {
         if self.stuck.is_none() {
             tracing::error!(%error, "nothing is started or stopped until facts can be recorded");
         }
-        self.stuck = Some(error.to_string());
+        self.stuck = Some(Stuck { why: error.to_string(), over: None });
+        let why = Some(error.to_string());
+        self.held.send_if_modified(|known| std::mem::replace(known, why.clone()) != why);
+        let held = self.hold(true);
+        for (answer, outcome) in self.waiting.iter_mut().flat_map(|turn| turn.answers.drain(..)) {
+            let answered = outcome.map_err(NotDone::Refused).and_then(|()| Err(held.clone().into()));
+            let _ = answer.send(answered);
+        }
+    }
+
+    /// Everything is recorded; said once that has been so for a while.
+    fn calm(&mut self) {
+        self.held.send_if_modified(|known| known.take().is_some());
+        let Some(stuck) = &mut self.stuck else { return };
+        let now = Instant::now();
+        if *stuck.over.get_or_insert(now + CALM) <= now {
+            self.stuck = None;
+            tracing::warn!("facts can be recorded again; what was held back is done");
+        }
+    }
+
+    /// Between two turns only what cannot be recorded waits.
+    fn is_held(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn hold(&self, kept: bool) -> Held {
+        Held { why: self.stuck.as_ref().map(|stuck| stuck.why.clone()).unwrap_or_default(), kept }
     }
 
     fn tell(&mut self, recorded: Vec<Recorded>) {
@@ -240,6 +303,7 @@ impl<P: Performer, W: Watching> Driver<P, W> {
             let watches = self.state.watches(&component).into_iter();
             let questions = watches.map(|watch| Question {
                 instance: watch.instance,
+                process: watch.process,
                 phase: watch.phase,
                 plan: Arc::clone(&plan),
             });
@@ -251,7 +315,9 @@ impl<P: Performer, W: Watching> Driver<P, W> {
         Snapshot {
             boot: self.state.durable().boot.clone(),
             components: self.state.summaries().collect(),
-            stuck: self.stuck.clone(),
+            plugins_out: self.state.plugins_out().collect(),
+            stuck: self.stuck.as_ref().map(|stuck| stuck.why.clone()),
+            lost: self.lost,
         }
     }
 }

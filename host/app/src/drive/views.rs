@@ -3,9 +3,14 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use razar_core::fact::Recorded;
 use razar_ledger::Views;
+
+/// Facts so close together are written together: each write waits for the disk several times, and the commits of the
+/// facts wait for the same disk.
+const TOGETHER: Duration = Duration::from_millis(50);
 
 /// A thread that owns the views.
 pub(crate) struct ViewWriter {
@@ -42,19 +47,22 @@ impl ViewWriter {
 }
 
 fn write(mut views: Views, received: &Receiver<Vec<Recorded>>) {
-    let mut complaint = None;
+    let mut behind = false;
     while let Ok(mut recorded) = received.recv() {
-        received.try_iter().for_each(|more| recorded.extend(more));
+        let until = Instant::now() + TOGETHER;
+        while let Ok(more) = received.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            recorded.extend(more);
+        }
         let now = match views.project(&recorded) {
             Ok(behind) => behind.first().map(ToString::to_string),
             Err(error) => Some(error.to_string()),
         };
-        if now != complaint {
-            match &now {
-                Some(now) => tracing::warn!("a file for operators is behind: {now}"),
-                None => tracing::info!("all files for operators are up to date again"),
-            }
-            complaint = now;
+        // Said when it begins and when it ends, not with every file that joins.
+        match &now {
+            Some(now) if !behind => tracing::warn!("a file for operators is behind: {now}"),
+            None if behind => tracing::warn!("all files for operators are up to date again"),
+            _ => {}
         }
+        behind = now.is_some();
     }
 }

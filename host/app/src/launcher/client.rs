@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use razar_core::effect::{Authorized, ExitStatus, Process, Start, Stop};
+use razar_core::id::{ComponentId, InstanceId};
 use razar_core::plan::{ComponentPlan, StopPolicy};
 use razar_core::time::Millis;
 use tokio::sync::{mpsc, oneshot};
@@ -94,6 +95,13 @@ pub(crate) enum StartError {
     },
 }
 
+impl StartError {
+    /// Trying again changes nothing.
+    pub(crate) const fn is_permanent(&self) -> bool {
+        matches!(self, Self::Refused { why: Refusal::Impossible, .. })
+    }
+}
+
 /// Why an instance was not ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StopError {
@@ -121,6 +129,7 @@ pub(crate) enum CheckError {
 pub(crate) struct Launcher {
     asks: mpsc::Sender<link::Asked>,
     state: PathBuf,
+    id: String,
 }
 
 impl Launcher {
@@ -131,11 +140,12 @@ impl Launcher {
     ) -> Result<(Self, mpsc::UnboundedReceiver<Event>, Situation), LauncherError> {
         let mut link = link::Link::open(state, exe).await?;
         let situation = link.situation().await?;
+        let id = link.id().to_owned();
         let (asks, asked) = mpsc::channel(64);
         // Unbounded, as the host may be waiting for an answer while events come; there is one per ended process.
         let (tell, events) = mpsc::unbounded_channel();
         tokio::spawn(link::run(link, asked, tell));
-        Ok((Self { asks, state: state.to_owned() }, events, situation))
+        Ok((Self { asks, state: state.to_owned(), id }, events, situation))
     }
 
     /// Starts what the permission names. Starting an instance that runs answers with its process.
@@ -176,6 +186,11 @@ impl Launcher {
     ) -> Result<CheckReport, CheckError> {
         let run = run_of(plan, argv.to_vec());
         self.check_now(CheckSpec { run, timeout_ms: timeout.0, output_bytes: MAX_CHECK_OUTPUT }).await
+    }
+
+    /// What the processes of an instance carry in their environment.
+    pub(crate) fn marker(&self, component: &ComponentId, instance: InstanceId) -> String {
+        super::process::marker(&self.id, component, instance)
     }
 
     /// What runs, and what ended.
@@ -237,6 +252,13 @@ impl Launcher {
 fn run_of(plan: &ComponentPlan, argv: Vec<String>) -> Run {
     let (base_env, env) = (inherited(), plan.env.clone());
     Run { argv, base_env, env, workdir: plan.workdir.clone(), user: plan.user.clone() }
+}
+
+/// What a program of this component finds in its environment, before the user it runs as adds to it.
+pub(crate) fn environment(plan: &ComponentPlan) -> BTreeMap<String, String> {
+    let mut env = inherited();
+    env.extend(plan.env.clone());
+    env
 }
 
 /// The host's own environment, reduced: credentials of the host are none of the services' business.

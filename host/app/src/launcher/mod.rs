@@ -28,13 +28,13 @@ pub(crate) mod exec;
 mod output;
 mod place;
 mod probe;
-mod process;
-mod record;
+pub(crate) mod process;
+pub(crate) mod record;
 pub(crate) mod server;
 mod service;
 mod session;
-mod spawn;
-mod user;
+pub(crate) mod spawn;
+pub(crate) mod user;
 pub(crate) mod wire;
 
 pub(crate) use client::{Event, Launcher, LauncherError, Situation, StartError, StopError};

@@ -10,6 +10,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use razar_core::grant::LogBegin;
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid, chown, mkfifoat};
 use rustix::pipe::fcntl_setpipe_size;
 
@@ -98,13 +99,54 @@ pub(crate) struct RotatingLog {
     looked: Instant,
     dropped: u64,
     trouble: Option<String>,
+    begin: LogBegin,
+    rotated: bool,
 }
 
 impl RotatingLog {
-    /// Opens nothing yet: a log nobody writes to is no file.
+    /// Opens nothing yet: a log nobody writes to is no file. What is in it already is somebody else's.
     pub(crate) fn new(path: PathBuf, cap: OutputCap) -> Self {
+        let begin = fs::metadata(&path).map_or_else(
+            |_| LogBegin::default(),
+            |meta| LogBegin { device: meta.dev(), inode: meta.ino(), offset: meta.len() },
+        );
+        Self::resume(path, cap, begin)
+    }
+
+    /// Goes on where another launcher left off.
+    pub(crate) fn resume(path: PathBuf, cap: OutputCap, begin: LogBegin) -> Self {
         let cap = OutputCap { bytes: cap.bytes.max(1), files: cap.files.max(1) };
-        Self { path, cap, file: None, size: 0, looked: Instant::now(), dropped: 0, trouble: None }
+        Self {
+            path,
+            cap,
+            file: None,
+            size: 0,
+            looked: Instant::now(),
+            dropped: 0,
+            trouble: None,
+            begin,
+            rotated: false,
+        }
+    }
+
+    /// How much is kept.
+    pub(crate) const fn cap(&self) -> OutputCap {
+        self.cap
+    }
+
+    /// Where in the file that has the log's name now the part begins that was written through this.
+    pub(crate) const fn begin(&self) -> LogBegin {
+        self.begin
+    }
+
+    /// Once after the beginning has changed: whoever remembers it must be told.
+    pub(crate) const fn rotated(&mut self) -> bool {
+        std::mem::replace(&mut self.rotated, false)
+    }
+
+    /// When it wants to be looked at; never while no file is held.
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        self.file.as_ref().map(|_| self.looked + LOOK_EVERY)
     }
 
     /// Appends, rotating as needed; drops what cannot be written.
@@ -145,7 +187,10 @@ impl RotatingLog {
             Some(file) => file,
             None => {
                 let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
-                self.size = file.metadata()?.len();
+                let meta = file.metadata()?;
+                self.size = meta.len();
+                let offset = self.begin.within(meta.dev(), meta.ino(), self.size);
+                self.begins(LogBegin { device: meta.dev(), inode: meta.ino(), offset });
                 self.file.insert(file)
             }
         };
@@ -174,6 +219,7 @@ impl RotatingLog {
             && let Some(file) = &self.file
         {
             file.set_len(0)?;
+            self.begins(LogBegin { offset: 0, ..self.begin });
         }
         self.file = None;
         Ok(())
@@ -185,15 +231,24 @@ impl RotatingLog {
         name.into()
     }
 
-    /// A tool of the operator may rotate the same file: then its name is another file, or none.
-    fn notice_move(&mut self) {
+    /// An offset of zero says the same of every file, so only the step to it is news.
+    const fn begins(&mut self, begin: LogBegin) {
+        self.rotated |= self.begin.offset != begin.offset;
+        self.begin = begin;
+    }
+
+    /// A tool of the operator may rotate or empty the same file: then its name is another file, or none, or it is
+    /// shorter than it was. A file without a name would keep its space on the disk for as long as it is held.
+    pub(crate) fn notice_move(&mut self) {
         if self.looked.elapsed() < LOOK_EVERY {
             return;
         }
         self.looked = Instant::now();
         let Some(file) = &self.file else { return };
         let same = match (file.metadata(), fs::metadata(&self.path)) {
-            (Ok(open), Ok(named)) => open.ino() == named.ino() && open.dev() == named.dev(),
+            (Ok(open), Ok(named)) => {
+                open.ino() == named.ino() && open.dev() == named.dev() && open.len() >= self.size
+            }
             _ => false,
         };
         if !same {
@@ -238,6 +293,56 @@ mod tests {
         fs::write(dir.path().join("x.log"), [b'a'; 25]).unwrap();
         RotatingLog::new(dir.path().join("x.log"), OutputCap { bytes: 10, files: 2 }).write(b"b");
         assert_eq!(sizes(dir.path()), [("x.log".to_owned(), 1), ("x.log.1".to_owned(), 25)]);
+    }
+
+    #[test]
+    fn the_beginning_of_what_was_written_survives_rotation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.log");
+        fs::write(&path, b"old").unwrap();
+        let cap = OutputCap { bytes: 10, files: 2 };
+        let mut log = RotatingLog::new(path.clone(), cap);
+        let begins = |begin: LogBegin| {
+            let meta = fs::metadata(&path).unwrap();
+            begin.within(meta.dev(), meta.ino(), meta.len())
+        };
+        assert_eq!(begins(log.begin()), 3, "before the first byte");
+        log.write(b"new");
+        assert_eq!((begins(log.begin()), log.rotated()), (3, false));
+        // Another launcher goes on.
+        let mut log = RotatingLog::resume(path.clone(), cap, log.begin());
+        log.write(b"1234567890");
+        assert_eq!((begins(log.begin()), log.rotated(), log.rotated()), (0, true, false));
+        // The next instance.
+        let log = RotatingLog::new(path.clone(), cap);
+        assert_eq!(begins(log.begin()), fs::metadata(&path).unwrap().len());
+        // One file only is emptied in place.
+        let mut log = RotatingLog::new(path.clone(), OutputCap { bytes: 12, files: 1 });
+        log.write(b"abcdefghijklmnop");
+        assert_eq!((begins(log.begin()), log.rotated()), (0, true));
+        assert!(!fs::read_to_string(&path).unwrap().contains("1234"));
+    }
+
+    #[test]
+    fn a_deleted_or_emptied_file_is_let_go_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.log");
+        let mut log = RotatingLog::new(path.clone(), OutputCap::default());
+        assert!(log.wake().is_none(), "nothing is held");
+        log.write(b"12345");
+        assert!(log.wake().is_some());
+        log.looked = Instant::now().checked_sub(LOOK_EVERY).unwrap();
+        log.notice_move();
+        assert!(log.file.is_some(), "it is where it was");
+        for lose in [|path: &Path| fs::remove_file(path), |path: &Path| fs::write(path, b"1")] {
+            log.write(b"12345");
+            lose(&path).unwrap();
+            log.looked = Instant::now().checked_sub(LOOK_EVERY).unwrap();
+            log.notice_move();
+            assert!(log.file.is_none(), "its space is free");
+        }
+        log.write(b"on");
+        assert_eq!(fs::read(&path).unwrap(), b"1on");
     }
 
     #[test]

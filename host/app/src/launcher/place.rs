@@ -56,7 +56,12 @@ impl Place {
 
     /// What one instance is.
     pub(crate) fn record(&self, component: &ComponentId, instance: InstanceId) -> PathBuf {
-        self.run().join(format!("{component}.{instance}.json"))
+        Self::record_in(&self.state, component, instance)
+    }
+
+    /// The same for whoever must not make anything.
+    pub(crate) fn record_in(state: &Path, component: &ComponentId, instance: InstanceId) -> PathBuf {
+        state.join("run").join(format!("{component}.{instance}.json"))
     }
 
     /// What one instance prints into.
@@ -113,15 +118,11 @@ struct Identity {
     inode: u64,
 }
 
-/// Writes a small file so that it is there whole or not at all, also after a crash of the machine.
+/// Writes a small file so that readers see it whole or not at all. It waits for no disk: these files are about processes,
+/// and a machine that loses power has none left.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    let written = (|| {
-        let mut file = File::create(&temporary)?;
-        io::Write::write_all(&mut file, bytes)?;
-        file.sync_data()?;
-        fs::rename(&temporary, path)
-    })();
+    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // The error that matters is the first one.
         let _ = fs::remove_file(&temporary);

@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use razar_core::effect::Process;
+use razar_core::grant::LogBegin;
 use razar_core::id::{ComponentId, InstanceId};
 use serde::{Deserialize, Serialize};
 
@@ -26,10 +27,13 @@ pub(crate) struct Record {
     pub(crate) machine_boot: String,
     /// How much of what it prints is kept.
     pub(crate) output: OutputCap,
+    /// Where in the log what it prints begins; all of the log for one that an older launcher started.
+    #[serde(default)]
+    pub(crate) begin: LogBegin,
 }
 
 impl Record {
-    /// Makes it last.
+    /// Makes it outlive this process.
     pub(crate) fn save(&self, place: &Place) -> io::Result<()> {
         replace(&place.record(&self.component, self.instance), &serde_json::to_vec(self)?)
     }
@@ -47,12 +51,22 @@ pub(crate) fn load_all(place: &Place, strange: &mut Vec<String>) -> io::Result<V
                 .and_then(|bytes| serde_json::from_slice::<Record>(&bytes).map_err(|error| error.to_string()))
             {
                 Ok(record) => records.push(record),
+                // What a machine leaves of a record when it loses power.
+                Err(_) if fs::metadata(&path).is_ok_and(|meta| meta.len() == 0) => remove(&path),
                 Err(error) => strange.push(format!("{}: {error}", path.display())),
             },
             _ => {}
         }
     }
     Ok(records)
+}
+
+/// Where in the log what an instance prints begins; none when there is no record of it. Makes nothing: the state
+/// directory may be gone.
+pub(crate) async fn begin(state: &Path, component: &ComponentId, instance: InstanceId) -> Option<LogBegin> {
+    let bytes = tokio::fs::read(Place::record_in(state, component, instance)).await.ok()?;
+    let record = serde_json::from_slice::<Record>(&bytes).ok()?;
+    Some(record.begin)
 }
 
 /// Forgets an instance: its record and its pipe.

@@ -250,7 +250,8 @@ impl Server {
         let services = self.services.values().filter_map(Service::wake);
         let checks = self.checks.iter().map(|check| check.until);
         let idle = self.is_idle().then(|| self.idle_since + LINGER);
-        services.chain(checks).chain(idle).min()
+        let logs = self.services.values().filter_map(|service| service.log.wake());
+        services.chain(checks).chain(logs).chain(idle).min()
     }
 
     fn is_idle(&self) -> bool {
@@ -265,6 +266,9 @@ impl Server {
                 check.kill(true);
                 check.until = now + Duration::from_secs(1); // should the kernel need to be told again
             }
+        }
+        for service in self.services.values_mut() {
+            service.log.notice_move();
         }
         let due: Vec<InstanceId> = self
             .services

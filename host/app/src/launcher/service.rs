@@ -76,6 +76,8 @@ struct Gone {
     left: u32,
     counted: bool,
     killed: bool,
+    /// The last look found nobody.
+    empty: bool,
     look: Instant,
 }
 
@@ -160,7 +162,16 @@ impl Service {
         }
         let now = Instant::now();
         let ran = now.duration_since(self.since);
-        self.gone = Some(Gone { exit, at: now, ran, left: 0, counted: false, killed: false, look: now });
+        self.gone = Some(Gone {
+            exit,
+            at: now,
+            ran,
+            left: 0,
+            counted: false,
+            killed: false,
+            empty: false,
+            look: now,
+        });
     }
 
     /// When this instance wants to be looked at, if at all.
@@ -183,7 +194,15 @@ impl Service {
             gone.look = now + LOOK_AGAIN;
             return Step::Wait;
         }
-        if members.is_empty() {
+        // A table is not read in one stroke: who forks and ends meanwhile is missing from it, and so is his child. The
+        // next table has the child.
+        if members.is_empty() && !gone.empty {
+            gone.empty = true;
+            gone.look = now;
+            return Step::Wait;
+        }
+        gone.empty = members.is_empty();
+        if gone.empty {
             return Step::Over(Ending {
                 component: self.component.clone(),
                 instance: self.instance,
@@ -195,6 +214,7 @@ impl Service {
                     && gone.left > 0
                     && gone.exit == ExitStatus::Code(0)
                     && gone.ran < DAEMONIZING,
+                begin: self.log.begin(),
             });
         }
         if grace_over {

@@ -25,12 +25,14 @@ pub(crate) enum SpawnError {
     #[error("the command is empty: name a program")]
     Empty,
     /// A bare name nobody knows.
-    #[error("command `{command}` was not found in PATH ({path}): install it or write its full path")]
+    #[error(
+        "command `{command}` was not found in PATH ({directories} directories were searched): install it or write its full path"
+    )]
     NotInPath {
         /// As written.
         command: String,
-        /// Where it was looked for.
-        path: String,
+        /// How many directories PATH names; which ones would fill a screen.
+        directories: usize,
     },
     /// A path where nothing is.
     #[error("command `{0}` does not exist: correct the path or install it")]
@@ -106,6 +108,32 @@ pub(crate) enum SpawnError {
         /// What the system said.
         error: io::Error,
     },
+}
+
+impl SpawnError {
+    /// Trying again changes nothing: somebody has to correct the configuration or the machine first.
+    pub(crate) const fn is_permanent(&self) -> bool {
+        match self {
+            Self::Empty
+            | Self::NotInPath { .. }
+            | Self::Missing(_)
+            | Self::Directory(_)
+            | Self::NotExecutable(_)
+            | Self::Denied(_)
+            | Self::Interpreter(_)
+            | Self::NotAProgram(_)
+            | Self::Workdir { .. }
+            | Self::User(UserError::Unknown(_) | UserError::NotRoot(_))
+            | Self::TooBig(_)
+            | Self::Unspeakable(_) => true,
+            Self::BeingWritten(_)
+            | Self::User(UserError::Lookup { .. })
+            | Self::NoRoom(_)
+            | Self::NoFiles(_)
+            | Self::Pipe { .. }
+            | Self::Other { .. } => false,
+        }
+    }
 }
 
 /// The soft limit on open files that services inherit; the launcher's own is raised to the hard one.
@@ -194,7 +222,8 @@ pub(crate) fn spawn(
     Ok(child.id())
 }
 
-fn check_workdir(path: &str) -> Result<(), SpawnError> {
+/// A directory somebody can be in.
+pub(crate) fn check_workdir(path: &str) -> Result<(), SpawnError> {
     let problem = match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => return Ok(()),
         Ok(_) => "is not a directory",
@@ -205,7 +234,7 @@ fn check_workdir(path: &str) -> Result<(), SpawnError> {
 }
 
 /// The file a command names, as a shell in that directory would find it.
-fn resolve(name: &str, path: &str, workdir: &str) -> Result<PathBuf, SpawnError> {
+pub(crate) fn resolve(name: &str, path: &str, workdir: &str) -> Result<PathBuf, SpawnError> {
     if name.contains('/') {
         let file = Path::new(workdir).join(name);
         return match fs::metadata(&file) {
@@ -221,7 +250,9 @@ fn resolve(name: &str, path: &str, workdir: &str) -> Result<PathBuf, SpawnError>
         };
     }
     let mut near_miss = None;
+    let mut directories = 0;
     for dir in path.split(':').filter(|dir| !dir.is_empty()) {
+        directories += 1;
         let file = Path::new(workdir).join(dir).join(name);
         match fs::metadata(&file) {
             Ok(meta) if meta.is_file() && meta.permissions().mode() & 0o111 != 0 => return Ok(file),
@@ -231,7 +262,7 @@ fn resolve(name: &str, path: &str, workdir: &str) -> Result<PathBuf, SpawnError>
     }
     Err(match near_miss {
         Some(file) => SpawnError::NotExecutable(file.display().to_string()),
-        None => SpawnError::NotInPath { command: name.to_owned(), path: path.to_owned() },
+        None => SpawnError::NotInPath { command: name.to_owned(), directories },
     })
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use razar_core::effect::{ExitStatus, Process};
+use razar_core::grant::LogBegin;
 use razar_core::id::{ComponentId, InstanceId};
 use serde::{Deserialize, Serialize};
 
@@ -179,6 +180,8 @@ pub(crate) enum Answer {
 pub(crate) enum Refusal {
     /// The operating system refused to start it.
     NotStarted,
+    /// It cannot be started, and trying again changes nothing.
+    Impossible,
     /// This instance ran and ended; it is never started again.
     AlreadyEnded,
     /// Another instance of the component is alive.
@@ -223,6 +226,9 @@ pub(crate) struct Ending {
     pub(crate) left: u32,
     /// It ended at once, content, leaving others behind: a daemon that went into the background.
     pub(crate) forked_away: bool,
+    /// Where in the log what it printed begins.
+    #[serde(default)]
+    pub(crate) begin: LogBegin,
 }
 
 /// What a native probe said.

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use razar_core::count::counted;
 use razar_core::fact::{Fact, Recorded};
 use razar_core::failure::FailureClass;
-use razar_core::time::Millis;
+use razar_core::supervisor::Stage;
+use razar_core::time::Timestamp;
 use serde_json::json;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::sync::watch;
 
-use super::summary::{Absent, Ending, summary};
+use super::summary::{Absent, Ending, Outcome, summary};
 use super::words::Teller;
 use super::{moment, screen};
 use crate::drive::{Handle, Snapshot};
@@ -42,8 +44,10 @@ pub(crate) struct Report<W: Write> {
     form: Form,
     teller: Teller,
     classes: HashMap<String, FailureClass>,
-    /// Of the boot, once it is complete.
-    took: Option<Millis>,
+    /// When this run began.
+    began: Timestamp,
+    /// Everything has stopped.
+    stopped: bool,
     /// Lines of the frame on the screen.
     drawn: usize,
     /// What was seen before everything was stopped.
@@ -60,7 +64,8 @@ impl<W: Write> Report<W> {
             form,
             teller: Teller::default(),
             classes: HashMap::new(),
-            took: None,
+            began: moment::now(),
+            stopped: false,
             drawn: 0,
             last_up: None,
             halted: None,
@@ -112,6 +117,7 @@ impl<W: Write> Report<W> {
     /// The newest picture of a stack that is not being stopped is what the summary is about.
     async fn look(&mut self, driver: &Handle) -> Option<Snapshot> {
         let snapshot = tokio::time::timeout(LOOK, driver.look()).await.ok()?.ok()?;
+        self.stopped |= snapshot.boot.as_ref().is_some_and(|boot| boot.stage == Stage::Ended);
         let runs = snapshot.boot.as_ref().is_some_and(|boot| boot.stage.launches());
         if runs || self.last_up.is_none() {
             self.last_up = Some(snapshot.clone());
@@ -121,12 +127,12 @@ impl<W: Write> Report<W> {
 
     fn take(&mut self, recorded: &Recorded) -> io::Result<()> {
         match &recorded.fact {
-            Fact::BootStarted { .. } => (self.took, self.halted) = (None, None),
+            Fact::BootStarted { .. } => self.halted = None,
+            Fact::BootEnded { .. } => self.stopped = true,
             Fact::BootHalted { component, reason, .. } => {
                 let class = self.classes.get(component.as_str()).copied();
                 self.halted = Some(Absent::new(component, "failed", Some(reason.clone()), class));
             }
-            Fact::BootCompleted { took, .. } => self.took = Some(*took),
             Fact::Failed { component, failure, .. } | Fact::Quarantined { component, failure, .. } => {
                 self.classes.insert(component.to_string(), failure.class);
             }
@@ -143,7 +149,10 @@ impl<W: Write> Report<W> {
         if self.form == Form::Json {
             return self.json(&json!({ "missed": missed }));
         }
-        self.above(&format!("… {missed} facts were not shown; `razar-host timeline` has them"))
+        self.above(&format!(
+            "… {} not shown; `razar-host timeline` has more",
+            counted(usize::try_from(missed).unwrap_or(usize::MAX), "fact")
+        ))
     }
 
     fn json(&mut self, value: &serde_json::Value) -> io::Result<()> {
@@ -183,7 +192,9 @@ impl<W: Write> Report<W> {
         self.erase()?;
         let snapshot = self.last_up.take().unwrap_or_default();
         let classes = std::mem::take(&mut self.classes);
-        let mut ending = Ending::new(&snapshot, self.took, moment::now(), |id| classes.get(id).copied());
+        let outcome = if self.stopped { Outcome::Stopped } else { Outcome::LeftRunning };
+        let lasted = moment::now().since(self.began);
+        let mut ending = Ending::new(&snapshot, outcome, lasted, |id| classes.get(id).copied());
         if let Some(halted) = self.halted.take() {
             ending.halt(halted);
         }
@@ -209,5 +220,5 @@ impl<W: Write> Drop for Report<W> {
 }
 
 const fn settles(fact: &Fact) -> bool {
-    matches!(fact, Fact::BootCompleted { .. } | Fact::Quarantined { .. })
+    matches!(fact, Fact::BootCompleted { .. } | Fact::Quarantined { .. } | Fact::PluginQuarantined { .. })
 }

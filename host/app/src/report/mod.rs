@@ -4,6 +4,7 @@
 //! | file | owns |
 //! |---|---|
 //! | `escape` | text of others, made harmless |
+//! | `imported` | records of the original system, in their own words |
 //! | `moment` | moments and spans, as people read them |
 //! | `words` | what a fact means, as a sentence and as a line of the timeline |
 //! | `table` | the aligned table of components |
@@ -12,6 +13,7 @@
 //! | `live` | the loop that shows them |
 
 pub(crate) mod escape;
+mod imported;
 mod live;
 pub(crate) mod moment;
 mod screen;
@@ -21,9 +23,10 @@ pub(crate) mod table;
 mod tests;
 pub(crate) mod words;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::time::Duration;
 
+use razar_core::count::counted;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -59,6 +62,17 @@ pub(crate) fn start(output: Output, driver: &Handle) -> Told {
         }
     });
     Told { over, showing }
+}
+
+/// Says why nothing is to be seen yet: compiling takes a while, once.
+pub(crate) fn preparing(output: Output, plugins: usize) {
+    if output == Output::Json {
+        return;
+    }
+    let (now, plugins) = (moment::clock(moment::now()), counted(plugins, "plugin"));
+    let line = format!("{now} {}: preparing {plugins} (the first start compiles them)…\n", words::SYSTEM);
+    // Whoever does not read goes without.
+    let _ = io::stdout().write_all(line.as_bytes());
 }
 
 impl Told {

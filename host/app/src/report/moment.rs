@@ -1,28 +1,15 @@
-//! Moments and spans as people read them, in UTC like every file the host writes.
+//! The wall clock and spans as people read them. How moments are written is the ledger's business: files and terminals
+//! say them the same way.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use razar_core::time::{Millis, Timestamp};
+pub(crate) use razar_ledger::moment::{clock, date, offset as full, zulu};
 
 /// The wall clock, for saying how long something has been so. Decisions never rest on it.
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// `2026-11-21T01:41:37.273+00:00`: as the mission log writes it.
-pub(crate) fn full(at: Timestamp) -> String {
-    format(at, "%Y-%m-%dT%H:%M:%S.%3f+00:00")
-}
-
-/// `01:41:37`.
-pub(crate) fn clock(at: Timestamp) -> String {
-    format(at, "%H:%M:%S")
-}
-
-/// `2026-11-21 01:41:37`.
-pub(crate) fn date(at: Timestamp) -> String {
-    format(at, "%Y-%m-%d %H:%M:%S")
 }
 
 /// `850 ms`, `2.4 s`, `3 min 20 s`, `5 h 12 min`, `9 d 4 h`.
@@ -37,21 +24,12 @@ pub(crate) fn span(span: Millis) -> String {
     }
 }
 
-fn format(at: Timestamp, pattern: &str) -> String {
-    let moment = i64::try_from(at.0).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
-    moment.unwrap_or(jiff::Timestamp::MAX).strftime(pattern).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn moments_and_spans_read_naturally() {
-        let at = Timestamp(1_795_225_297_007);
-        assert_eq!(full(at), "2026-11-21T01:41:37.007+00:00");
-        assert_eq!(clock(at), "01:41:37");
-        assert_eq!(date(at), "2026-11-21 01:41:37");
+    fn spans_read_naturally() {
         for (millis, text) in [
             (0, "0 ms"),
             (999, "999 ms"),

@@ -20,6 +20,9 @@ pub(super) fn frame(snapshot: &Snapshot, now: Timestamp, rows: usize, columns: u
     if let Some(stuck) = &snapshot.stuck {
         lines.push(format!("! nothing can be recorded, so nothing is acted on: {}", escape::line(stuck)));
     }
+    if snapshot.lost {
+        lines.push(format!("! {}", crate::drive::LOST));
+    }
     let room = rows.saturating_sub(lines.len() + 1).max(1);
     let shown = shown(&snapshot.components, room);
     let name = shown.iter().map(|s| s.id.as_str().len()).max().unwrap_or(0).min(MAX_NAME);

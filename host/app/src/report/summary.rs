@@ -2,28 +2,31 @@
 
 use std::fmt::Write as _;
 
+use razar_core::count::counted;
 use razar_core::failure::FailureClass;
 use razar_core::id::ComponentId;
 use razar_core::supervisor::{Stage, Status, Summary};
-use razar_core::time::{Millis, Timestamp};
+use razar_core::time::Millis;
 use serde::Serialize;
 
 use super::{escape, moment};
 use crate::drive::Snapshot;
 
-/// How the boot went, in numbers and names; made from what was seen before everything was stopped.
+/// How the run went, in numbers and names; the components as they were before everything was stopped.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Ending {
     /// Which boot.
     pub(crate) boot: Option<u64>,
     /// Its mission.
     pub(crate) mission: Option<String>,
-    /// `up`, or why it is not.
-    pub(crate) outcome: &'static str,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
     /// Whose failure halted it.
     pub(crate) halted: Option<Absent>,
-    /// How long the boot took, or has taken.
-    pub(crate) took_ms: u64,
+    /// How long this run lasted; the boot may be older.
+    pub(crate) lasted_ms: u64,
+    /// How long the boot took until every component was settled, if it ever was; also when an earlier host did it.
+    pub(crate) boot_took_ms: Option<u64>,
     /// All of them.
     pub(crate) components: usize,
     /// Ready.
@@ -34,6 +37,31 @@ pub(crate) struct Ending {
     pub(crate) blocked: Vec<Absent>,
     /// In any other state.
     pub(crate) unsettled: Vec<Absent>,
+}
+
+/// How a run ended: closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// Everything was stopped, because somebody asked.
+    Stopped,
+    /// Everything was stopped, because a vital component failed.
+    Halted,
+    /// The host ended and the services go on.
+    LeftRunning,
+    /// There was never a boot.
+    NotBooted,
+}
+
+impl Outcome {
+    const fn in_words(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Halted => "halted",
+            Self::LeftRunning => "left running",
+            Self::NotBooted => "not booted",
+        }
+    }
 }
 
 /// One that is not ready.
@@ -52,21 +80,17 @@ pub(crate) struct Absent {
 }
 
 impl Ending {
-    /// The account of a snapshot. `class` knows the newest failure of a component.
+    /// The account of a snapshot, for a run that lasted so long. `class` knows the newest failures of this run.
     pub(crate) fn new(
         snapshot: &Snapshot,
-        took: Option<Millis>,
-        now: Timestamp,
+        outcome: Outcome,
+        lasted: Millis,
         class: impl Fn(&str) -> Option<FailureClass>,
     ) -> Self {
         let boot = snapshot.boot.as_ref();
         let absent = |summary: &Summary| {
-            Absent::new(
-                &summary.id,
-                summary.status.as_str(),
-                summary.reason.clone(),
-                class(summary.id.as_str()),
-            )
+            let class = class(summary.id.as_str()).or(summary.class);
+            Absent::new(&summary.id, summary.status.as_str(), summary.reason.clone(), class)
         };
         let of = |status: Status| {
             snapshot.components.iter().filter(move |summary| summary.status == status).map(absent).collect()
@@ -75,9 +99,10 @@ impl Ending {
         Self {
             boot: boot.map(|boot| boot.id.0),
             mission: boot.and_then(|boot| boot.mission.clone()),
-            outcome: boot.map_or("not booted", |boot| stage_word(boot.stage)),
+            outcome: if boot.is_some() { outcome } else { Outcome::NotBooted },
             halted: None,
-            took_ms: took.or_else(|| Some(now.since(boot?.since))).unwrap_or_default().0,
+            lasted_ms: lasted.0,
+            boot_took_ms: boot.and_then(|boot| boot.took).map(|took| took.0),
             components: snapshot.components.len(),
             ready: snapshot
                 .components
@@ -98,7 +123,9 @@ impl Ending {
 
     /// The boot was halted by the failure of a vital component.
     pub(crate) fn halt(&mut self, by: Absent) {
-        self.outcome = "halted";
+        if self.outcome == Outcome::Stopped {
+            self.outcome = Outcome::Halted;
+        }
         for group in [&mut self.quarantined, &mut self.blocked, &mut self.unsettled] {
             group.retain(|absent| absent.component != by.component);
         }
@@ -141,13 +168,17 @@ pub(crate) fn summary(ending: &Ending) -> String {
     let boot = ending.boot.map(|boot| format!("boot {boot}")).unwrap_or_else(|| "no boot".to_owned());
     let mission =
         ending.mission.as_deref().map(|m| format!(" for mission `{}`", escape::line(m))).unwrap_or_default();
+    let took = ending.boot_took_ms.map(|took| format!(", booted in {}", moment::span(Millis(took))));
+    // It is over, or it is still so.
+    let ready = if ending.outcome == Outcome::LeftRunning { "ready" } else { "had been ready" };
     let _ = writeln!(
         out,
-        "{boot}{mission}: {}, {} of {} components ready, took {}",
-        ending.outcome,
+        "{boot}{mission}: {} after {}{}; {} of {} {ready}",
+        ending.outcome.in_words(),
+        moment::span(Millis(ending.lasted_ms)),
+        took.unwrap_or_default(),
         ending.ready.len(),
-        ending.components,
-        moment::span(Millis(ending.took_ms))
+        counted(ending.components, "component"),
     );
     if !ending.ready.is_empty() {
         let _ = writeln!(out, "  ready        {}", ending.ready.join(", "));

@@ -7,7 +7,7 @@ use razar_core::time::{Millis, Timestamp};
 use tokio::sync::{broadcast, watch};
 
 use super::live::{Form, Report};
-use super::summary::{Ending, summary};
+use super::summary::{Ending, Outcome, summary};
 use super::words::Teller;
 use super::{screen, table};
 use crate::serve::testing::{component, ended, fake, id, snapshot};
@@ -69,16 +69,38 @@ fn the_timeline_speaks_the_words_of_the_mission_log() {
 
 #[test]
 fn the_summary_says_who_is_missing_why_and_what_helps() {
-    let class = |id: &str| (id == "web").then_some(FailureClass::Dependency);
-    let ending = Ending::new(&snapshot(Stage::Up), Some(Millis(2_500)), NOW, class);
+    // Nothing failed in this run: an earlier host has seen it, and facts remember it.
+    let ending = Ending::new(&snapshot(Stage::Up), Outcome::Stopped, Millis(65_000), |_| None);
     assert_eq!(
         summary(&ending),
-        "boot 3 for mission `demo`: up, 1 of 2 components ready, took 2.5 s\n  \
+        "boot 3 for mission `demo`: stopped after 1 min 5 s, booted in 2.5 s; 1 of 2 components had been ready\n  \
            ready        store\n  \
            quarantined  web [dependency]: all launches failed: \\u{1b}[2Jgone\\nfake line\n               \
                         hint: Install missing packages or verify the environment.\n               \
                         `razar-host quarantine release web` lets it out\n"
     );
+}
+
+#[test]
+fn the_summary_tells_how_it_ended() {
+    let mut one = snapshot(Stage::Up);
+    one.components.truncate(1);
+    one.boot.as_mut().unwrap().took = None;
+    let said = |outcome| {
+        let ending = Ending::new(&one, outcome, Millis(900), |_| None);
+        summary(&ending).lines().next().unwrap().to_owned()
+    };
+    assert_eq!(
+        said(Outcome::Stopped),
+        "boot 3 for mission `demo`: stopped after 900 ms; 1 of 1 component had been ready"
+    );
+    assert_eq!(
+        said(Outcome::LeftRunning),
+        "boot 3 for mission `demo`: left running after 900 ms; 1 of 1 component ready"
+    );
+    let class = |_: &str| Some(FailureClass::Logic);
+    let ending = Ending::new(&snapshot(Stage::Up), Outcome::Stopped, Millis(0), class);
+    assert_eq!(ending.quarantined[0].class, Some("logic"), "what this run saw is newer");
 }
 
 async fn shown(form: Form) -> String {
@@ -102,7 +124,10 @@ async fn each_form_tells_the_same_and_the_cursor_comes_back() {
     let lines: Vec<serde_json::Value> =
         json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 3);
-    assert_eq!(lines[2]["summary"]["quarantined"][0]["class"], "dependency");
+    let summary = &lines[2]["summary"];
+    assert_eq!((&summary["outcome"], &summary["boot_took_ms"]), (&"stopped".into(), &2_500.into()));
+    assert!(summary["lasted_ms"].is_u64(), "{summary}");
+    assert_eq!(summary["quarantined"][0]["class"], "dependency");
     let live = shown(Form::Live).await;
     assert!(live.starts_with("\u{1b}[?25l") && live.ends_with("\u{1b}[?25h"), "{live:?}");
 }
@@ -116,5 +141,5 @@ async fn what_was_missed_is_said() {
     let (_over, seen) = watch::channel(false);
     let mut out = Vec::new();
     Report::new(&mut out, Form::Plain).run(fake.handle.clone(), behind, seen).await.unwrap();
-    assert!(String::from_utf8(out).unwrap().contains("1 facts were not shown"));
+    assert!(String::from_utf8(out).unwrap().contains("1 fact not shown"));
 }

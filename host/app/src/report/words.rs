@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use razar_core::count::counted;
 use razar_core::effect::{Effect, EffectOutcome};
 use razar_core::fact::{Fact, Phase, Recorded};
 use razar_core::id::{ComponentId, EffectId};
 use razar_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{escape, moment};
+use super::{escape, imported, moment};
 
 /// Who an event is about when it is about all.
 pub(crate) const SYSTEM: &str = "system";
@@ -61,6 +62,9 @@ impl Teller {
         if let Fact::EffectDecided { id, effect } = &recorded.fact {
             self.effects.insert(*id, effect.component().clone());
         }
+        if let Some(event) = imported::event(recorded) {
+            return Some(event);
+        }
         let (event, component, status, details) = self.told(&recorded.fact)?;
         Some(Event {
             seq: recorded.seq,
@@ -81,7 +85,7 @@ impl Teller {
                     mission.as_deref().map(|mission| format!(", mission {mission}")).unwrap_or_default();
                 ("start", system(), "started", Some(format!("boot {boot}{mission}")))
             }
-            Fact::BootResumed { boot, host } => {
+            Fact::BootResumed { boot, host, .. } => {
                 ("recovery", system(), "resumed", Some(format!("boot {boot} by razar-host {host}")))
             }
             Fact::BootCompleted { took, absent, .. } if absent.is_empty() => {
@@ -117,7 +121,7 @@ impl Teller {
                 ("health", component.to_string(), status, Some(details))
             }
             Fact::FlappingStarted { component, changes } => {
-                ("health", component.to_string(), "flapping", Some(format!("{changes} changes")))
+                ("health", component.to_string(), "flapping", Some(counted(*changes as usize, "change")))
             }
             Fact::FlappingEnded { component } => ("health", component.to_string(), "steady", None),
             Fact::Failed { component, attempt, failure, .. } => {
@@ -133,6 +137,17 @@ impl Teller {
                 ("resolved", component.to_string(), "released", note.clone())
             }
             Fact::Reinstated { component } => ("resolved", component.to_string(), "success", None),
+            Fact::PluginQuarantined { plugin, reason, failure, .. } => {
+                let details = format!("plugin, {}: {}", reason.as_str(), failure.error);
+                ("quarantine", plugin.to_string(), "quarantined", Some(details))
+            }
+            Fact::PluginReleased { plugin, note } => {
+                let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+                ("resolved", plugin.to_string(), "released", Some(format!("plugin{note}")))
+            }
+            Fact::PluginReinstated { plugin } => {
+                ("resolved", plugin.to_string(), "success", Some("plugin".to_owned()))
+            }
             Fact::Exited { .. }
             | Fact::EffectDecided { .. }
             | Fact::EffectStarted { .. }
@@ -141,7 +156,9 @@ impl Teller {
             | Fact::Stopped { .. }
             | Fact::StartRequested { .. }
             | Fact::RestartRequested { .. }
-            | Fact::StopRequested { .. } => return None,
+            | Fact::StopRequested { .. }
+            // Told in its own words.
+            | Fact::Imported { .. } => return None,
         })
     }
 
@@ -158,7 +175,7 @@ impl Teller {
             Fact::BootStarted { boot, mission, components, .. } => {
                 let mission =
                     mission.as_deref().map(|mission| format!(" for mission `{mission}`")).unwrap_or_default();
-                all(format!("boot {boot} of {} components began{mission}", components.len()))
+                all(format!("boot {boot} of {} began{mission}", counted(components.len(), "component")))
             }
             Fact::BootResumed { boot, .. } => all(format!("boot {boot} goes on with this host")),
             Fact::BootCompleted { took, absent, .. } if absent.is_empty() => {
@@ -204,7 +221,10 @@ impl Teller {
             }
             Fact::FlappingStarted { component, changes } => about(
                 component,
-                format!("flapping: its health changed {changes} times; waiting until it is steady"),
+                format!(
+                    "flapping: its health changed {}; waiting until it is steady",
+                    counted(*changes as usize, "time")
+                ),
             ),
             Fact::FlappingEnded { component } => about(component, "steady again".to_owned()),
             Fact::Failed { component, attempt, failure, .. } => about(
@@ -224,9 +244,23 @@ impl Teller {
                 about(component, format!("released from quarantine, on probation{note}"))
             }
             Fact::Reinstated { component } => about(component, "passed its probation".to_owned()),
+            Fact::PluginQuarantined { plugin, reason, failure, .. } => all(format!(
+                "plugin `{plugin}` quarantined, {}: {}; what it would say is unknown until `razar-host quarantine \
+                 release --plugin {plugin}`",
+                reason.as_str(),
+                failure.error
+            )),
+            Fact::PluginReleased { plugin, note } => {
+                let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+                all(format!("plugin `{plugin}` released from quarantine, on probation{note}"))
+            }
+            Fact::PluginReinstated { plugin } => all(format!("plugin `{plugin}` passed its probation")),
             Fact::StartRequested { component } => about(component, "start requested".to_owned()),
             Fact::RestartRequested { component } => about(component, "restart requested".to_owned()),
             Fact::StopRequested { component } => about(component, "stop requested".to_owned()),
+            Fact::Imported { source, record, component, .. } => {
+                Some((component.clone(), format!("record {record} of `{source}` was taken over")))
+            }
             // Said by the failure, or by the end of the effect.
             Fact::EffectStarted { .. } | Fact::Exited { .. } | Fact::Stopped { .. } => None,
         }

@@ -85,9 +85,11 @@ impl Control {
     }
 
     /// Lets those who are being answered have their last lines, then ends.
-    pub(crate) async fn close(self) {
+    pub(crate) async fn close(mut self) {
         self.closing.send_replace(true);
         self.accepting.abort();
+        // Only then the socket's file is gone.
+        let _ = (&mut self.accepting).await;
         let all = u32::try_from(self.limits.clients).unwrap_or(u32::MAX);
         // Whoever has not read by then finds in the ledger how it ended.
         let _ = tokio::time::timeout(self.limits.farewell, self.free.acquire_many(all)).await;

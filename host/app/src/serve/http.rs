@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::metrics::Metrics;
-use crate::drive::{Handle, Snapshot};
+use crate::drive::{Handle, LOST, Snapshot};
 use crate::report::stage_word;
 
 /// Where the port may be said.
@@ -173,6 +173,9 @@ async fn metrics(State(served): State<Served>) -> Response {
 
 async fn healthz(State(served): State<Served>) -> Response {
     match look(&served).await {
+        Some(snapshot) if snapshot.lost => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{LOST}\n")).into_response()
+        }
         Some(_) => "ok\n".into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "the driver does not answer\n").into_response(),
     }

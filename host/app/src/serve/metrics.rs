@@ -31,6 +31,7 @@ pub(crate) struct Metrics {
     up: GaugeVec,
     state: GaugeVec,
     quarantined: GaugeVec,
+    plugins_out: GaugeVec,
     launches: IntCounterVec,
     failures: IntCounterVec,
     boot_duration: Gauge,
@@ -90,6 +91,11 @@ impl Metrics {
                 "razar_component_quarantined",
                 "1 when the component is quarantined, else 0.",
                 &["component"],
+            )?,
+            plugins_out: gauge(
+                "razar_plugin_quarantined",
+                "1 while the plugin is quarantined and not called; absent otherwise.",
+                &["plugin"],
             )?,
             launches: counter(
                 "razar_component_launches_total",
@@ -200,7 +206,7 @@ impl Metrics {
     fn show(&self, snapshot: &Snapshot) {
         self.stuck.set(flag(snapshot.stuck.is_some()));
         // A component that is gone from the configuration is gone from here.
-        for gauges in [&self.up, &self.state, &self.quarantined] {
+        for gauges in [&self.up, &self.state, &self.quarantined, &self.plugins_out] {
             gauges.reset();
         }
         for summary in &snapshot.components {
@@ -208,6 +214,9 @@ impl Metrics {
             self.up.with_label_values(&[id]).set(flag(summary.status == Status::Ready));
             self.state.with_label_values(&[id, summary.status.as_str()]).set(1.0);
             self.quarantined.with_label_values(&[id]).set(flag(summary.status == Status::Quarantined));
+        }
+        for out in &snapshot.plugins_out {
+            self.plugins_out.with_label_values(&[out.plugin.as_str()]).set(1.0);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use razar_core::count::counted;
 use razar_core::supervisor::{Stage, Status};
 use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -119,6 +120,9 @@ fn status(snapshot: &Snapshot) -> String {
     if let Some(stuck) = &snapshot.stuck {
         return format!("facts cannot be recorded: {}", escape::line(stuck));
     }
+    if snapshot.lost {
+        return "`razar.db` was removed, moved or replaced: what happens is not remembered".to_owned();
+    }
     let Some(boot) = &snapshot.boot else { return "no boot yet".to_owned() };
     let count = |status| snapshot.components.iter().filter(|summary| summary.status == status).count();
     let quarantined = match count(Status::Quarantined) {
@@ -126,9 +130,9 @@ fn status(snapshot: &Snapshot) -> String {
         some => format!(", {some} quarantined"),
     };
     format!(
-        "{}: {} of {} components ready{quarantined}",
+        "{}: {} of {} ready{quarantined}",
         stage_word(boot.stage),
         count(Status::Ready),
-        snapshot.components.len()
+        counted(snapshot.components.len(), "component")
     )
 }

@@ -5,9 +5,10 @@ use std::sync::mpsc;
 use std::thread;
 
 use razar_core::fact::{Fact, Recorded};
+use razar_core::failure::FailureClass;
 use razar_core::id::{BootId, ComponentId};
-use razar_core::supervisor::{Boot, Command, Refused, Stage, Status, Summary};
-use razar_core::time::Timestamp;
+use razar_core::supervisor::{Boot, Command, PluginOut, Refused, Stage, Status, Summary};
+use razar_core::time::{Millis, Timestamp};
 use razar_ledger::Ledger;
 use tokio::sync::{broadcast, watch};
 
@@ -18,6 +19,8 @@ pub(crate) struct Fake {
     pub(crate) handle: Handle,
     pub(crate) facts: broadcast::Sender<Recorded>,
     pub(crate) stage: watch::Sender<Option<Stage>>,
+    /// Why decisions are held back.
+    pub(crate) held: watch::Sender<Option<String>>,
     pub(crate) commands: mpsc::Receiver<Command>,
 }
 
@@ -27,7 +30,8 @@ pub(crate) fn fake(snapshot: Snapshot) -> Fake {
     let (facts, _) = broadcast::channel(64);
     let (stage, seen) = watch::channel(snapshot.boot.as_ref().map(|boot| boot.stage));
     let (told, commands) = mpsc::channel();
-    let handle = Handle::new(messages, facts.clone(), seen);
+    let (held, held_seen) = watch::channel(None);
+    let handle = Handle::new(messages, facts.clone(), seen, held_seen);
     thread::spawn(move || {
         for message in received {
             match message {
@@ -36,21 +40,23 @@ pub(crate) fn fake(snapshot: Snapshot) -> Fake {
                     let known = |id: &ComponentId| snapshot.components.iter().any(|s| s.id == *id);
                     let refused = command.component().filter(|id| !known(id)).cloned();
                     let _ = told.send(command);
-                    let _ = answer.send(refused.map_or(Ok(()), |id| Err(Refused::UnknownComponent(id))));
+                    let refused = refused.map(Refused::UnknownComponent);
+                    let _ = answer.send(refused.map_or(Ok(()), |refused| Err(refused.into())));
                 }
                 Message::Input(_) => {}
                 Message::Close => return,
             }
         }
     });
-    Fake { handle, facts, stage, commands }
+    Fake { handle, facts, stage, held, commands }
 }
 
 /// A driver that never answers.
 pub(crate) fn hanging() -> (Handle, mpsc::Receiver<Message>) {
     let (messages, received) = mpsc::channel();
     let (_, seen) = watch::channel(Some(Stage::Up));
-    (Handle::new(messages, broadcast::channel(1).0, seen), received)
+    let (_, held) = watch::channel(None);
+    (Handle::new(messages, broadcast::channel(1).0, seen, held), received)
 }
 
 pub(crate) fn id(name: &str) -> ComponentId {
@@ -67,18 +73,32 @@ pub(crate) fn component(name: &str, status: Status, reason: Option<&str>) -> Sum
         since: up.then_some(Timestamp(1_000)),
         launches: 1,
         vital: true,
+        class: (status == Status::Quarantined).then_some(FailureClass::Dependency),
+        quarantined: (status == Status::Quarantined).then_some(Timestamp(2_000)),
     }
 }
 
-/// One ready, one quarantined by a service that tries to draw on the terminal.
+/// One ready, one quarantined by a service that tries to draw on the terminal, and a plugin that does.
 pub(crate) fn snapshot(stage: Stage) -> Snapshot {
     Snapshot {
-        boot: Some(Boot { id: BootId(3), since: Timestamp(500), mission: Some("demo".to_owned()), stage }),
+        boot: Some(Boot {
+            id: BootId(3),
+            since: Timestamp(500),
+            mission: Some("demo".to_owned()),
+            stage,
+            took: Some(Millis(2_500)),
+        }),
         components: vec![
             component("store", Status::Ready, None),
             component("web", Status::Quarantined, Some("all launches failed: \u{1b}[2Jgone\nfake line")),
         ],
+        plugins_out: vec![PluginOut {
+            plugin: "probe-a".parse().unwrap(),
+            reason: "misbehaved repeatedly: \u{1b}[2Jgone".to_owned(),
+            since: Timestamp(3_000),
+        }],
         stuck: None,
+        lost: false,
     }
 }
 

@@ -58,6 +58,10 @@ async fn health_readiness_and_metrics_are_served_and_nothing_else() {
     let Err(error) = taken else { panic!("two servers on one port") };
     assert!(matches!(error, HttpError::InUse(_)) && error.to_string().contains("RAZAR_METRICS_PORT"));
 
+    let lost = serve(&fake(Snapshot { lost: true, ..snapshot(Stage::Up) }).handle, Limits::default()).await;
+    let said = get(lost.address(), "/healthz");
+    assert!(said.starts_with("HTTP/1.1 503") && said.contains("`razar.db` was removed"), "{said}");
+
     let well = Snapshot { components: vec![component("store", Status::Ready, None)], ..snapshot(Stage::Up) };
     let http = serve(&fake(well).handle, Limits::default()).await;
     assert!(get(http.address(), "/readyz").starts_with("HTTP/1.1 200"));
@@ -121,6 +125,7 @@ fn counters_follow_facts_and_every_family_has_its_help() {
         "razar_plugin_calls_total{outcome=\"reply\",plugin=\"probe-http\"} 1",
         "razar_component_up{component=\"store\"} 1",
         "razar_component_state{component=\"web\",state=\"quarantined\"} 1",
+        "razar_plugin_quarantined{plugin=\"probe-a\"} 1",
         "razar_ledger_stuck 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
@@ -178,7 +183,8 @@ async fn a_driver_that_hangs_gives_no_sign_of_life() {
     let dir = tempfile::tempdir().unwrap();
     let (messages, _received) = std::sync::mpsc::channel();
     let (_stage, seen) = tokio::sync::watch::channel(Some(Stage::Up));
-    let handle = Handle::new(messages, tokio::sync::broadcast::channel(1).0, seen);
+    let (_held, held) = tokio::sync::watch::channel(None);
+    let handle = Handle::new(messages, tokio::sync::broadcast::channel(1).0, seen, held);
     let (socket, notifier) = manager(dir.path(), Some("100000"));
     tokio::spawn(notifier.run(handle));
     heard(&socket, "READY=1");

@@ -1,8 +1,8 @@
 //! The words of the control socket: one JSON object a line, a request first, then its answers. Fields are only ever
 //! added; a change of meaning is a new version, and a request of an unknown version is answered with the known one.
 
-use razar_core::id::ComponentId;
-use razar_core::supervisor::{Boot, Stage, Status, Summary};
+use razar_core::id::{ComponentId, PluginId};
+use razar_core::supervisor::{Boot, PluginOut, Stage, Status, Summary};
 use razar_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,22 @@ pub(crate) enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
+    /// Call a plugin no more.
+    QuarantinePlugin {
+        /// Which.
+        plugin: PluginId,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// Call it again.
+    ReleasePlugin {
+        /// Which.
+        plugin: PluginId,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
     /// What happened.
     Timeline {
         /// Only from this moment on, in milliseconds since the epoch.
@@ -90,7 +106,7 @@ pub(crate) enum Answer {
     /// To `status`.
     Status {
         /// Everything.
-        status: StatusView,
+        status: Box<StatusView>,
     },
     /// Something happened: to `timeline`, and while everything stops.
     Event {
@@ -129,9 +145,29 @@ pub(crate) struct StatusView {
     pub(crate) boot: Option<BootView>,
     /// Every component.
     pub(crate) components: Vec<ComponentView>,
+    /// Every quarantined plugin.
+    #[serde(default)]
+    pub(crate) plugins: Vec<PluginView>,
     /// Why nothing can be recorded at the moment.
     #[serde(default)]
     pub(crate) stuck: Option<String>,
+}
+
+/// A quarantined plugin on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PluginView {
+    /// Its name.
+    pub(crate) plugin: PluginId,
+    /// Why.
+    pub(crate) reason: String,
+    /// Since when, in milliseconds since the epoch.
+    pub(crate) since: u64,
+}
+
+impl From<&PluginOut> for PluginView {
+    fn from(out: &PluginOut) -> Self {
+        Self { plugin: out.plugin.clone(), reason: out.reason.clone(), since: out.since.0 }
+    }
 }
 
 /// A boot on the wire.
@@ -164,6 +200,12 @@ pub(crate) struct ComponentView {
     pub(crate) reason: Option<String>,
     /// The mission needs it.
     pub(crate) vital: bool,
+    /// Where to look, in one word: of what keeps it out, or of its newest failure.
+    #[serde(default)]
+    pub(crate) class: Option<String>,
+    /// Since when it is in quarantine, in milliseconds since the epoch.
+    #[serde(default)]
+    pub(crate) quarantined_since: Option<u64>,
 }
 
 impl From<&Snapshot> for StatusView {
@@ -172,6 +214,7 @@ impl From<&Snapshot> for StatusView {
             host: None,
             boot: snapshot.boot.as_ref().map(BootView::from),
             components: snapshot.components.iter().map(ComponentView::from).collect(),
+            plugins: snapshot.plugins_out.iter().map(PluginView::from).collect(),
             stuck: snapshot.stuck.clone(),
         }
     }
@@ -194,6 +237,8 @@ impl From<&Summary> for ComponentView {
             launches: summary.launches,
             reason: summary.reason.clone(),
             vital: summary.vital,
+            class: summary.class.map(|class| class.as_str().to_owned()),
+            quarantined_since: summary.quarantined.map(|since| since.0),
         }
     }
 }

@@ -45,9 +45,8 @@ pub struct Component {
     pub layer: Option<String>,
     /// What to run: an argument list, or a line that is split into words. Never given to a shell.
     pub entrypoint: Option<Entrypoint>,
-    /// What to run, in the other shape: an argument list.
-    #[schemars(length(min = 1))]
-    pub command: Option<Vec<String>>,
+    /// The same as `entrypoint`, in the other shape.
+    pub command: Option<Entrypoint>,
     /// How its health is asked for; used for startup and liveness unless `probes` says otherwise. While it starts it is
     /// asked at least four times a second.
     pub health: Option<Health>,
@@ -110,6 +109,11 @@ pub struct Probe {
     /// An argument list with Nagios exit codes, run by the launcher instead of a plugin. Not sandboxed.
     #[schemars(length(min = 1))]
     pub command: Option<Vec<String>>,
+    /// Who may answer at an `address` of this machine while the component starts: `own` (the default) takes no answer
+    /// from a port that another process holds; `any` is for services whose socket somebody else holds, such as a
+    /// container's proxy.
+    #[schemars(extend("enum" = ["own", "any", null]))]
+    pub listener: Option<String>,
     /// Between the end of one answer and the next question. Default: `10 s`, for startup `250 ms`.
     pub interval: Option<Span>,
     /// How long one question may take. Default: `5 s`.

@@ -10,8 +10,8 @@ use super::located::{Path, Source};
 use super::plugin::{http_rule, rules, unique_places};
 use super::units::Bytes;
 use crate::grant::{
-    Access, DirRule, DirSource, Grant, HttpGrant, HttpPlace, HttpRule, LimitsOverride, RuleError, SecretRef,
-    SecretSource, config_key, env_name,
+    Access, DirRule, DirSource, Grant, HttpGrant, HttpPlace, HttpRule, LimitsOverride, Quota, RuleError,
+    SecretRef, SecretSource, config_key, env_name, store_name,
 };
 use crate::id::PluginId;
 use crate::problem::Problem;
@@ -39,6 +39,8 @@ pub struct GrantDocument {
     pub config: BTreeMap<String, String>,
     /// Environment variables with the value the plugin sees. Never a secret.
     pub env: BTreeMap<String, String>,
+    /// Key-value stores of its own by name, with how much may lie in each.
+    pub keyvalue: BTreeMap<String, QuotaDocument>,
     /// Changes to the limits of its role.
     pub limits: LimitsDocument,
 }
@@ -84,6 +86,22 @@ pub struct DirGrantDocument {
     pub at: String,
     /// `read` or `write`.
     pub access: Access,
+}
+
+/// How much may lie in a store; what is left out is what the host gives where nobody says anything.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct QuotaDocument {
+    /// Keys and values together: 64 KiB unless written.
+    pub bytes: Option<String>,
+    /// Keys: 256 unless written.
+    pub keys: Option<u32>,
+    /// One key: 128 B unless written.
+    pub key: Option<String>,
+    /// One value: 16 KiB unless written.
+    pub value: Option<String>,
+    /// Keys set, incremented or deleted in one call: 32 unless written.
+    pub writes: Option<u32>,
 }
 
 /// Changes to the limits of a role: sizes as `64 MiB`, times as `90 s`, counts as numbers.
@@ -162,8 +180,9 @@ fn grant(source: &mut Source<'_>, at: &Path, document: &GrantDocument) -> Grant 
     let names = rules(source, &at.key("names"), &document.names);
     let config = values(source, &at.key("config"), &document.config, config_key);
     let env = values(source, &at.key("env"), &document.env, env_name);
+    let keyvalue = stores(source, &at.key("keyvalue"), &document.keyvalue);
     let limits = limits(source, &at.key("limits"), &document.limits);
-    Grant { http, tcp, dirs, names, config, env, limits }
+    Grant { http, tcp, dirs, names, config, env, keyvalue, limits }
 }
 
 fn http(source: &mut Source<'_>, at: &Path, documents: &[HttpGrantDocument]) -> Vec<HttpGrant> {
@@ -280,6 +299,37 @@ fn values(
         }
     }
     values.clone()
+}
+
+fn stores(
+    source: &mut Source<'_>,
+    at: &Path,
+    documents: &BTreeMap<String, QuotaDocument>,
+) -> BTreeMap<String, Quota> {
+    let mut stores = BTreeMap::new();
+    for (store, document) in documents {
+        let at = at.key(store);
+        let named = source.take(&at, store_name(store), |error| Some(error.hint()));
+        let mut size = |name: &str, text: &Option<String>, otherwise: Bytes| match text {
+            None => Some(otherwise),
+            Some(text) => {
+                source.take(&at.key(name), text.parse::<Bytes>(), |error| Some(error.hint().to_owned()))
+            }
+        };
+        let usual = Quota::DEFAULT;
+        let bytes = size("bytes", &document.bytes, usual.bytes);
+        let key = size("key", &document.key, usual.key);
+        let value = size("value", &document.value, usual.value);
+        let (Some(()), Some(bytes), Some(key), Some(value)) = (named, bytes, key, value) else { continue };
+        let keys = document.keys.unwrap_or(usual.keys);
+        let quota = Quota { bytes, keys, key, value, writes: document.writes.unwrap_or(usual.writes) };
+        if let Some((name, most)) = quota.beyond() {
+            let message = format!("`{name}` is above the ceiling of {most}");
+            source.problem(&at.key(name), message, Some(format!("write `{name} = {most}` or less")));
+        }
+        stores.insert(store.clone(), quota);
+    }
+    stores
 }
 
 fn limits(source: &mut Source<'_>, at: &Path, document: &LimitsDocument) -> LimitsOverride {

@@ -10,7 +10,7 @@ use super::located::{Path, Source};
 use crate::grant::is_deceptive;
 use crate::grant::{
     Access, DirRule, DirSource, GuestPath, HttpPlace, HttpRule, Methods, Request, RuleError, config_key,
-    env_name,
+    env_name, store_name,
 };
 use crate::id::PluginId;
 use crate::problem::Problem;
@@ -51,6 +51,8 @@ pub struct RequestDocument {
     pub config: Vec<String>,
     /// Environment variables.
     pub env: Vec<String>,
+    /// Key-value stores of its own, by name.
+    pub keyvalue: Vec<String>,
 }
 
 /// HTTP requests a plugin would like to send.
@@ -231,6 +233,11 @@ fn request(source: &mut Source<'_>, at: &Path, document: &RequestDocument) -> Re
     for (index, name) in document.env.iter().enumerate() {
         let good = source.take(&at.key("env").index(index), env_name(name), |error| Some(error.hint()));
         request.env.extend(good.map(|()| name.clone()));
+    }
+    for (index, store) in document.keyvalue.iter().enumerate() {
+        let place = at.key("keyvalue").index(index);
+        let good = source.take(&place, store_name(store), |error| Some(error.hint()));
+        request.keyvalue.extend(good.map(|()| store.clone()));
     }
     request
 }

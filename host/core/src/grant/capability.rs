@@ -20,11 +20,14 @@ pub enum Capability {
     Config,
     /// See an environment variable.
     Env,
+    /// Keep values from call to call.
+    KeyValue,
 }
 
 impl Capability {
     /// All of them, in the order documents list them.
-    pub const ALL: [Self; 6] = [Self::Http, Self::Tcp, Self::Dir, Self::NameLookup, Self::Config, Self::Env];
+    pub const ALL: [Self; 7] =
+        [Self::Http, Self::Tcp, Self::Dir, Self::NameLookup, Self::Config, Self::Env, Self::KeyValue];
 
     /// The word in logs, labels and audit lines.
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +38,7 @@ impl Capability {
             Self::NameLookup => "name-lookup",
             Self::Config => "config",
             Self::Env => "env",
+            Self::KeyValue => "keyvalue",
         }
     }
 
@@ -47,6 +51,7 @@ impl Capability {
             Self::NameLookup => "names",
             Self::Config => "config",
             Self::Env => "env",
+            Self::KeyValue => "keyvalue",
         }
     }
 }

@@ -5,8 +5,9 @@ use std::fmt;
 use super::address::AddressClass;
 use super::capability::Capability;
 use super::dir::{Access, GuestPath};
-use super::error::{RuleError, shown};
+use super::error::{RuleError, shown, visible};
 use super::http::HttpRule;
+use super::store::Quota;
 use crate::id::PluginId;
 
 /// Why a use is not allowed: closed, each with a stable label.
@@ -109,33 +110,37 @@ impl Denied {
         &self.subject
     }
 
-    /// What to paste below `[plugin]` in `config/grants.toml`, where that would allow it.
+    /// What to paste below `[plugin]` in the grants file, where that would allow it.
     pub fn line(&self) -> Option<&str> {
         self.line.as_deref()
     }
 
-    /// What an operator can do: the line that would allow it, or why no line can.
-    pub fn remedy(&self, plugin: &PluginId) -> String {
+    /// What an operator can do: the line that would allow it, or why no line can. `grants` is the file that was given.
+    pub fn remedy(&self, plugin: &PluginId, grants: Option<&str>) -> String {
         if let Some(line) = &self.line {
-            return paste(plugin, line);
+            return paste(plugin, line, grants);
         }
         match self.reason {
             DenyReason::NotGranted | DenyReason::NotRequested => format!(
-                "no line in `config/grants.toml` can allow it: `plugin.toml` of `{plugin}` does not request it"
+                "no line in a grants file can allow it: `plugin.toml` of `{plugin}` does not request it"
             ),
             DenyReason::OtherTarget => {
-                "no line in `config/grants.toml` can allow it: `{target}` is the component this call is about, and \
+                "no line in a grants file can allow it: `{target}` is the component this call is about, and \
                  nothing else"
                     .to_owned()
             }
-            DenyReason::Method => "no line can allow it: only GET, HEAD, OPTIONS, POST, PUT, PATCH and DELETE can be \
+            DenyReason::Method => {
+                "no line can allow it: only GET, HEAD, OPTIONS, POST, PUT, PATCH and DELETE can be \
                                    granted"
-                .to_owned(),
+                    .to_owned()
+            }
             DenyReason::Malformed | DenyReason::UserInfo | DenyReason::Spelling => {
                 "no line can allow it: the plugin must write the URL or host plainly".to_owned()
             }
             DenyReason::NoAddress => "the name has no address now; no line can change that".to_owned(),
-            DenyReason::OtherAddress => "no line can allow it: only the address that was checked is dialed".to_owned(),
+            DenyReason::OtherAddress => {
+                "no line can allow it: only the address that was checked is dialed".to_owned()
+            }
             DenyReason::Address(class) if class.is_never() => {
                 format!("no line can allow it: it is {}", class.in_words())
             }
@@ -156,8 +161,13 @@ impl fmt::Display for Denied {
 
 impl std::error::Error for Denied {}
 
-pub(super) fn paste(plugin: &PluginId, line: &str) -> String {
-    format!("write below `[{plugin}]` in `config/grants.toml`: {line}")
+pub(super) fn paste(plugin: &PluginId, line: &str, grants: Option<&str>) -> String {
+    match grants {
+        Some(file) => format!("write below `[{plugin}]` in `{}`: {line}", visible(file)),
+        None => {
+            format!("write below `[{plugin}]` in a file and name it with `--grants FILE`: {line}")
+        }
+    }
 }
 
 /// A TOML string. What comes here was parsed already: names, paths and URLs without control characters.
@@ -179,6 +189,16 @@ pub(super) fn dir_line(at: &GuestPath, access: Access) -> String {
         "dirs = [{{ source = \"/srv{at}\", at = {}, access = {} }}]",
         quoted(at.as_str()),
         quoted(access.as_str())
+    )
+}
+
+/// With the numbers that hold where none are written, so that an operator sees what he gives.
+pub(super) fn store_line(store: &str) -> String {
+    let Quota { bytes, keys, .. } = Quota::DEFAULT;
+    format!(
+        "{} = {{ {} = {{ bytes = \"{bytes}\", keys = {keys} }} }}",
+        Capability::KeyValue.key(),
+        quoted(store)
     )
 }
 

@@ -15,8 +15,11 @@ use super::host::Host;
 use super::http::{HttpPlace, HttpRule, UrlPattern};
 use super::method::{Method, Methods};
 use super::net::{NameRule, TcpRule};
-use super::permit::{Dialable, DirPermit, HttpPermit, NamePermit, Reach, ResolvedName, TcpPermit, Way};
+use super::permit::{
+    Dialable, DirPermit, HttpPermit, NamePermit, Reach, ResolvedName, StorePermit, TcpPermit, Way,
+};
 use super::scope::CallScope;
+use super::store::{Quota, store_name};
 use super::url::HttpUrl;
 
 /// What a plugin in one role has for as long as it is loaded, before it is known what a call is about.
@@ -30,6 +33,7 @@ pub struct StandingGrant {
     names: Vec<NameRule>,
     config: BTreeMap<String, String>,
     env: BTreeMap<String, String>,
+    keyvalue: BTreeMap<String, Quota>,
 }
 
 /// What both lists allow, pair by pair.
@@ -73,6 +77,12 @@ impl StandingGrant {
             names: [names(&grant.names), names(&defaults.names)].concat(),
             config: values(&grant.config, &request.config),
             env: values(&grant.env, &request.env),
+            keyvalue: grant
+                .keyvalue
+                .iter()
+                .filter(|(store, _)| request.keyvalue.contains(*store))
+                .map(|(store, quota)| (store.clone(), *quota))
+                .collect(),
             request: request.clone(),
         }
     }
@@ -96,6 +106,7 @@ impl StandingGrant {
             names: self.names.clone(),
             config: self.config.clone(),
             env: self.env.clone(),
+            keyvalue: self.keyvalue.clone(),
             ..Grant::default()
         }
         .lines()
@@ -283,10 +294,24 @@ impl EffectiveGrant {
             if let Some(path) = path(rule)
                 && permits.iter().all(|permit| permit.at != *rule.at())
             {
-                permits.push(DirPermit { path, at: rule.at().clone(), access: rule.access() });
+                let begin = self.scope.log_begin.filter(|_| *rule.source() == DirSource::Log);
+                permits.push(DirPermit { path, at: rule.at().clone(), access: rule.access(), begin });
             }
         }
         permits
+    }
+
+    /// May this store be opened? It is the plugin's own or it is nobody's.
+    pub fn permit_store(&self, store: &str) -> Result<StorePermit, Denied> {
+        let denied = |reason| Denied::new(Capability::KeyValue, reason, store);
+        store_name(store).map_err(|error| denied(DenyReason::of(&error)))?;
+        match self.standing.keyvalue.get(store) {
+            Some(quota) => Ok(StorePermit { store: store.to_owned(), quota: *quota }),
+            None if self.standing.request.keyvalue.contains(store) => {
+                Err(denied(DenyReason::NotGranted).with_line(Some(denied::store_line(store))))
+            }
+            None => Err(denied(DenyReason::NotRequested)),
+        }
     }
 
     /// The configuration the plugin sees.

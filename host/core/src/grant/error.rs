@@ -73,7 +73,7 @@ pub enum RuleError {
     /// The format does not say where the secret goes.
     #[error("`{0}` must contain `{{}}` exactly once and no control characters")]
     Format(String),
-    /// Not the name of an environment variable or a configuration key.
+    /// Not the name of an environment variable, a configuration key or a store.
     #[error("`{name}` is not {what}")]
     Key {
         /// As written.

@@ -10,6 +10,7 @@ use super::limits::LimitsOverride;
 use super::method::Methods;
 use super::net::{NameRule, TcpRule};
 use super::secret::SecretRef;
+use super::store::Quota;
 use crate::id::PluginId;
 
 /// What a plugin would like. Nothing is granted by asking.
@@ -27,6 +28,8 @@ pub struct Request {
     pub config: BTreeSet<String>,
     /// Environment variables.
     pub env: BTreeSet<String>,
+    /// Key-value stores of its own.
+    pub keyvalue: BTreeSet<String>,
 }
 
 /// An HTTP rule and the secret its requests carry.
@@ -53,6 +56,8 @@ pub struct Grant {
     pub config: BTreeMap<String, String>,
     /// Environment variables by name, with the value the plugin sees; never the host's own.
     pub env: BTreeMap<String, String>,
+    /// Key-value stores of its own, with how much may lie in each.
+    pub keyvalue: BTreeMap<String, Quota>,
     /// Changes to the role's limits.
     pub limits: LimitsOverride,
 }
@@ -67,6 +72,9 @@ impl Grant {
         lines.extend(self.names.iter().map(|rule| (Capability::NameLookup, rule.to_string())));
         lines.extend(self.config.keys().map(|key| (Capability::Config, key.clone())));
         lines.extend(self.env.keys().map(|key| (Capability::Env, key.clone())));
+        lines.extend(self.keyvalue.iter().map(|(store, quota)| {
+            (Capability::KeyValue, format!("{store}: {} under {} keys", quota.bytes, quota.keys))
+        }));
         lines
     }
 }
@@ -113,11 +121,11 @@ pub struct Unmet {
 }
 
 impl Unmet {
-    /// The line that would give it, or why none can.
-    pub fn remedy(&self, plugin: &PluginId) -> String {
+    /// The line that would give it, or why none can. `grants` is the file that was given.
+    pub fn remedy(&self, plugin: &PluginId, grants: Option<&str>) -> String {
         match &self.line {
-            Some(line) => denied::paste(plugin, line),
-            None => format!("no line in `config/grants.toml` can give {} to this role", self.capability),
+            Some(line) => denied::paste(plugin, line, grants),
+            None => format!("no line in a grants file can give {} to this role", self.capability),
         }
     }
 
@@ -197,6 +205,12 @@ pub fn meet(roles: &[Role], request: &Request, grant: &Grant) -> Meeting {
         for key in given.keys().filter(|key| !wanted.contains(*key)) {
             meeting.unused(capability, key.clone());
         }
+    }
+    for store in request.keyvalue.iter().filter(|store| !grant.keyvalue.contains_key(*store)) {
+        meeting.unmet(Capability::KeyValue, store.clone(), Some(denied::store_line(store)));
+    }
+    for store in grant.keyvalue.keys().filter(|store| !request.keyvalue.contains(*store)) {
+        meeting.unused(Capability::KeyValue, store.clone());
     }
 
     for given in &grant.http {

@@ -62,11 +62,17 @@ impl LimitError {
 trait Limit: Copy + PartialOrd {
     /// As written in `grants.toml`.
     fn written(self) -> String;
+    /// The unit as it ends a key, and the number in it.
+    fn measured(self) -> (&'static str, u64);
 }
 
 impl Limit for Bytes {
     fn written(self) -> String {
         format!("\"{self}\"")
+    }
+
+    fn measured(self) -> (&'static str, u64) {
+        ("_bytes", self.0)
     }
 }
 
@@ -74,17 +80,29 @@ impl Limit for Millis {
     fn written(self) -> String {
         format!("\"{self}\"")
     }
+
+    fn measured(self) -> (&'static str, u64) {
+        ("_ms", self.0)
+    }
 }
 
 impl Limit for u32 {
     fn written(self) -> String {
         self.to_string()
     }
+
+    fn measured(self) -> (&'static str, u64) {
+        ("", u64::from(self))
+    }
 }
 
 impl Limit for u64 {
     fn written(self) -> String {
         self.to_string()
+    }
+
+    fn measured(self) -> (&'static str, u64) {
+        ("", self)
     }
 }
 
@@ -165,6 +183,16 @@ macro_rules! limits {
                 lines.extend(self.fuel.map(|fuel| (LimitField::Fuel, fuel.written())));
                 lines
             }
+
+            /// Each limit as a number for programs, its unit at the end of its key; fuel only when it is set.
+            pub fn measures(&self) -> Vec<(String, u64)> {
+                let key = |name: &str, (unit, number): (&str, u64)| {
+                    (format!("{}{unit}", name.replace('-', "_")), number)
+                };
+                let mut measures = vec![$(key($name, self.$field.measured()),)*];
+                measures.extend(self.fuel.map(|fuel| key("fuel", fuel.measured())));
+                measures
+            }
         }
     };
 }
@@ -190,7 +218,7 @@ limits! {
     reply / Reply: Bytes, "reply", Bytes::kib(1), Bytes::mib(64);
     /// What it may log in one call; the rest is counted and dropped.
     log / Log: Bytes, "log", Bytes::kib(1), Bytes::mib(16);
-    /// What it may print in one call on stdout and stderr each; then the pipe is closed.
+    /// What it may print in one call on stdout and stderr together; the rest is counted and dropped.
     stdout / Stdout: Bytes, "stdout", Bytes(0), Bytes::mib(16);
     /// HTTP requests, TCP connections and name lookups in one call, all together.
     requests / Requests: u32, "requests", 0, 10_000;
@@ -242,7 +270,7 @@ impl Limits {
 const PROBE: Limits = Limits {
     memory: Bytes::mib(16), // a probe with a TLS-free HTTP client uses under 2 MiB; 8 times that for other languages
     table_elements: 20_000, // real plugins have at most 942 functions, interpreters 24,233
-    instances: 32,          // a Rust or JavaScript component has 4 to 12
+    instances: 80,          // a Rust or JavaScript component has 4 to 12, a Python one 64
     memories: 8,            // one each for the guest and its adapters
     tables: 16,             // the same, with the shims' own
     deadline: Millis::seconds(5), // the probe schedule's own default timeout
@@ -265,7 +293,7 @@ const PROBE: Limits = Limits {
 const AGENT: Limits = Limits {
     memory: Bytes::mib(64), // sources, tool results and an answer, parsed as JSON, several copies
     table_elements: 50_000, // room for an interpreter
-    instances: 64,          // components composed of several
+    instances: 80,          // a Python component has 64
     memories: 16,
     tables: 64,
     deadline: Millis::seconds(120), // a reasoning model's slow answer
@@ -311,7 +339,7 @@ const EVALUATOR: Limits = Limits {
 const TOOLS: Limits = Limits {
     memory: Bytes::mib(64),
     table_elements: 50_000,
-    instances: 64,
+    instances: 80,
     memories: 16,
     tables: 64,
     deadline: Millis::seconds(30), // MCP clients give up after 60

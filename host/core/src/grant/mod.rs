@@ -25,6 +25,7 @@ mod net;
 mod permit;
 mod scope;
 mod secret;
+mod store;
 mod url;
 
 pub use address::{AddressClass, address_is_public, canonical};
@@ -40,10 +41,12 @@ pub use http::{HttpPlace, HttpRule, PathPattern, Scheme, UrlPattern};
 pub use limits::{LimitError, LimitField, Limits, LimitsOverride};
 pub use method::{Method, Methods};
 pub use net::{NameRule, TcpRule};
-pub use permit::{Dialable, DirPermit, HttpPermit, NamePermit, ResolvedName, TcpPermit};
-pub use scope::{CallScope, Target, TreePaths};
+pub use permit::{Dialable, DirPermit, HttpPermit, NamePermit, ResolvedName, StorePermit, TcpPermit};
+pub use scope::{CallScope, LogBegin, Target, TreePaths};
 pub use secret::{SecretRef, SecretSource};
 pub(crate) use secret::{config_key, env_name};
+pub use store::Quota;
+pub(crate) use store::store_name;
 pub use url::HttpUrl;
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use super::denied::{Denied, DenyReason};
 use super::dir::{Access, GuestPath};
 use super::host::Host;
 use super::method::Method;
+use super::scope::LogBegin;
 use super::secret::SecretRef;
+use super::store::Quota;
 use super::url::HttpUrl;
 
 /// Which addresses a use may reach. Ordered: later is what its rule names more exactly.
@@ -227,6 +229,7 @@ pub struct DirPermit {
     pub(super) path: String,
     pub(super) at: GuestPath,
     pub(super) access: Access,
+    pub(super) begin: Option<LogBegin>,
 }
 
 impl DirPermit {
@@ -243,5 +246,30 @@ impl DirPermit {
     /// To do this in it.
     pub const fn access(&self) -> Access {
         self.access
+    }
+
+    /// Of a log, only what comes after this.
+    pub const fn begin(&self) -> Option<LogBegin> {
+        self.begin
+    }
+}
+
+/// One of the plugin's own stores may be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct StorePermit {
+    pub(super) store: String,
+    pub(super) quota: Quota,
+}
+
+impl StorePermit {
+    /// This one: letters, digits, `_`, `-` and `.`.
+    pub fn store(&self) -> &str {
+        &self.store
+    }
+
+    /// For so much.
+    pub const fn quota(&self) -> &Quota {
+        &self.quota
     }
 }

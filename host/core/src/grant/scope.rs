@@ -3,6 +3,8 @@
 
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::RuleError;
 use super::host::{Host, split_port};
 use super::http::Scheme;
@@ -69,6 +71,26 @@ impl std::fmt::Display for Target {
     }
 }
 
+/// Where in a log the part begins that a call is about: an earlier launch wrote what is before it. At offset 0 it is
+/// all of whatever file there is; otherwise it holds for this file only, because a rotated log begins anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogBegin {
+    /// Device of the file.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// The first byte that counts.
+    pub offset: u64,
+}
+
+impl LogBegin {
+    /// Where to begin in the file that has the log's name now.
+    pub const fn within(&self, device: u64, inode: u64, size: u64) -> u64 {
+        let same = self.device == device && self.inode == inode && self.offset <= size;
+        if same { self.offset } else { 0 }
+    }
+}
+
 /// Where the tree being judged lies: a copy made for this call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreePaths {
@@ -85,6 +107,8 @@ pub struct CallScope {
     pub target: Option<Target>,
     /// `{log}`: a directory that holds a bounded copy of the log's tail, made for this call.
     pub log: Option<String>,
+    /// Where in that log this call's part begins; none for all of it.
+    pub log_begin: Option<LogBegin>,
     /// `{tree}` and `{scratch}`: what an evaluator judges.
     pub tree: Option<TreePaths>,
 }

@@ -122,7 +122,12 @@ pub(crate) fn env_name(name: &str) -> Result<(), RuleError> {
 
 /// A configuration key.
 pub(crate) fn config_key(name: &str) -> Result<(), RuleError> {
+    plain_name(name, "a configuration key")
+}
+
+/// Letters, digits, `_`, `-` and `.`: nothing that could be taken for a part of a path or a key.
+pub(super) fn plain_name(name: &str, what: &'static str) -> Result<(), RuleError> {
     let good = (1..=64).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
-    if good { Ok(()) } else { Err(RuleError::Key { name: shown(name), what: "a configuration key" }) }
+    if good { Ok(()) } else { Err(RuleError::Key { name: shown(name), what }) }
 }

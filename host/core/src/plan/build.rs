@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
+use super::json::Node;
 use super::place::{Place, Problems, quote};
 use super::probe::Probing;
 use super::{BootPlan, ComponentPlan, RestartPolicy, StopPolicy, json, order, probe, read, signal};
 use crate::document::boot::{BootConfig, Component, Entrypoint, Restart, Stop};
 use crate::id::{ComponentId, Digest, PluginId};
-use crate::problem::Problem;
+use crate::problem::{Problem, json_cause, json_place};
 use crate::time::Millis;
 
 /// Largest boot configuration: ten thousand generous components; more is not a configuration but an attack on memory.
@@ -80,6 +81,19 @@ pub fn build(document: &[u8], context: &Context<'_>) -> Result<BootPlan, Vec<Pro
     }
 }
 
+/// How many components a document names, whatever else is wrong with it; none if that cannot be told.
+pub fn count_components(document: &[u8]) -> Option<usize> {
+    if document.len() > MAX_DOCUMENT {
+        return None;
+    }
+    let Node::Object(entries) = json::parse(document).ok()? else { return None };
+    let components = entries.iter().find(|(key, _)| key == "components");
+    match components.map(|(_, node)| node) {
+        Some(Node::List(items)) => Some(items.len()),
+        _ => None,
+    }
+}
+
 fn config(document: &[u8], problems: &mut Problems<'_>) -> Option<BootConfig> {
     if document.len() > MAX_DOCUMENT {
         let message = format!("is {} bytes; a boot configuration has at most {MAX_DOCUMENT}", document.len());
@@ -89,12 +103,10 @@ fn config(document: &[u8], problems: &mut Problems<'_>) -> Option<BootConfig> {
     match json::parse(document) {
         Ok(node) => read::boot_config(&node, problems),
         Err(error) => {
-            let place = format!("line {}, column {}", error.line(), error.column());
-            let whole = error.to_string();
-            let cause = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(cause, _)| cause);
             let hint =
                 "JSON has no comments and no trailing commas, and every text is in double quotes".to_owned();
-            problems.add_at(place, format!("is not JSON: {cause}"), Some(hint));
+            let message = format!("is not JSON: {}", json_cause(&error));
+            problems.add_at(json_place(&error), message, Some(hint));
             None
         }
     }
@@ -226,22 +238,14 @@ fn component(
 
 fn command(entry: &Component, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<Vec<String>> {
     let (command_place, entry_place) = (Place::Key(place, "command"), Place::Key(place, "entrypoint"));
-    let (words, place) = match (&entry.command, &entry.entrypoint) {
+    let (written, place) = match (&entry.command, &entry.entrypoint) {
         (Some(_), Some(_)) => {
             let hint = "keep `entrypoint`: they mean the same".to_owned();
             problems.add(place, "has both `command` and `entrypoint`", hint);
             return None;
         }
-        (Some(words), None) => (words.clone(), command_place),
-        (None, Some(Entrypoint::Words(words))) => (words.clone(), entry_place),
-        (None, Some(Entrypoint::Line(line))) => match shell_words::split(line) {
-            Ok(words) => (words, entry_place),
-            Err(_) => {
-                let hint = r#"close the quote, or write a list: ["program", "argument"]"#.to_owned();
-                problems.add(&entry_place, "cannot be split into words: a quote is not closed", hint);
-                return None;
-            }
-        },
+        (Some(written), None) => (written, command_place),
+        (None, Some(written)) => (written, entry_place),
         (None, None) => {
             if !problems.refused(&command_place) && !problems.refused(&entry_place) {
                 let hint = r#"add "entrypoint": ["python3", "service.py"]"#.to_owned();
@@ -249,6 +253,17 @@ fn command(entry: &Component, place: &Place<'_>, problems: &mut Problems<'_>) ->
             }
             return None;
         }
+    };
+    let words = match written {
+        Entrypoint::Words(words) => words.clone(),
+        Entrypoint::Line(line) => match shell_words::split(line) {
+            Ok(words) => words,
+            Err(_) => {
+                let hint = r#"close the quote, or write a list: ["program", "argument"]"#.to_owned();
+                problems.add(&place, "cannot be split into words: a quote is not closed", hint);
+                return None;
+            }
+        },
     };
     argv(words, &place, problems)
 }

@@ -14,10 +14,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use crate::fact::Phase;
 use crate::id::{ComponentId, Digest, PluginId};
 use crate::time::Millis;
 
-pub use build::{Context, MAX_DOCUMENT, Overrides, Plugins, SettingsProblem, build};
+pub use build::{Context, MAX_DOCUMENT, Overrides, Plugins, SettingsProblem, build, count_components};
 
 /// A validated boot order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -70,6 +71,24 @@ pub struct Probes {
     pub liveness: Option<ProbePlan>,
 }
 
+impl Probes {
+    /// The one that answers this question.
+    pub const fn of(&self, phase: Phase) -> Option<&ProbePlan> {
+        match phase {
+            Phase::Startup => Some(&self.startup),
+            Phase::Readiness => self.readiness.as_ref(),
+            Phase::Liveness => self.liveness.as_ref(),
+        }
+    }
+
+    /// All there are.
+    pub fn all(&self) -> impl Iterator<Item = (Phase, &ProbePlan)> {
+        [Phase::Startup, Phase::Readiness, Phase::Liveness]
+            .into_iter()
+            .filter_map(move |phase| Some((phase, self.of(phase)?)))
+    }
+}
+
 /// A check and when its answers count.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProbePlan {
@@ -92,11 +111,40 @@ pub enum Check {
         log: Option<LogSource>,
         /// JSON object, validated against the plugin's settings schema before boot.
         settings: String,
+        /// Who may answer at the address.
+        listener: Listener,
     },
     /// An argument vector with Nagios exit codes, run by the launcher. Not sandboxed.
     Command(Vec<String>),
     /// None was configured: a process that lives is healthy.
     Process,
+}
+
+/// Who may answer at an address of this machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Listener {
+    /// The component's own processes.
+    #[default]
+    Own,
+    /// Whoever listens there.
+    Any,
+}
+
+impl Check {
+    /// The plugin that answers, if one does.
+    pub const fn plugin(&self) -> Option<&PluginId> {
+        match self {
+            Self::Plugin { plugin, .. } => Some(plugin),
+            Self::Command(_) | Self::Process => None,
+        }
+    }
+
+    /// `host:port` of the address it asks, if it asks one.
+    pub fn authority(&self) -> Option<&str> {
+        let Self::Plugin { address: Some(address), .. } = self else { return None };
+        let after = address.split_once("://").map_or(address.as_str(), |(_, rest)| rest);
+        after.split(['/', '?', '#']).next().filter(|authority| authority.contains(':'))
+    }
 }
 
 /// Where a log probe's tail comes from.

@@ -1,15 +1,18 @@
 //! Where in a document something is wrong, and the collection of everything that is. Never stops at the first problem,
 //! never holds more of them than a person can read.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 
-use crate::problem::Problem;
+use crate::count::counted;
+use crate::problem::{Problem, nearest};
 
 /// Problems reported of one document: more are counted, not listed, so that four megabytes of mistakes stay small.
 const MAX_PROBLEMS: usize = 500;
 /// Searches for a similar name among up to ten thousand: past so many the file is not mistyped but a different file.
 const MAX_SEARCHES: u32 = 24;
+/// Plugins named in one message.
+const MAX_PLUGINS: usize = 12;
 /// Longest piece of the document repeated in a message.
 const MAX_QUOTE: usize = 80;
 
@@ -40,11 +43,22 @@ pub(super) struct Problems<'c> {
     refused: HashSet<String>,
     left_out: usize,
     searches: u32,
+    /// Probe plugins that are wanted where there are none, and by how many components.
+    lacking: BTreeMap<String, usize>,
+    lackers: usize,
 }
 
 impl<'c> Problems<'c> {
     pub(super) fn new(file: &'c str) -> Self {
-        Self { file, list: Vec::new(), refused: HashSet::new(), left_out: 0, searches: 0 }
+        Self {
+            file,
+            list: Vec::new(),
+            refused: HashSet::new(),
+            left_out: 0,
+            searches: 0,
+            lacking: BTreeMap::new(),
+            lackers: 0,
+        }
     }
 
     /// Notes a problem.
@@ -78,29 +92,53 @@ impl<'c> Problems<'c> {
         !self.refused.is_empty() && self.refused.contains(&place.to_string())
     }
 
+    /// One component wants these probe plugins, and there are no plugins at all: told once for all components.
+    pub(super) fn lacks(&mut self, plugins: BTreeSet<String>) {
+        self.lackers += usize::from(!plugins.is_empty());
+        for plugin in plugins {
+            *self.lacking.entry(plugin).or_default() += 1;
+        }
+    }
+
+    /// The one problem of a host without plugins.
+    fn tell_lacking(&mut self) {
+        if self.lacking.is_empty() {
+            return;
+        }
+        let wanted = self.lacking.iter().map(|(plugin, count)| format!("{} ({count})", quote(plugin)));
+        let wanted: Vec<String> = wanted.take(MAX_PLUGINS).collect();
+        let more = match self.lacking.len().saturating_sub(MAX_PLUGINS) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let need = if self.lackers == 1 { "needs" } else { "need" };
+        let message = format!(
+            "{} {need} probe plugins, and there are none: {}{more}",
+            counted(self.lackers, "component"),
+            wanted.join(", ")
+        );
+        let hint = "name their directory with `--plugins DIR`; `cargo xtask plugins` builds those of this repository";
+        self.add_at("components".to_owned(), message, Some(hint.to_owned()));
+    }
+
     /// The known name that was probably meant.
     pub(super) fn nearest<'n>(
         &mut self,
         name: &str,
         known: impl IntoIterator<Item = &'n str>,
     ) -> Option<&'n str> {
-        if self.searches >= MAX_SEARCHES || name.len() > MAX_QUOTE {
+        if self.searches >= MAX_SEARCHES {
             return None;
         }
         self.searches += 1;
-        let allowed = (name.chars().count() / 3).clamp(1, 3);
-        known
-            .into_iter()
-            .filter(|candidate| candidate.len().abs_diff(name.len()) <= allowed)
-            .map(|candidate| (strsim::osa_distance(name, candidate), candidate))
-            .filter(|(distance, _)| *distance <= allowed)
-            .min()
-            .map(|(_, candidate)| candidate)
+        nearest(name, known)
     }
 
     pub(super) fn into_list(mut self) -> Vec<Problem> {
+        self.tell_lacking();
         if self.left_out > 0 {
-            let message = format!("{} more problems are not listed", self.left_out);
+            let are = if self.left_out == 1 { "is" } else { "are" };
+            let message = format!("{} {are} not listed", counted(self.left_out, "more problem"));
             let hint = Some("fix these first and check again".to_owned());
             self.list.push(Problem {
                 file: self.file.to_owned(),

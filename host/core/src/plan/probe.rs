@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::address::{host_and_port, web_address};
 use super::build::{Plugins, SettingsProblem, argv, join};
 use super::place::{Place, Problems, quote};
-use super::{Check, LogSource, ProbePlan, Probes, Schedule};
+use super::{Check, Listener, LogSource, ProbePlan, Probes, Schedule};
 use crate::detect::MAX_WINDOW;
 use crate::document::boot::{Component, Health, Probe};
 use crate::id::{ComponentId, PluginId};
@@ -65,11 +65,14 @@ pub(super) fn probes(
             .any(|phase| problems.refused(&Place::Key(&phases_place, phase)));
     if nothing {
         if !refused {
-            lacks_a_probe(id, place, problems);
+            let legacy = (entry.name.is_some() || entry.command.is_some())
+                && entry.id.is_none()
+                && entry.entrypoint.is_none();
+            lacks_a_probe(id, legacy, place, problems);
         }
         return None;
     }
-    let mut asked = Asked { workdir, probing, problems };
+    let mut asked = Asked { workdir, probing, problems, lacking: BTreeSet::new() };
     let general = match (&entry.health, &entry.health_check) {
         (Some(_), Some(_)) => {
             let hint = "keep `health`: they mean the same".to_owned();
@@ -89,6 +92,7 @@ pub(super) fn probes(
     let startup = phase(&written.startup, "startup");
     let readiness = phase(&written.readiness, "readiness");
     let liveness = phase(&written.liveness, "liveness");
+    asked.problems.lacks(asked.lacking);
     if refused {
         return None;
     }
@@ -115,7 +119,7 @@ pub(super) fn probes(
 }
 
 /// The message operators know, with a line that can be pasted; upstream's four names get what upstream asked of them.
-fn lacks_a_probe(id: Option<&ComponentId>, place: &Place<'_>, problems: &mut Problems<'_>) {
+fn lacks_a_probe(id: Option<&ComponentId>, legacy: bool, place: &Place<'_>, problems: &mut Problems<'_>) {
     let name = id.map_or("<unnamed>", ComponentId::as_str);
     let line = match name {
         "basic_service" => r#""health": "http://localhost:8000/healthz""#,
@@ -126,6 +130,9 @@ fn lacks_a_probe(id: Option<&ComponentId>, place: &Place<'_>, problems: &mut Pro
         "crown_llm" => {
             r#""health": { "probe": "probe-http", "address": "http://localhost:8001/ready", "settings": { "json": { "pointer": "/status", "equals": "ready" } } }"#
         }
+        _ if legacy => {
+            r#""health_check": ["curl", "-fsS", "http://127.0.0.1:8000/healthz"], a command that ends with 0 when it is well, or "health": "process""#
+        }
         _ => r#""health": "process""#,
     };
     problems.add(place, format!("Component {name} lacks a health probe"), format!("add {line}"));
@@ -135,6 +142,8 @@ struct Asked<'a, 'p, 'c> {
     workdir: &'a str,
     probing: &'a Probing<'a>,
     problems: &'p mut Problems<'c>,
+    /// What this component wants of a host that has no plugins.
+    lacking: BTreeSet<String>,
 }
 
 impl Asked<'_, '_, '_> {
@@ -145,8 +154,28 @@ impl Asked<'_, '_, '_> {
                 Some(ProbePlan { check, schedule: self.probing.schedule() })
             }
             Health::Probe(probe) => {
-                let schedule = self.schedule(probe, place);
-                Some(ProbePlan { check: self.check(probe, place)?, schedule })
+                let (schedule, written) = (self.schedule(probe, place), self.listener(probe, place));
+                let mut check = self.check(probe, place)?;
+                if let Check::Plugin { listener, .. } = &mut check {
+                    *listener = written;
+                }
+                Some(ProbePlan { check, schedule })
+            }
+        }
+    }
+
+    fn listener(&mut self, probe: &Probe, place: &Place<'_>) -> Listener {
+        match probe.listener.as_deref() {
+            None | Some("own") => Listener::Own,
+            Some("any") => Listener::Any,
+            Some(other) => {
+                let hint = r#"write "own", or "any" when another process holds the socket for it"#.to_owned();
+                self.problems.add(
+                    &Place::Key(place, "listener"),
+                    format!("{} is no listener", quote(other)),
+                    hint,
+                );
+                Listener::Own
             }
         }
     }
@@ -197,6 +226,7 @@ impl Asked<'_, '_, '_> {
                 ("address", probe.address.is_some()),
                 ("log", probe.log.is_some()),
                 ("settings", probe.settings.is_some()),
+                ("listener", probe.listener.is_some()),
             ];
             for (key, _) in plugin_keys.iter().filter(|(_, written)| *written) {
                 let hint = format!("remove `{key}`, or remove `command` to ask a plugin");
@@ -275,12 +305,13 @@ impl Asked<'_, '_, '_> {
         if let Some(plugin) = self.probing.names.get(name) {
             return Some(plugin.clone());
         }
+        if self.probing.names.is_empty() {
+            self.lacking.insert(name.to_owned());
+            return None;
+        }
         let known = self.probing.names.iter().map(PluginId::as_str);
         let hint = match self.problems.nearest(name, known) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if self.probing.names.is_empty() => {
-                "there are no probes at all: name their directory with `--plugins DIR`".to_owned()
-            }
             None => {
                 let known: Vec<&str> = self.probing.names.iter().map(PluginId::as_str).take(12).collect();
                 format!("there are: {}", known.join(", "))
@@ -358,7 +389,8 @@ impl Asked<'_, '_, '_> {
                 self.problems.add(&Place::Key(place, &inner), message.as_str(), hint.clone());
             }
         }
-        wrong.is_empty().then(|| Check::Plugin { plugin, address, log, settings: settings.to_string() })
+        let (settings, listener) = (settings.to_string(), Listener::default());
+        wrong.is_empty().then_some(Check::Plugin { plugin, address, log, settings, listener })
     }
 
     fn schedule(&mut self, probe: &Probe, place: &Place<'_>) -> Schedule {

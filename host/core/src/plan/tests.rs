@@ -30,6 +30,19 @@ impl Plugins for Shipped {
     }
 }
 
+/// A host without plugins.
+struct NoPlugins;
+
+impl Plugins for NoPlugins {
+    fn names(&self) -> Vec<PluginId> {
+        Vec::new()
+    }
+
+    fn check_settings(&self, _: &PluginId, _: &Value) -> Vec<SettingsProblem> {
+        Vec::new()
+    }
+}
+
 fn context(overrides: &Overrides) -> Context<'_> {
     Context { file: "boot.json", directory: "/srv/stack", plugins: &Shipped, overrides }
 }

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::custody::{Custody, Quarantine};
 use crate::effect::{Effect, EffectOutcome, Process};
-use crate::fact::{Fact, Phase, QuarantineReason};
+use crate::fact::{Fact, Phase};
 use crate::failure::Failure;
-use crate::id::{BootId, ComponentId, Digest, EffectId, InstanceId};
-use crate::time::Timestamp;
+use crate::id::{BootId, ComponentId, Digest, EffectId, InstanceId, PluginId};
+use crate::time::{Millis, Timestamp};
 
 /// Everything facts say.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -17,6 +18,8 @@ pub struct Durable {
     /// Every component that any fact has named, or the plan.
     pub(crate) components: Vec<Component>,
     pub(crate) index: HashMap<ComponentId, usize>,
+    /// Every plugin that any fact has named.
+    pub(crate) plugins: BTreeMap<PluginId, Plugin>,
     /// Decided and not finished.
     pub(crate) open_effects: BTreeMap<EffectId, Effect>,
     pub(crate) last_effect: u64,
@@ -34,6 +37,8 @@ pub struct Boot {
     pub mission: Option<String>,
     /// How far it is.
     pub stage: Stage,
+    /// How long it took until every component was settled.
+    pub took: Option<Millis>,
 }
 
 /// How far a boot is.
@@ -72,18 +77,14 @@ pub struct Component {
     pub life: Life,
     /// An operator wants it down.
     pub stopped: bool,
-    /// Why it is not launched.
-    pub quarantine: Option<Quarantine>,
-    /// Let out of quarantine, not yet trusted.
-    pub probation: bool,
+    /// Whether it may be launched at all.
+    pub custody: Custody,
     /// Not launched before this moment.
     pub backing_off: Option<Timestamp>,
     /// Failed, and nothing decided about it yet.
     pub unjudged: Option<Unjudged>,
     /// Failures of this incident, forgiven ones taken off.
     pub failures: u32,
-    /// Quarantines after exhausted launches, over all boots, and when the last was.
-    pub exhausted: (u32, Timestamp),
     /// The newest failure.
     pub last_failure: Option<Failure>,
     /// Its health changes too often to be acted on.
@@ -105,17 +106,13 @@ pub struct Unjudged {
     pub was_ready: bool,
 }
 
-/// Why a component is not launched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quarantine {
-    /// Why.
-    pub reason: QuarantineReason,
-    /// The failure it is about.
-    pub failure: Failure,
-    /// Since when.
-    pub since: Timestamp,
-    /// Launches made before.
-    pub attempts: u32,
+/// What facts say about one plugin.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plugin {
+    /// Whether it may be called at all.
+    pub custody: Custody,
+    /// When it was last let out.
+    pub released: Option<Timestamp>,
 }
 
 /// A component's process.
@@ -171,17 +168,15 @@ impl Life {
 }
 
 impl Component {
-    pub(crate) const fn new(id: ComponentId) -> Self {
+    pub(crate) fn new(id: ComponentId) -> Self {
         Self {
             id,
             life: Life::Down,
             stopped: false,
-            quarantine: None,
-            probation: false,
+            custody: Custody::default(),
             backing_off: None,
             unjudged: None,
             failures: 0,
-            exhausted: (0, Timestamp(0)),
             last_failure: None,
             flapping: false,
             unready: false,
@@ -192,7 +187,7 @@ impl Component {
 
     /// Nothing launches it until an operator says so.
     pub const fn is_out(&self) -> bool {
-        self.stopped || self.quarantine.is_some()
+        self.stopped || self.custody.is_out()
     }
 
     /// Others may depend on it.
@@ -202,9 +197,7 @@ impl Component {
 
     fn begin_boot(&mut self) {
         *self = Self {
-            quarantine: self.quarantine.take(),
-            probation: self.probation,
-            exhausted: self.exhausted,
+            custody: std::mem::take(&mut self.custody),
             life: self.life,
             spec: self.spec,
             ..Self::new(self.id.clone())
@@ -240,15 +233,20 @@ impl Durable {
     pub fn apply(&mut self, at: Timestamp, fact: &Fact) {
         match fact {
             Fact::BootStarted { boot, mission, components, .. } => {
-                self.boot =
-                    Some(Boot { id: *boot, since: at, mission: mission.clone(), stage: Stage::Booting });
+                let (mission, stage) = (mission.clone(), Stage::Booting);
+                self.boot = Some(Boot { id: *boot, since: at, mission, stage, took: None });
                 self.components.iter_mut().for_each(Component::begin_boot);
                 for id in components {
                     self.place(id);
                 }
             }
             Fact::BootResumed { .. } => {}
-            Fact::BootCompleted { .. } => self.stage(Stage::Up),
+            Fact::BootCompleted { took, .. } => {
+                self.stage(Stage::Up);
+                if let Some(boot) = &mut self.boot {
+                    boot.took = Some(*took);
+                }
+            }
             Fact::BootHalted { .. } => self.stage(Stage::Halting),
             Fact::ShutdownStarted { .. } => self.stage(Stage::Stopping),
             Fact::BootEnded { .. } => self.stage(Stage::Ended),
@@ -291,25 +289,29 @@ impl Durable {
             Fact::Quarantined { component, reason, failure, attempts } => self.change(component, |c| {
                 c.unjudged = None;
                 c.backing_off = None;
-                c.probation = false;
-                if *reason != QuarantineReason::Operator {
-                    c.exhausted = (c.exhausted.0.saturating_add(1), at);
-                }
-                c.quarantine = Some(Quarantine {
-                    reason: *reason,
-                    failure: failure.clone(),
-                    since: at,
-                    attempts: *attempts,
-                });
+                let (reason, failure, attempts) = (*reason, failure.clone(), *attempts);
+                c.custody.take(Quarantine { reason, failure, since: at, attempts });
             }),
             Fact::Released { component, .. } => self.change(component, |c| {
-                c.quarantine = None;
-                c.stopped = false;
-                c.failures = 0;
-                c.probation = true;
+                // A launch that was under way when it was taken out may have failed since.
+                c.want();
+                c.custody.release();
             }),
-            Fact::Reinstated { component } => self.change(component, |c| c.probation = false),
-            Fact::Stopped { .. } => {}
+            Fact::Reinstated { component } => self.change(component, |c| c.custody.reinstate()),
+            Fact::PluginQuarantined { plugin, reason, failure, attempts } => {
+                let (reason, failure, attempts) = (*reason, failure.clone(), *attempts);
+                let plugin = self.plugins.entry(plugin.clone()).or_default();
+                plugin.custody.take(Quarantine { reason, failure, since: at, attempts });
+            }
+            Fact::PluginReleased { plugin, .. } => {
+                let plugin = self.plugins.entry(plugin.clone()).or_default();
+                plugin.custody.release();
+                plugin.released = Some(at);
+            }
+            Fact::PluginReinstated { plugin } => {
+                self.plugins.entry(plugin.clone()).or_default().custody.reinstate();
+            }
+            Fact::Stopped { .. } | Fact::Imported { .. } => {}
             Fact::StartRequested { component } => self.change(component, Component::want),
             Fact::RestartRequested { component } => self.change(component, Component::want),
             Fact::StopRequested { component } => self.change(component, |c| {
@@ -358,10 +360,8 @@ impl Component {
 
     fn adopt(&mut self, at: Timestamp, instance: InstanceId, process: Process) {
         let (since, ready) = match self.life {
-            Life::Up { instance: known, since, ready: Some(ready), .. } if known == instance => {
-                (since, Some(ready))
-            }
-            // Nobody asked it anything while no host was there: its startup deadline begins anew.
+            // It is the same process: a new host gives it no second startup deadline.
+            Life::Up { instance: known, since, ready, .. } if known == instance => (since, ready),
             _ => (at, None),
         };
         self.life = Life::Up { instance, process, since, ready };

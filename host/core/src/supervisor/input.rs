@@ -2,8 +2,8 @@
 //! the host has bounded already.
 
 use crate::effect::{EffectOutcome, ExitStatus, Process};
-use crate::fact::Phase;
-use crate::id::{ComponentId, Digest, EffectId, InstanceId};
+use crate::fact::{Opened, Phase};
+use crate::id::{ComponentId, Digest, EffectId, InstanceId, PluginId};
 
 /// What holds for the whole host, not for one component.
 #[derive(Debug, Clone)]
@@ -67,6 +67,17 @@ pub enum Input {
         /// In words.
         summary: String,
     },
+    /// The plugin that was to answer crashed, broke its limits or was denied without end.
+    Misbehaved {
+        /// Whom it was asked about.
+        component: ComponentId,
+        /// Which process.
+        instance: InstanceId,
+        /// What was asked.
+        phase: Phase,
+        /// In words.
+        what: String,
+    },
     /// An operator asks for something.
     Command(Command),
 }
@@ -80,6 +91,8 @@ pub struct BootRequest {
     pub brief: Option<Digest>,
     /// Digest of the configuration as read.
     pub config: Option<Digest>,
+    /// What the ledger was when this host opened it.
+    pub ledger: Option<Opened>,
 }
 
 /// A process that carries this state directory's marker.
@@ -115,6 +128,10 @@ pub enum Command {
     Quarantine(ComponentId, Option<String>),
     /// Let it back in, on probation.
     Release(ComponentId, Option<String>),
+    /// Call a plugin no more.
+    QuarantinePlugin(PluginId, Option<String>),
+    /// Call it again, on probation.
+    ReleasePlugin(PluginId, Option<String>),
     /// Stop everything, in reverse order.
     Shutdown(String),
 }
@@ -128,7 +145,7 @@ impl Command {
             | Self::Restart(id)
             | Self::Quarantine(id, _)
             | Self::Release(id, _) => Some(id),
-            Self::Shutdown(_) => None,
+            Self::QuarantinePlugin(..) | Self::ReleasePlugin(..) | Self::Shutdown(_) => None,
         }
     }
 }
@@ -143,18 +160,30 @@ pub enum Refused {
     #[error("nothing is running; `razar-host run` boots the stack")]
     NotRunning,
     /// Everything is being stopped.
-    #[error("the stack is being stopped")]
+    #[error("the stack is being stopped; `razar-host run` boots it again once it has")]
     ShuttingDown,
     /// It is in quarantine.
     #[error("`{0}` is quarantined; `razar-host quarantine release {0}` lets it out")]
     Quarantined(ComponentId),
     /// It is not in quarantine.
-    #[error("`{0}` is not quarantined")]
+    #[error("`{0}` is not quarantined; `razar-host quarantine list` shows who is")]
     NotQuarantined(ComponentId),
+    /// No component is asked about by such a plugin.
+    #[error("no component's health is asked by a plugin `{0}`; `razar-host plugin list` lists them")]
+    UnknownPlugin(PluginId),
+    /// It is in quarantine already.
+    #[error("plugin `{0}` is quarantined; `razar-host quarantine release --plugin {0}` lets it out")]
+    PluginQuarantined(PluginId),
+    /// It is not in quarantine.
+    #[error("plugin `{0}` is not quarantined")]
+    PluginNotQuarantined(PluginId),
     /// It runs, or is about to.
-    #[error("`{0}` is not stopped")]
+    #[error(
+        "`{0}` is not stopped: it runs, or will as soon as what it waits for is ready; `razar-host restart {0}` gives it \
+         a fresh process"
+    )]
     NotStopped(ComponentId),
     /// It was stopped before.
-    #[error("`{0}` is stopped already")]
+    #[error("`{0}` is stopped already; `razar-host start {0}` lets it run again")]
     AlreadyStopped(ComponentId),
 }

@@ -13,12 +13,16 @@
 //! | file | owns |
 //! |---|---|
 //! | `durable` | the fold over facts |
+//! | `custody` | quarantine, for components and plugins |
+//! | `conduct` | what a plugin's misbehavior leads to |
 //! | `volatile` | what is rebuilt at every start: detectors, timers, counts |
 //! | `input` | everything that can happen |
 //! | `react` | what each input means for one component |
 //! | `order` | who may start and who may stop, in which order |
 //! | `status` | what an operator is told |
 
+mod conduct;
+mod custody;
 mod durable;
 mod input;
 mod order;
@@ -29,13 +33,15 @@ mod volatile;
 use std::sync::Arc;
 
 use crate::backoff::Jitter;
-use crate::effect::{Authorized, Decided, Effect, Start, Stop};
+use crate::effect::{Authorized, Decided, Effect, Process, Start, Stop};
 use crate::fact::{Fact, Phase, Recorded};
 use crate::id::{BootId, ComponentId, EffectId, InstanceId};
 use crate::plan::{BootPlan, ComponentPlan, ProbePlan};
 use crate::time::Timestamp;
 
-pub use durable::{Boot, Component, Durable, Life, Quarantine, Stage, Unjudged};
+pub use conduct::PluginOut;
+pub use custody::{Custody, Quarantine};
+pub use durable::{Boot, Component, Durable, Life, Plugin, Stage, Unjudged};
 pub use input::{BootRequest, Command, Found, FoundState, Input, Refused, Settings};
 pub use status::{Status, Summary};
 
@@ -79,6 +85,8 @@ pub fn step(state: &mut State, now: Timestamp, input: Input) -> Decision {
 pub struct Watch<'a> {
     /// Which process.
     pub instance: InstanceId,
+    /// Its pid and start time.
+    pub process: Process,
     /// Which question.
     pub phase: Phase,
     /// What to ask, and how often.
@@ -134,15 +142,22 @@ impl State {
         self.volatile.next_wake()
     }
 
-    /// The questions to ask about a component now: none, startup, or readiness and liveness.
+    /// The questions to ask about a component now: none, startup, or readiness and liveness. A quarantined plugin is
+    /// asked nothing.
     pub fn watches(&self, id: &ComponentId) -> Vec<Watch<'_>> {
+        let mut watches = self.wanted_watches(id);
+        watches.retain(|watch| self.plugin_out(watch.probe).is_none());
+        watches
+    }
+
+    fn wanted_watches(&self, id: &ComponentId) -> Vec<Watch<'_>> {
         let Some(at) = self.durable.index.get(id).copied() else { return Vec::new() };
         let (Some(component), Some(Some(plan))) = (self.durable.components.get(at), self.plans.get(at))
         else {
             return Vec::new();
         };
-        let Life::Up { instance, ready, .. } = component.life else { return Vec::new() };
-        let watch = |phase, probe| Watch { instance, phase, probe };
+        let Life::Up { instance, process, ready, .. } = component.life else { return Vec::new() };
+        let watch = |phase, probe| Watch { instance, process, phase, probe };
         let readiness = plan.probes.readiness.as_ref().map(|probe| watch(Phase::Readiness, probe));
         if ready.is_some() {
             let liveness = plan.probes.liveness.as_ref().map(|probe| watch(Phase::Liveness, probe));

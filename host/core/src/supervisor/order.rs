@@ -2,13 +2,11 @@
 //! costs what it changes, not what the stack holds.
 
 use crate::fact::Fact;
-use crate::time::{Millis, Timestamp};
+use crate::time::Timestamp;
 
+use super::custody::PROBATION;
 use super::volatile::{Layer, Volatile, Watched};
 use super::{Component, Life, Stage, State, Turn};
-
-/// A released component is trusted again after being ready for so long.
-pub(crate) const PROBATION: Millis = Millis::seconds(60);
 
 impl State {
     /// Builds everything volatile anew from what is durable.
@@ -60,7 +58,8 @@ impl State {
         let has_process = component.life != Life::Down;
         let blocked = !has_process && !component.is_out() && self.waits_for_the_absent(at);
         let settled = available || component.is_out() || blocked;
-        let due = self.due(component, plan.map(|plan| plan.probes.startup.schedule.deadline), now);
+        let startup = self.startup_deadline(at).map(|(deadline, _)| deadline);
+        let due = self.due(component, startup, now);
         let layer = plan.map(|plan| plan.layer as usize);
         let Some(old) = self.volatile.at(at) else { return };
         let (was_settled, was_blocked, had_process) = (old.settled, old.blocked, old.has_process);
@@ -112,13 +111,15 @@ impl State {
 
     /// The one moment at which a component wants to be looked at. A moment that has passed without a consequence is
     /// none: nothing here may ask for the same tick for ever.
-    fn due(&self, component: &Component, deadline: Option<Millis>, now: Timestamp) -> Option<Timestamp> {
+    fn due(&self, component: &Component, startup: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         if !self.durable.boot.as_ref().is_some_and(|boot| boot.stage.launches()) {
             return None;
         }
         match component.life {
-            Life::Up { ready: None, since, .. } => deadline.map(|deadline| since + deadline),
-            Life::Up { ready: Some(ready), .. } if component.probation => Some(ready + PROBATION),
+            Life::Up { ready: None, .. } => startup,
+            Life::Up { ready: Some(ready), .. } if component.custody.on_probation() => {
+                Some(ready + PROBATION)
+            }
             Life::Down => component.backing_off.filter(|until| *until > now),
             _ => None,
         }

@@ -4,18 +4,15 @@
 use crate::backoff;
 use crate::effect::{Effect, EffectOutcome, ExitStatus};
 use crate::fact::{Fact, Phase, QuarantineReason};
-use crate::failure::{Failure, FailureClass, FailureKind};
+use crate::failure::{Failure, FailureClass, FailureKind, Peer};
 use crate::id::{ComponentId, Digest, EffectId, InstanceId};
 
+use super::custody::PROBATION;
 use super::input::{BootRequest, Command, Found, FoundState, Input, Refused};
-use super::order::PROBATION;
 use super::{Life, Stage, Turn};
 
 /// Longest text about one failure that is remembered: a traceback's end, not a core dump.
-const MAX_ERROR: usize = 2_000;
-
-/// Exhausted quarantines are forgiven one by one: a component that failed for good last month is tried again.
-const FORGIVE_QUARANTINE: crate::time::Millis = crate::time::Millis::seconds(24 * 3_600);
+pub(super) const MAX_ERROR: usize = 2_000;
 
 impl Turn<'_> {
     pub(super) fn take(&mut self, input: Input) {
@@ -36,7 +33,13 @@ impl Turn<'_> {
             }
             Input::Probed { component, instance, phase, healthy, summary } => {
                 if let Some(at) = self.place(&component) {
+                    self.behaved(at, instance, phase);
                     self.probed(at, instance, phase, healthy, summary);
+                }
+            }
+            Input::Misbehaved { component, instance, phase, what } => {
+                if let Some(at) = self.place(&component) {
+                    self.misbehaved(at, instance, phase, what);
                 }
             }
             Input::Command(command) => {
@@ -56,7 +59,7 @@ impl Turn<'_> {
         match &self.state.durable.boot {
             Some(boot) if boot.stage != Stage::Ended => {
                 let boot = boot.id;
-                self.record(Fact::BootResumed { boot, host });
+                self.record(Fact::BootResumed { boot, host, ledger: request.ledger });
             }
             _ => {
                 let boot = self.next_boot();
@@ -68,6 +71,7 @@ impl Turn<'_> {
                     config: request.config.unwrap_or_else(|| Digest::of(b"")),
                     components: planned.map(|plan| plan.id.clone()).collect(),
                     host,
+                    ledger: request.ledger,
                 });
                 self.state.rebuild();
                 self.enforce_failure_limit();
@@ -79,9 +83,7 @@ impl Turn<'_> {
     fn enforce_failure_limit(&mut self) {
         for at in 0..self.state.durable.components.len() {
             let Some(component) = self.component(at) else { continue };
-            let (count, last) = component.exhausted;
-            let forgiven = self.now.since(last).0 / FORGIVE_QUARANTINE.0;
-            let count = u64::from(count).saturating_sub(forgiven);
+            let count = component.custody.count(self.now);
             if component.is_out() || count < u64::from(self.state.settings.failure_limit.max(1)) {
                 continue;
             }
@@ -115,7 +117,7 @@ impl Turn<'_> {
                 Some(FoundState::Running(process)) => {
                     self.record(Fact::Adopted { component: id, instance, process });
                     if let Some(watched) = self.state.volatile.at_mut(at) {
-                        watched.begin_process();
+                        watched.adopt_process(self.now);
                     }
                 }
                 Some(FoundState::Ended(exit)) => self.exited(at, instance, exit, ""),
@@ -132,14 +134,15 @@ impl Turn<'_> {
                     let (component, instance) = (stray.component.clone(), stray.instance);
                     self.record(Fact::Adopted { component, instance, process });
                     if let Some(watched) = self.state.volatile.at_mut(at) {
-                        watched.begin_process();
+                        watched.adopt_process(self.now);
                     }
                     if !launched(stray) {
                         self.decide_stop(at);
                     }
                 }
                 FoundState::Ended(exit) if down && launched(stray) => {
-                    self.fail(at, Some(stray.instance), FailureKind::Exited, &exit.to_string());
+                    let class = FailureClass::of_exit(exit, "", &[]);
+                    self.fail(at, Some(stray.instance), FailureKind::Exited, class, &exit.to_string());
                 }
                 _ => {}
             }
@@ -170,24 +173,19 @@ impl Turn<'_> {
         }
         for at in due {
             let Some(component) = self.component(at) else { continue };
-            let deadline = self
-                .state
-                .plans
-                .get(at)
-                .and_then(Option::as_ref)
-                .map(|plan| plan.probes.startup.schedule.deadline);
-            match (component.life, deadline) {
-                (Life::Up { instance, ready: None, since, .. }, Some(deadline))
-                    if since + deadline <= self.now =>
+            match (component.life, self.state.startup_deadline(at)) {
+                (Life::Up { instance, ready: None, .. }, Some((deadline, allowed)))
+                    if deadline <= self.now =>
                 {
                     let complaint =
                         self.state.volatile.at(at).map(|v| v.complaint.clone()).unwrap_or_default();
                     let said = if complaint.is_empty() { "its probe never answered" } else { &complaint };
-                    let error = format!("not ready within {} ms: {said}", deadline.0);
-                    self.fail(at, Some(instance), FailureKind::StartupDeadline, &error);
+                    let error = format!("not ready within {} ms: {said}", allowed.0);
+                    let class = FailureClass::of(&error);
+                    self.fail(at, Some(instance), FailureKind::StartupDeadline, class, &error);
                 }
                 (Life::Up { ready: Some(ready), .. }, _)
-                    if component.probation && ready + PROBATION <= self.now =>
+                    if component.custody.on_probation() && ready + PROBATION <= self.now =>
                 {
                     let component = component.id.clone();
                     self.record(Fact::Reinstated { component });
@@ -205,7 +203,11 @@ impl Turn<'_> {
         self.touch(at);
         match outcome {
             EffectOutcome::Running(_) => self.launched(at),
-            EffectOutcome::NotStarted { error } => self.fail(at, None, FailureKind::NotStarted, &error),
+            EffectOutcome::NotStarted { error, permanent } => {
+                let kind = if permanent { FailureKind::Unstartable } else { FailureKind::NotStarted };
+                // It never ran: what is missing is on this machine, whatever the words are.
+                self.fail(at, None, kind, FailureClass::Dependency, &error);
+            }
             EffectOutcome::Ended { .. } => {
                 let stopping = self.stage().is_some_and(Stage::stops);
                 if let Some(component) = self.component(at)
@@ -258,12 +260,20 @@ impl Turn<'_> {
             return;
         }
         let error = if evidence.is_empty() { exit.to_string() } else { format!("{exit}: {evidence}") };
-        self.record_failure(at, Some(instance), FailureKind::Exited, &error);
+        let class = self.class_of(at, exit, evidence);
+        self.record_failure(at, Some(instance), FailureKind::Exited, class, &error);
         self.record(exited);
         self.judge(at);
     }
 
-    fn probed(&mut self, at: usize, instance: InstanceId, phase: Phase, healthy: bool, summary: String) {
+    pub(super) fn probed(
+        &mut self,
+        at: usize,
+        instance: InstanceId,
+        phase: Phase,
+        healthy: bool,
+        summary: String,
+    ) {
         let (Some(component), Some(Some(plan))) =
             (self.state.durable.components.get(at), self.state.plans.get(at))
         else {
@@ -274,12 +284,7 @@ impl Turn<'_> {
             return;
         }
         let probes = &plan.probes;
-        let probe = match phase {
-            Phase::Startup => Some(&probes.startup),
-            Phase::Readiness => probes.readiness.as_ref(),
-            Phase::Liveness => probes.liveness.as_ref(),
-        };
-        let Some(schedule) = probe.map(|probe| probe.schedule) else { return };
+        let Some(schedule) = probes.of(phase).map(|probe| probe.schedule) else { return };
         let has_readiness = probes.readiness.is_some();
         let (flapping, unready, id) = (component.flapping, component.unready, component.id.clone());
         let Some(watched) = self.state.volatile.components.get_mut(at) else { return };
@@ -328,7 +333,8 @@ impl Turn<'_> {
             // Damping holds K of N back, never a window that failed as a whole.
             Phase::Liveness if unhealthy && (!flapping || dark) => {
                 self.health_changed(id, phase, false, &summary);
-                self.fail(at, Some(instance), FailureKind::Liveness, &summary);
+                let class = FailureClass::of(&summary);
+                self.fail(at, Some(instance), FailureKind::Liveness, class, &summary);
             }
             Phase::Liveness => {
                 if changed == Some(true) && !flapping {
@@ -351,8 +357,15 @@ impl Turn<'_> {
     }
 
     /// It failed: remembered, ended if it still runs, judged once it is down.
-    fn fail(&mut self, at: usize, instance: Option<InstanceId>, kind: FailureKind, error: &str) {
-        self.record_failure(at, instance, kind, error);
+    fn fail(
+        &mut self,
+        at: usize,
+        instance: Option<InstanceId>,
+        kind: FailureKind,
+        class: FailureClass,
+        error: &str,
+    ) {
+        self.record_failure(at, instance, kind, class, error);
         self.touch(at);
         match self.component(at).map(|component| component.life) {
             Some(Life::Up { .. }) => self.decide_stop(at),
@@ -361,7 +374,27 @@ impl Turn<'_> {
         }
     }
 
-    fn record_failure(&mut self, at: usize, instance: Option<InstanceId>, kind: FailureKind, error: &str) {
+    /// Where to look, from how a process ended and what it said; what it depends on may be the reason.
+    fn class_of(&self, at: usize, exit: ExitStatus, said: &str) -> FailureClass {
+        let plan = self.state.plans.get(at).and_then(Option::as_deref);
+        let peers: Vec<Peer<'_>> = plan
+            .into_iter()
+            .flat_map(|plan| &plan.depends_on)
+            .map(|id| {
+                (id.as_str(), self.state.plan(id).and_then(|peer| peer.probes.startup.check.authority()))
+            })
+            .collect();
+        FailureClass::of_exit(exit, said, &peers)
+    }
+
+    fn record_failure(
+        &mut self,
+        at: usize,
+        instance: Option<InstanceId>,
+        kind: FailureKind,
+        class: FailureClass,
+        error: &str,
+    ) {
         let Some(component) = self.component(at) else { return };
         let forgive =
             self.state.plans.get(at).and_then(Option::as_ref).map_or(0, |p| p.restart.forgive_after.0);
@@ -369,11 +402,6 @@ impl Turn<'_> {
         let forgiven = u32::try_from(healthy_for.checked_div(forgive).unwrap_or(0)).unwrap_or(u32::MAX);
         let attempt = component.failures.saturating_sub(forgiven).saturating_add(1);
         let component = component.id.clone();
-        let class = match kind {
-            // It never ran: what is missing is on this machine, whatever the words are.
-            FailureKind::NotStarted => FailureClass::Dependency,
-            _ => FailureClass::of(error),
-        };
         let failure = Failure { kind, class, error: clip(error, MAX_ERROR).to_owned() };
         self.record(Fact::Failed { component, instance, attempt, failure });
     }
@@ -387,16 +415,18 @@ impl Turn<'_> {
             return;
         }
         let (policy, vital, id) = (plan.restart, plan.vital, component.id.clone());
-        let (attempt, probation) = (component.failures, component.probation);
+        let attempt = component.failures;
+        let hopeless = unjudged.failure.kind == FailureKind::Unstartable;
+        let exhausted = (attempt > policy.retries).then_some(QuarantineReason::RetriesExhausted);
+        let verdict = match hopeless {
+            true => Some(QuarantineReason::Unstartable),
+            false => component.custody.after_failure(exhausted),
+        };
         self.touch(at);
-        if !probation && attempt <= policy.retries {
+        let Some(reason) = verdict else {
             let wait = backoff::delay(&policy, attempt, unjudged.was_ready, &mut self.state.volatile.jitter);
             let until = self.now + wait;
             return self.record(Fact::BackingOff { component: id, until, attempt: attempt + 1 });
-        }
-        let reason = match probation {
-            true => QuarantineReason::Probation,
-            false => QuarantineReason::RetriesExhausted,
         };
         let error = unjudged.failure.error.clone();
         self.quarantine(at, reason, unjudged.failure);
@@ -427,10 +457,14 @@ impl Turn<'_> {
             None => 0,
         };
         let (life, stopped, quarantined, waits) = match self.component(at) {
-            Some(c) => (c.life, c.stopped, c.quarantine.is_some(), c.backing_off.is_some()),
+            Some(c) => (c.life, c.stopped, c.custody.is_out(), c.backing_off.is_some()),
             None => (Life::Down, false, false, false),
         };
         match command {
+            Command::QuarantinePlugin(plugin, note) => {
+                return self.quarantine_plugin_on_request(plugin, note);
+            }
+            Command::ReleasePlugin(plugin, note) => return self.release_plugin(plugin, note),
             Command::Shutdown(reason) => {
                 self.record(Fact::ShutdownStarted { reason: clip(&reason, MAX_ERROR).to_owned() });
                 self.touch_all();
@@ -474,6 +508,6 @@ impl Turn<'_> {
 }
 
 /// The beginning of a text, cut at a character border.
-fn clip(text: &str, most: usize) -> &str {
+pub(super) fn clip(text: &str, most: usize) -> &str {
     text.get(..text.floor_char_boundary(most)).unwrap_or(text)
 }

@@ -1,10 +1,10 @@
 //! What an operator is told about a component: one word, derived, never stored.
 
-use crate::fact::QuarantineReason;
+use crate::failure::FailureClass;
 use crate::id::ComponentId;
 use crate::time::Timestamp;
 
-use super::{Component, Life, Stage, State};
+use super::{Component, Life, Quarantine, Stage, State};
 
 /// One word for one component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +80,10 @@ pub struct Summary {
     pub launches: u32,
     /// The mission needs it.
     pub vital: bool,
+    /// Where to look: of what keeps it out, or of its newest failure in this boot.
+    pub class: Option<FailureClass>,
+    /// Since when it is in quarantine.
+    pub quarantined: Option<Timestamp>,
 }
 
 impl State {
@@ -96,7 +100,7 @@ impl State {
     fn summary(&self, at: usize) -> Option<Summary> {
         let component = self.durable.components.get(at)?;
         let plan = self.plans.get(at)?.as_ref();
-        if plan.is_none() && component.life == Life::Down && component.quarantine.is_none() {
+        if plan.is_none() && component.life == Life::Down && !component.custody.is_out() {
             return None;
         }
         let status = self.status(at, component);
@@ -112,6 +116,13 @@ impl State {
             since,
             launches: component.launches,
             vital: plan.is_some_and(|plan| plan.vital),
+            class: component
+                .custody
+                .quarantine()
+                .map(|quarantine| &quarantine.failure)
+                .or(component.last_failure.as_ref())
+                .map(|failure| failure.class),
+            quarantined: component.custody.quarantine().map(|quarantine| quarantine.since),
         })
     }
 
@@ -123,7 +134,7 @@ impl State {
             Life::Up { .. } if component.flapping => Status::Flapping,
             Life::Up { .. } if component.unready => Status::Unready,
             Life::Up { .. } => Status::Ready,
-            Life::Down if component.quarantine.is_some() => Status::Quarantined,
+            Life::Down if component.custody.is_out() => Status::Quarantined,
             Life::Down if component.stopped || self.stage_is_over() => Status::Stopped,
             Life::Down if self.volatile.at(at).is_some_and(|v| v.blocked) => Status::Blocked,
             Life::Down if component.backing_off.is_some() => Status::BackingOff,
@@ -136,11 +147,11 @@ impl State {
     }
 
     fn reason(&self, at: usize, component: &Component, status: Status) -> Option<String> {
+        if let Some(unknown) = self.unknown_health(at) {
+            return Some(unknown);
+        }
         match status {
-            Status::Quarantined => component.quarantine.as_ref().map(|q| match q.reason {
-                QuarantineReason::Operator => q.failure.error.clone(),
-                reason => format!("{}: {}", reason.as_str(), q.failure.error),
-            }),
+            Status::Quarantined => component.custody.quarantine().map(Quarantine::words),
             Status::Blocked | Status::Waiting => {
                 let waits = self.volatile.dependencies.get(at)?.iter().filter_map(|dependency| {
                     let other = self.durable.components.get(*dependency)?;

@@ -8,7 +8,8 @@ use crate::backoff::Jitter;
 use crate::detect::{Detector, Flap};
 use crate::effect::ExitStatus;
 use crate::id::InstanceId;
-use crate::time::Timestamp;
+use crate::plan::Schedule;
+use crate::time::{Millis, Timestamp};
 
 /// See the module.
 #[derive(Debug)]
@@ -42,9 +43,13 @@ pub(crate) struct Layer {
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Watched {
     pub(crate) detectors: [Detector; 3],
+    /// How the plugins behaved that were asked about it.
+    pub(crate) conduct: [Detector; 3],
     pub(crate) flap: Flap,
     /// The startup probe has passed; the readiness probe may not have yet.
     pub(crate) started: bool,
+    /// When this host found it running; none for a process it started itself.
+    pub(crate) adopted: Option<Timestamp>,
     /// The newest answer of a probe that was not healthy.
     pub(crate) complaint: String,
     pub(crate) due: Option<Timestamp>,
@@ -64,10 +69,27 @@ impl Watched {
     /// A new process: nothing seen of the old one counts.
     pub(crate) fn begin_process(&mut self) {
         self.detectors = Default::default();
+        self.conduct = Default::default();
         self.flap = Flap::default();
         self.started = false;
+        self.adopted = None;
         self.complaint.clear();
         self.early_exit = None;
+    }
+
+    /// A process that runs already: nothing was seen of it either.
+    pub(crate) fn adopt_process(&mut self, now: Timestamp) {
+        self.begin_process();
+        self.adopted = Some(now);
+    }
+
+    /// When a process that is not ready has had its time. It is the time since its launch, whichever host watched it;
+    /// but nobody is judged unasked: whose deadline passed while no host was there is asked as often as it takes.
+    pub(crate) fn deadline(&self, since: Timestamp, schedule: &Schedule) -> Timestamp {
+        let once = schedule.timeout.0.saturating_add(schedule.interval.0);
+        let asked = Millis(once.saturating_mul(schedule.successes.max(1).into()).min(schedule.deadline.0));
+        let own = since + schedule.deadline;
+        self.adopted.map_or(own, |adopted| own.max(adopted + asked))
     }
 }
 

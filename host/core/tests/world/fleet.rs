@@ -140,7 +140,10 @@ impl Fleet {
                         self.outcome.launches += 1;
                         self.ready[at] = false;
                         if draw.is_multiple_of(50) {
-                            (start.id(), EffectOutcome::NotStarted { error: "no".to_owned() })
+                            (
+                                start.id(),
+                                EffectOutcome::NotStarted { error: "no".to_owned(), permanent: false },
+                            )
                         } else {
                             self.running[at] = Some(instance);
                             let process = Process { pid: 1, start_time: self.now.0 };

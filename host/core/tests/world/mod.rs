@@ -10,7 +10,7 @@ use razar_core::effect::{Decided, EffectOutcome, ExitStatus, Process};
 use razar_core::fact::{Fact, Phase, Recorded};
 use razar_core::id::{ComponentId, Digest, EffectId, InstanceId};
 use razar_core::plan::{
-    BootPlan, Check, ComponentPlan, ProbePlan, Probes, RestartPolicy, Schedule, StopPolicy,
+    BootPlan, Check, ComponentPlan, Listener, ProbePlan, Probes, RestartPolicy, Schedule, StopPolicy,
 };
 use razar_core::supervisor::{
     BootRequest, Command, Found, FoundState, Input, Refused, Settings, State, Status, step,
@@ -46,6 +46,22 @@ pub(crate) fn component(name: &str) -> ComponentPlan {
     }
 }
 
+/// The same, asked about by a plugin.
+pub(crate) fn asked_by(plugin: &str, mut component: ComponentPlan) -> ComponentPlan {
+    let check = Check::Plugin {
+        plugin: plugin.parse().unwrap(),
+        address: None,
+        log: None,
+        settings: "{}".to_owned(),
+        listener: Listener::Any,
+    };
+    let probes = &mut component.probes;
+    for probe in [Some(&mut probes.startup), probes.readiness.as_mut(), probes.liveness.as_mut()] {
+        probe.into_iter().for_each(|probe| probe.check = check.clone());
+    }
+    component
+}
+
 pub(crate) fn plan(components: Vec<ComponentPlan>) -> BootPlan {
     BootPlan { mission: None, components, layers: Vec::new() }
 }
@@ -54,17 +70,29 @@ pub(crate) fn plan(components: Vec<ComponentPlan>) -> BootPlan {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Script {
     pub(crate) starts: bool,
+    /// What does not start never will.
+    pub(crate) permanent: bool,
     pub(crate) ready_after: u64,
     pub(crate) exits_after: Option<u64>,
     /// Answers unhealthy from then on.
     pub(crate) ill_after: Option<u64>,
     /// Answers alternate from then on, until the second moment.
     pub(crate) flaps: Option<(u64, u64)>,
+    /// A plugin that is asked about it crashes from then on, until the second moment.
+    pub(crate) chokes: Option<(u64, u64)>,
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Self { starts: true, ready_after: 0, exits_after: None, ill_after: None, flaps: None }
+        Self {
+            starts: true,
+            permanent: false,
+            ready_after: 0,
+            exits_after: None,
+            ill_after: None,
+            flaps: None,
+            chokes: None,
+        }
     }
 }
 
@@ -205,7 +233,8 @@ impl World {
                     }
                     EffectOutcome::Running(process)
                 } else {
-                    EffectOutcome::NotStarted { error: "command not found".to_owned() }
+                    let error = "no room for another process".to_owned();
+                    EffectOutcome::NotStarted { error, permanent: script.permanent }
                 };
                 self.feed(Input::EffectFinished { id: effect, outcome });
             }
@@ -230,7 +259,8 @@ impl World {
     fn probe(&mut self, component: ComponentId, instance: InstanceId, phase: Phase) {
         let watches = self.state.watches(&component);
         let watch = watches.iter().find(|watch| watch.instance == instance && watch.phase == phase);
-        let Some(interval) = watch.map(|watch| watch.probe.schedule.interval) else {
+        let probe = watch.map(|watch| (watch.probe.schedule.interval, watch.probe.check.plugin().is_some()));
+        let Some((interval, by_plugin)) = probe else {
             self.watched.remove(&(component, instance, phase));
             return;
         };
@@ -240,7 +270,13 @@ impl World {
         let ill = running.script.ill_after.is_some_and(|after| age >= after);
         let flaps = running.script.flaps.is_some_and(|(from, to)| (from..to).contains(&age));
         let healthy = age >= running.script.ready_after && !ill && !(flaps && running.answers % 2 == 0);
+        let chokes = running.script.chokes.is_some_and(|(from, to)| (from..to).contains(&age));
         self.push(self.now.0 + interval.0, Event::Probe(component.clone(), instance, phase));
+        if by_plugin && chokes {
+            let what = "probe: a trap".to_owned();
+            self.feed(Input::Misbehaved { component, instance, phase, what });
+            return;
+        }
         let summary = if healthy { "ok" } else { "connection refused" }.to_owned();
         self.feed(Input::Probed { component, instance, phase, healthy, summary });
     }

@@ -34,6 +34,39 @@ fn tamper(dir: &TempDir, sql: &str) {
 }
 
 #[test]
+fn a_database_that_is_taken_away_or_replaced_is_noticed_and_goes_on_for_whoever_holds_it() {
+    type Take = fn(&std::path::Path, &std::path::Path);
+    let ways: [Take; 4] = [
+        |dir, _| fs::remove_dir_all(dir).unwrap(),
+        |dir, _| fs::remove_file(directory::database(dir)).unwrap(),
+        |dir, away| fs::rename(dir, away).unwrap(),
+        |dir, _| {
+            let file = directory::database(dir);
+            fs::copy(&file, dir.join("copy")).unwrap();
+            fs::rename(dir.join("copy"), file).unwrap();
+        },
+    ];
+    for take in ways {
+        let home = TempDir::new().unwrap();
+        let (dir, away) = (home.path().join("state"), home.path().join("away"));
+        let mut ledger = Ledger::open(&dir).unwrap();
+        fill(&mut ledger, 3);
+        assert!(!ledger.is_displaced());
+        take(&dir, &away);
+        assert!(ledger.is_displaced());
+        fill(&mut ledger, 2);
+        assert_eq!(read(&ledger, 1).unwrap().len(), 5);
+        if away.exists() {
+            fs::rename(&away, &dir).unwrap();
+            assert!(!ledger.is_displaced(), "it was put back, and nothing is missing in it");
+            assert_eq!(LedgerReader::open(&dir).unwrap().replay(1).unwrap().count(), 5);
+        } else {
+            assert!(ledger.is_displaced());
+        }
+    }
+}
+
+#[test]
 fn a_turn_comes_back_as_it_was_recorded_also_after_reopening() {
     let dir = TempDir::new().unwrap();
     let turn = [released("alpha", None), released("beta", Some("café \u{1b}[31m |\n"))];

@@ -4,8 +4,10 @@
 //! ```text
 //! razar.log.3   a full segment, not written again        recorded length
 //! razar.log     |== written, cursor committed ==|~~ torn ~~|
-//!                                               └─ compared with what the facts say comes here
+//!               └─ at a start: compared with what the facts say, from the segment's first byte
 //! ```
+//!
+//! A closed segment is not looked at again: it is a convenience, and its facts are in the ledger.
 
 use std::collections::VecDeque;
 use std::fs::{self, OpenOptions};
@@ -20,6 +22,7 @@ use super::error::ViewError;
 use super::files;
 use super::stack::Stack;
 use crate::error::LedgerError;
+use crate::meta;
 
 /// A segment is closed when it is this long: small enough to open in an editor at night.
 pub(super) const SEGMENT: u64 = 4 << 20;
@@ -76,16 +79,14 @@ impl AppendView {
         }
     }
 
-    /// Finds out how much of the file can be kept. Facts are folded from the first one after this.
+    /// Goes back to the beginning of the segment that is being written: facts are folded from its first one, and what
+    /// they say is compared with the file, so damage anywhere in it is found and made good.
     pub(super) fn load(&mut self, connection: &Connection) -> Result<(), LedgerError> {
-        let cursor = cursor::load(connection, self.name)?.unwrap_or(Cursor::START);
-        // What cannot be looked at is treated as lost; writing it will say why, and compares before it cuts.
-        let length = fs::metadata(&self.path).map_or(0, |found| found.len());
-        self.cursor = if length >= cursor.length {
-            cursor
-        } else {
-            Cursor { seq: cursor.base_seq.saturating_sub(1), length: 0, ..cursor }
-        };
+        let known = cursor::load(connection, self.name)?;
+        let end = meta::head(connection)?.seq;
+        // A segment that begins behind the last fact belongs to a ledger that is gone.
+        let cursor = known.filter(|cursor| cursor.base_seq <= end.saturating_add(1)).unwrap_or(Cursor::START);
+        self.cursor = Cursor { seq: cursor.base_seq.saturating_sub(1), length: 0, ..cursor };
         self.checked = false;
         self.pending.clear();
         let Cursor { seq, segment, base_seq, length: start } = self.cursor;

@@ -3,30 +3,39 @@
 
 use std::fmt::Write as _;
 
-use razar_core::fact::{Fact, QuarantineReason, Recorded};
+use razar_core::count::counted;
+use razar_core::effect::{EffectOutcome, ExitStatus};
+use razar_core::fact::{Anchor, Fact, Opened, QuarantineReason, Recorded};
 use razar_core::failure::FailureKind;
+use razar_core::id::ComponentId;
 
-use super::{clock, escape, stack::Stack};
+use super::{escape, stack::Stack};
+use crate::moment;
 
 /// Below the root of the views.
 pub(super) const NAME: &str = "logs/boot_orchestrator.log";
 
 /// The lines of one fact.
 pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
-    let time = clock::log(recorded.at);
+    let time = moment::log(recorded.at);
     let mut say = |level: &str, message: &str| {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "{time} {level} {}", escape::line(message));
     };
     match &recorded.fact {
-        Fact::BootStarted { boot, components, host, .. } => {
-            say("INFO", &format!("Boot {boot} of {} components by razar-host {host}", components.len()));
+        Fact::BootStarted { boot, components, host, ledger, .. } => {
+            say(
+                "INFO",
+                &format!("Boot {boot} of {} by razar-host {host}", counted(components.len(), "component")),
+            );
+            opened(&mut say, ledger.as_ref());
             for component in components.iter().filter(|component| before.is_quarantined(component)) {
                 say("INFO", &format!("Skipping quarantined component {component}"));
             }
         }
-        Fact::BootResumed { boot, host } => {
-            say("INFO", &format!("Boot {boot} taken over by razar-host {host}"))
+        Fact::BootResumed { boot, host, ledger } => {
+            say("INFO", &format!("Boot {boot} taken over by razar-host {host}"));
+            opened(&mut say, ledger.as_ref());
         }
         Fact::BootCompleted { absent, .. } => {
             say("INFO", "All components launched");
@@ -54,7 +63,7 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
             say("INFO", &format!("Adopted {component} (pid {})", process.pid));
         }
         Fact::Exited { component, exit, asked: true, .. } => {
-            say("INFO", &format!("{component} stopped: it {exit}"));
+            say("INFO", &stopped(before, component, *exit));
         }
         Fact::Exited { component, exit, asked: false, .. } => say("WARNING", &format!("{component} {exit}")),
         Fact::Ready { component, .. } => say("INFO", &format!("{component} started successfully")),
@@ -68,7 +77,10 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
         Fact::FlappingStarted { component, changes } => {
             say(
                 "WARNING",
-                &format!("{component} is flapping ({changes} changes); its changes are not acted on"),
+                &format!(
+                    "{component} is flapping ({}); its changes are not acted on",
+                    counted(*changes as usize, "change")
+                ),
             );
         }
         Fact::FlappingEnded { component } => say("INFO", &format!("{component} is steady again")),
@@ -76,7 +88,11 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
             let unhealthy = match failure.kind {
                 FailureKind::StartupDeadline => true,
                 FailureKind::Liveness => !before.component(component).reported,
-                FailureKind::NotStarted | FailureKind::Exited | FailureKind::Operator => false,
+                FailureKind::NotStarted
+                | FailureKind::Unstartable
+                | FailureKind::Exited
+                | FailureKind::Operator
+                | FailureKind::Misbehaved => false,
             };
             if unhealthy {
                 say("ERROR", &format!("Health check failed for {component}"));
@@ -97,10 +113,40 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
             say("INFO", &format!("Component {component} released from quarantine on probation"));
         }
         Fact::Reinstated { component } => say("INFO", &format!("Component {component} passed its probation")),
+        Fact::PluginQuarantined { plugin, reason, failure, .. } => {
+            say("ERROR", &format!("Plugin {plugin} quarantined: {}: {}", reason.as_str(), failure.error));
+        }
+        Fact::PluginReleased { plugin, .. } => {
+            say("INFO", &format!("Plugin {plugin} released from quarantine on probation"));
+        }
+        Fact::PluginReinstated { plugin } => say("INFO", &format!("Plugin {plugin} passed its probation")),
+        // Said when its process ended: nobody has asked for this one.
+        Fact::Stopped { .. } if before.ending => {}
         Fact::Stopped { component } => say("INFO", &format!("{component} stays stopped until it is started")),
         Fact::StartRequested { component } => say("INFO", &format!("Start of {component} requested")),
         Fact::RestartRequested { component } => say("INFO", &format!("Restart of {component} requested")),
         Fact::StopRequested { component } => say("INFO", &format!("Stop of {component} requested")),
-        Fact::EffectDecided { .. } | Fact::EffectFinished { .. } => {}
+        Fact::EffectFinished { id, outcome: EffectOutcome::Ended { exit } } => {
+            if let Some(effect) = before.effect(*id) {
+                say("INFO", &stopped(before, effect.component(), *exit));
+            }
+        }
+        Fact::EffectDecided { .. } | Fact::EffectFinished { .. } | Fact::Imported { .. } => {}
     }
+}
+
+/// The ledger's head in a file of its own: whoever ships this log elsewhere has an anchor there.
+fn opened(say: &mut impl FnMut(&str, &str), ledger: Option<&Opened>) {
+    let Some(Opened { head, contradicted }) = ledger else { return };
+    say("INFO", &format!("Ledger ends with fact {}, {}", head.seq, head.hash));
+    if let Some(claimed) = contradicted {
+        let Anchor { seq, hash } = claimed;
+        say("ERROR", &format!("Ledger does not have fact {seq}, {hash}, which the state file named"));
+    }
+}
+
+/// How the process ended that was asked to, and why it was when that is not said elsewhere.
+fn stopped(before: &Stack, component: &ComponentId, exit: ExitStatus) -> String {
+    let why = if before.ending { " because the host shuts down" } else { "" };
+    format!("{component} stopped{why}: it {exit}")
 }

@@ -8,8 +8,9 @@ use razar_core::id::{Digest, MAX_NAME};
 use rusqlite::Connection;
 
 use super::error::ViewError;
-use super::{clock, files};
+use super::files;
 use crate::blob;
+use crate::moment;
 
 /// Below the root of the views.
 pub(super) const NAME: &str = "logs/mission_briefs";
@@ -39,7 +40,7 @@ impl Briefs {
     /// Takes one fact in.
     pub(super) fn fold(&mut self, recorded: &Recorded) {
         let Fact::BootStarted { boot, mission, brief: Some(digest), .. } = &recorded.fact else { return };
-        let mut name = format!("{}_{}", file_name(mission.as_deref()), clock::file(recorded.at));
+        let mut name = format!("{}_{}", file_name(mission.as_deref()), moment::file(recorded.at));
         let taken = format!("{name}.json");
         if self.kept.iter().any(|brief| brief.name == taken) {
             // Two boots within one second.

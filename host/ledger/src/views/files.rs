@@ -107,11 +107,14 @@ pub(super) fn agreement(file: &mut File, at: u64, expected: &[u8]) -> io::Result
     Ok(found.iter().zip(expected).take_while(|(a, b)| a == b).count())
 }
 
-/// The directory of a file, made when it is missing.
+/// The directory of a file, made when it is missing; not the one above it: a state directory that was moved away must
+/// find its place empty when it is put back.
 pub(super) fn parent(path: &Path) -> Result<&Path, ViewError> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir).map_err(ViewError::io("create the directory", dir))?;
-    Ok(dir)
+    match fs::create_dir(dir) {
+        Err(error) if !dir.is_dir() => Err(ViewError::io("create the directory", dir)(error)),
+        _ => Ok(dir),
+    }
 }
 
 /// Makes names in a directory durable.

@@ -19,7 +19,7 @@ pub(super) fn render(run: &Run) -> String {
         ),
         ("razar_boot_retry_total", "Launches beyond the first of every component.", run.retry_total as f64),
         ("razar_boot_total_time_seconds", "How long the newest boot took.", run.total_time),
-        ("razar_boot_success_rate", "Part of the launched components that became ready.", run.success_rate),
+        ("razar_boot_success_rate", "Part of its components that became ready.", run.success_rate),
         ("razar_boot_component_total", "Components of the newest boot.", count(run.component_total)),
         ("razar_boot_component_success_total", "Those that became ready.", count(run.component_successes)),
         ("razar_boot_component_failure_total", "Those that did not.", count(run.component_failures)),

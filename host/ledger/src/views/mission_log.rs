@@ -1,12 +1,14 @@
 //! `logs/razar.log`: one JSON object a line, keys in the order operators' readers expect. A component whose newest
 //! line says `success` is well; `timeline` and `summary` read nothing else.
 
+use razar_core::count::counted;
 use razar_core::fact::{Fact, Recorded};
 use razar_core::id::ComponentId;
 use serde::Serialize;
 
+use super::escape;
 use super::stack::{Condition, Stack};
-use super::{clock, escape};
+use crate::moment;
 
 /// Below the root of the views.
 pub(super) const NAME: &str = "logs/razar.log";
@@ -61,7 +63,7 @@ impl Event {
 /// The lines of one fact.
 pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
     if let Some((event, component, status, details)) = event(before, &recorded.fact) {
-        let line = Line { event, component, status, timestamp: clock::offset(recorded.at), details };
+        let line = Line { event, component, status, timestamp: moment::offset(recorded.at), details };
         out.push_str(&escape::json_line(&line));
         out.push('\n');
     }
@@ -78,7 +80,7 @@ pub(super) fn event<'a>(before: &Stack, fact: &'a Fact) -> Option<Told<'a>> {
                 mission.as_deref().map(|mission| format!(", mission {mission}")).unwrap_or_default();
             (Event::Start, SYSTEM, "started", Some(format!("boot {boot}{mission}")))
         }
-        Fact::BootResumed { boot, host } => {
+        Fact::BootResumed { boot, host, .. } => {
             (Event::Recovery, SYSTEM, "resumed", Some(format!("boot {boot} by razar-host {host}")))
         }
         Fact::BootCompleted { took, absent, .. } if absent.is_empty() => {
@@ -97,7 +99,10 @@ pub(super) fn event<'a>(before: &Stack, fact: &'a Fact) -> Option<Told<'a>> {
             let status = well_or(before, component, "adopted");
             (Event::Recovery, component.as_str(), status, Some(format!("adopted, pid {}", process.pid)))
         }
-        Fact::Stopped { component } => (Event::Shutdown, component.as_str(), "stopped", None),
+        Fact::Stopped { component } => {
+            let exit = before.component(component).exit.map(|exit| exit.to_string());
+            (Event::Shutdown, component.as_str(), "stopped", exit)
+        }
         Fact::Ready { component, took, .. } => {
             let event = if before.component(component).failing { Event::Recovery } else { Event::Start };
             (event, component.as_str(), "success", Some(format!("ready after {} ms", took.0)))
@@ -107,7 +112,7 @@ pub(super) fn event<'a>(before: &Stack, fact: &'a Fact) -> Option<Told<'a>> {
             (Event::Health, component.as_str(), status, Some(format!("{}: {summary}", phase.as_str())))
         }
         Fact::FlappingStarted { component, changes } => {
-            (Event::Health, component.as_str(), "flapping", Some(format!("{changes} changes")))
+            (Event::Health, component.as_str(), "flapping", Some(counted(*changes as usize, "change")))
         }
         Fact::FlappingEnded { component } => {
             let status = well_or(before, component, "steady");
@@ -122,6 +127,17 @@ pub(super) fn event<'a>(before: &Stack, fact: &'a Fact) -> Option<Told<'a>> {
         }
         Fact::Released { component, note } => (Event::Resolved, component.as_str(), "released", note.clone()),
         Fact::Reinstated { component } => (Event::Resolved, component.as_str(), "success", None),
+        Fact::PluginQuarantined { plugin, reason, failure, .. } => {
+            let details = format!("plugin, {}: {}", reason.as_str(), failure.error);
+            (Event::Quarantine, plugin.as_str(), "quarantined", Some(details))
+        }
+        Fact::PluginReleased { plugin, note } => {
+            let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+            (Event::Resolved, plugin.as_str(), "released", Some(format!("plugin{note}")))
+        }
+        Fact::PluginReinstated { plugin } => {
+            (Event::Resolved, plugin.as_str(), "success", Some("plugin".to_owned()))
+        }
         Fact::Exited { .. }
         | Fact::EffectDecided { .. }
         | Fact::EffectStarted { .. }
@@ -130,7 +146,9 @@ pub(super) fn event<'a>(before: &Stack, fact: &'a Fact) -> Option<Told<'a>> {
         | Fact::BackingOff { .. }
         | Fact::StartRequested { .. }
         | Fact::RestartRequested { .. }
-        | Fact::StopRequested { .. } => return None,
+        | Fact::StopRequested { .. }
+        // The operator has the file it came from.
+        | Fact::Imported { .. } => return None,
     })
 }
 

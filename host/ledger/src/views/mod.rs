@@ -16,7 +16,6 @@
 mod append;
 mod boot_log;
 mod briefs;
-mod clock;
 mod cursor;
 mod error;
 mod escape;
@@ -31,6 +30,7 @@ mod state;
 mod timeline;
 mod whole;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use razar_core::fact::Recorded;
@@ -84,6 +84,8 @@ impl Views {
     }
 
     fn with_segments(ledger: &Ledger, root: &Path, segment: u64) -> Result<Self, LedgerError> {
+        // Only now: later it is missing because somebody moved it. What is missing now, every file says.
+        let _ = fs::create_dir_all(root);
         for dir in ["logs", briefs::NAME, quarantine_files::NAME, "docs", "monitoring"] {
             files::sweep(&root.join(dir));
         }

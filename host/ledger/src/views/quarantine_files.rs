@@ -10,7 +10,8 @@ use razar_core::id::ComponentId;
 use serde::Serialize;
 
 use super::error::ViewError;
-use super::{clock, escape, files};
+use super::{escape, files};
+use crate::moment;
 
 /// Below the root of the views.
 pub(super) const NAME: &str = "quarantine";
@@ -55,7 +56,7 @@ impl QuarantineFiles {
                     hint: failure.class.hint(),
                     error: &failure.error,
                     attempts: *attempts,
-                    quarantined_at: clock::zulu(recorded.at),
+                    quarantined_at: moment::zulu(recorded.at),
                     patches_applied: [],
                 });
                 self.wanted.insert(component.clone(), Some(text));

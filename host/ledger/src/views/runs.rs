@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use razar_core::fact::{Fact, QuarantineReason, Recorded};
+use razar_core::fact::{Fact, Recorded};
 use razar_core::id::ComponentId;
 use razar_core::time::{Millis, Timestamp};
 use serde::Serialize;
 
-use super::{clock, stack::Stack};
+use super::stack::Stack;
+use crate::moment;
 
 /// Runs that are kept: at a boot a day, more than half a year.
 pub(super) const KEPT: usize = 200;
@@ -63,6 +64,8 @@ struct Best {
 #[derive(Debug)]
 struct Open {
     started: Timestamp,
+    /// All that the boot was about, in document order.
+    planned: Vec<ComponentId>,
     /// In the order of their first launch.
     components: Vec<Launches>,
     places: HashMap<ComponentId, usize>,
@@ -82,11 +85,15 @@ impl Runs {
     /// Takes one fact in, given the stack as it was before.
     pub(super) fn fold(&mut self, before: &Stack, recorded: &Recorded) {
         match &recorded.fact {
-            Fact::BootStarted { .. } => {
+            Fact::BootStarted { components, .. } => {
                 // An open run belongs to a boot that nobody came back to.
                 self.close(recorded.at);
-                self.open =
-                    Some(Open { started: recorded.at, components: Vec::new(), places: HashMap::new() });
+                self.open = Some(Open {
+                    started: recorded.at,
+                    planned: components.clone(),
+                    components: Vec::new(),
+                    places: HashMap::new(),
+                });
             }
             Fact::EffectStarted { id } => {
                 if let Some(component) = before.launched(*id) {
@@ -97,7 +104,7 @@ impl Runs {
             // Not even launched: it failed too often before.
             Fact::Quarantined { component, reason, .. } => {
                 self.entry(component, |launches| launches.success = false);
-                if *reason != QuarantineReason::Operator {
+                if reason.is_failure() {
                     self.count(component);
                 }
             }
@@ -134,6 +141,11 @@ impl Runs {
     }
 
     fn close(&mut self, ended: Timestamp) {
+        // Those that were never launched belong to the boot all the same.
+        for component in self.open.as_mut().map(|open| std::mem::take(&mut open.planned)).unwrap_or_default()
+        {
+            self.entry(&component, |_| {});
+        }
         let Some(open) = self.open.take() else { return };
         let run = Run::of(open.components, open.started, ended.since(open.started));
         let better = self.best_sequence.as_ref().is_none_or(|best| {
@@ -161,7 +173,7 @@ impl Run {
     fn of(components: Vec<Launches>, started: Timestamp, took: Millis) -> Self {
         let successes = components.iter().filter(|c| c.success).count();
         Self {
-            timestamp: clock::epoch(started),
+            timestamp: moment::epoch(started),
             success_rate: rate(successes, components.len()),
             total_time: took.0 as f64 / 1000.0,
             first_attempt_successes: components.iter().filter(|c| c.success && c.attempts <= 1).count(),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use razar_core::effect::Effect;
+use razar_core::effect::{Effect, EffectOutcome, ExitStatus};
 use razar_core::fact::{Fact, Phase, Recorded};
 use razar_core::failure::FailureKind;
 use razar_core::id::{ComponentId, EffectId};
@@ -19,6 +19,8 @@ pub(super) struct Component {
     pub(super) failing: bool,
     /// Its liveness probe has already been reported as failing.
     pub(super) reported: bool,
+    /// How the process ended that was asked to.
+    pub(super) exit: Option<ExitStatus>,
 }
 
 /// The word in `razar_state.json`.
@@ -65,11 +67,13 @@ pub(super) struct Stack {
     components: BTreeMap<ComponentId, Component>,
     /// Decided and not over.
     effects: HashMap<EffectId, Effect>,
+    /// Everything is being stopped.
+    pub(super) ending: bool,
 }
 
 impl Default for Component {
     fn default() -> Self {
-        Self { condition: Condition::Waiting, launching: false, failing: false, reported: false }
+        Self { condition: Condition::Waiting, launching: false, failing: false, reported: false, exit: None }
     }
 }
 
@@ -103,6 +107,7 @@ impl Stack {
             Fact::BootStarted { mission, components, .. } => {
                 self.boot = Some(Boot { mission: mission.clone(), started: recorded.at });
                 self.effects.clear();
+                self.ending = false;
                 self.components.retain(|_, component| component.condition == Condition::Quarantined);
                 for id in components {
                     self.components.entry(id.clone()).or_default();
@@ -125,11 +130,19 @@ impl Stack {
                         c.condition = Condition::Starting;
                         c.launching = true;
                         c.reported = false;
+                        c.exit = None;
                     });
                 }
             }
-            Fact::EffectFinished { id, .. } | Fact::EffectUnknown { id } => drop(self.effects.remove(id)),
-            Fact::Exited { component, asked, .. } => self.set(component, |c| {
+            Fact::EffectFinished { id, outcome } => {
+                let effect = self.effects.remove(id);
+                if let (Some(effect), EffectOutcome::Ended { exit }) = (effect, outcome) {
+                    self.set(effect.component(), |c| c.exit = Some(*exit));
+                }
+            }
+            Fact::EffectUnknown { id } => drop(self.effects.remove(id)),
+            Fact::Exited { component, asked, exit, .. } => self.set(component, |c| {
+                c.exit = asked.then_some(*exit);
                 let up = matches!(c.condition, Condition::Starting | Condition::Running | Condition::Unready);
                 if up {
                     c.condition = if *asked { Condition::Stopped } else { Condition::Failed };
@@ -159,22 +172,28 @@ impl Stack {
                 self.set(component, |c| c.condition = Condition::Quarantined)
             }
             Fact::Released { component, .. } => self.set(component, |c| *c = Component::default()),
-            Fact::Stopped { component } => self.set(component, |c| c.condition = Condition::Stopped),
+            Fact::Stopped { component } => self.set(component, |c| {
+                c.condition = Condition::Stopped;
+                c.exit = None;
+            }),
             Fact::StartRequested { component } => self.set(component, |c| {
                 if c.condition == Condition::Stopped {
                     c.condition = Condition::Waiting;
                 }
             }),
+            Fact::BootHalted { .. } | Fact::ShutdownStarted { .. } => self.ending = true,
             Fact::BootCompleted { .. }
-            | Fact::BootHalted { .. }
             | Fact::BootResumed { .. }
-            | Fact::ShutdownStarted { .. }
             | Fact::Adopted { .. }
             | Fact::FlappingStarted { .. }
             | Fact::FlappingEnded { .. }
             | Fact::Reinstated { .. }
+            | Fact::PluginQuarantined { .. }
+            | Fact::PluginReleased { .. }
+            | Fact::PluginReinstated { .. }
             | Fact::RestartRequested { .. }
-            | Fact::StopRequested { .. } => {}
+            | Fact::StopRequested { .. }
+            | Fact::Imported { .. } => {}
         }
     }
 

@@ -11,8 +11,9 @@ use razar_core::time::Timestamp;
 use serde::Serialize;
 
 use super::stack::Stack;
-use super::{clock, escape, runs};
+use super::{escape, runs};
 use crate::chain::Head;
+use crate::moment;
 
 /// Below the root of the views.
 pub(super) const NAME: &str = "logs/razar_state.json";
@@ -115,7 +116,7 @@ impl Chronicle {
             Fact::Ready { component, .. } => {
                 let name = component.to_string();
                 self.event(at, "launch", "success").component = Some(name.clone());
-                self.probes.insert(name.clone(), Probe { status: "ok", timestamp: clock::epoch(at) });
+                self.probes.insert(name.clone(), Probe { status: "ok", timestamp: moment::epoch(at) });
                 self.history.retain(|known| *known != name);
                 self.history.push_back(name.clone());
                 if self.history.len() > EVENTS {
@@ -128,21 +129,23 @@ impl Chronicle {
                 let event = self.event(at, "probe", status);
                 event.component = Some(component.to_string());
                 event.error = (!healthy).then(|| summary.clone());
-                self.probes.insert(component.to_string(), Probe { status, timestamp: clock::epoch(at) });
+                self.probes.insert(component.to_string(), Probe { status, timestamp: moment::epoch(at) });
             }
             Fact::Failed { component, failure, .. } => {
                 let step = match failure.kind {
-                    FailureKind::NotStarted | FailureKind::StartupDeadline => "launch",
+                    FailureKind::NotStarted | FailureKind::Unstartable | FailureKind::StartupDeadline => {
+                        "launch"
+                    }
                     FailureKind::Exited if before.component(component).launching => "launch",
                     FailureKind::Exited => "exit",
                     FailureKind::Liveness => "liveness",
-                    FailureKind::Operator => "quarantine",
+                    FailureKind::Operator | FailureKind::Misbehaved => "quarantine",
                 };
                 let event = self.event(at, step, "fail");
                 event.component = Some(component.to_string());
                 event.error = Some(failure.error.clone());
                 if matches!(failure.kind, FailureKind::StartupDeadline | FailureKind::Liveness) {
-                    let probe = Probe { status: "fail", timestamp: clock::epoch(at) };
+                    let probe = Probe { status: "fail", timestamp: moment::epoch(at) };
                     self.probes.insert(component.to_string(), probe);
                 }
             }
@@ -168,7 +171,7 @@ impl Chronicle {
             events: &self.events,
             probes: &self.probes,
             mission: stack.boot.as_ref().and_then(|boot| boot.mission.as_deref()),
-            last_boot: stack.boot.as_ref().map(|boot| clock::zulu(boot.started)),
+            last_boot: stack.boot.as_ref().map(|boot| moment::zulu(boot.started)),
             components: stack
                 .order
                 .iter()
@@ -192,7 +195,7 @@ impl Chronicle {
         if self.events.len() >= EVENTS {
             self.events.pop_front();
         }
-        let timestamp = clock::epoch(at);
+        let timestamp = moment::epoch(at);
         self.events.push_back_mut(Event {
             step,
             status,

@@ -6,9 +6,9 @@ use std::io::Write as _;
 
 use proptest::prelude::*;
 use razar_core::effect::{Effect, EffectOutcome, ExitStatus, Process, Start, Stop};
-use razar_core::fact::{Fact, Phase, QuarantineReason};
+use razar_core::fact::{Anchor, Fact, Opened, Phase, QuarantineReason};
 use razar_core::failure::{Failure, FailureClass, FailureKind};
-use razar_core::id::{BootId, ComponentId, Digest, EffectId, InstanceId};
+use razar_core::id::{BootId, ComponentId, Digest, EffectId, InstanceId, PluginId};
 use razar_core::time::{Millis, Timestamp};
 use tempfile::TempDir;
 
@@ -53,6 +53,7 @@ fn boot(number: u64, mission: Option<&str>, components: &[&str]) -> Fact {
         config: Digest::of(b"config"),
         components: components.iter().map(|name| id(name)).collect(),
         host: "0.1.0".to_owned(),
+        ledger: None,
     }
 }
 
@@ -84,12 +85,6 @@ fn script() -> Vec<Turn> {
         Fact::EffectFinished {
             id: EffectId(3),
             outcome: EffectOutcome::Ended { exit: ExitStatus::Signal(15) },
-        },
-        Fact::Exited {
-            component: id("web"),
-            instance: InstanceId(2),
-            exit: ExitStatus::Signal(15),
-            asked: true,
         },
         Fact::BackingOff { component: id("web"), until: Timestamp(1_795_225_300_000), attempt: 2 },
     ]);
@@ -143,14 +138,27 @@ fn script() -> Vec<Turn> {
             failure: failure(FailureKind::Liveness, "connection refused"),
         },
     ]);
-    turn(vec![Fact::BootResumed { boot: BootId(1), host: "0.1.1".to_owned() }]);
+    let head = Anchor { seq: 37, hash: Digest::of(b"37") };
+    let ledger = Some(Opened { head, contradicted: Some(Anchor { seq: 40, hash: Digest::of(b"40") }) });
+    turn(vec![Fact::BootResumed { boot: BootId(1), host: "0.1.1".to_owned(), ledger }]);
     let process = Process { pid: 4002, start_time: 99 };
     turn(vec![Fact::Adopted { component: id("web"), instance: InstanceId(4), process }]);
     turn(vec![Fact::Released { component: id("broken"), note: Some("fixed | by hand\n".to_owned()) }]);
     turn(vec![Fact::StartRequested { component: id("broken") }]);
     turn(launch(6, "broken", 1));
     turn(vec![ready(6, "broken", 90)]);
-    turn(vec![Fact::Reinstated { component: id("broken") }]);
+    let plugin: PluginId = "probe-http".parse().unwrap();
+    turn(vec![
+        Fact::Reinstated { component: id("broken") },
+        Fact::PluginQuarantined {
+            plugin: plugin.clone(),
+            reason: QuarantineReason::Misbehaved,
+            failure: failure(FailureKind::Misbehaved, "probe-http: trap: |unreachable|"),
+            attempts: 3,
+        },
+        Fact::PluginReleased { plugin: plugin.clone(), note: Some("a new build".to_owned()) },
+        Fact::PluginReinstated { plugin },
+    ]);
     turn(vec![Fact::RestartRequested { component: id("web") }, Fact::StopRequested { component: id("web") }]);
     turn(vec![Fact::Stopped { component: id("web") }]);
     turn(vec![Fact::ShutdownStarted { reason: "SIGINT".to_owned() }]);
@@ -216,6 +224,27 @@ impl House {
         let views = Views::open(&self.ledger, &self.root()).unwrap();
         assert!(views.behind().is_empty(), "{:?}", views.behind());
         views
+    }
+
+    /// Takes the facts behind this one away, as whoever computes the chain anew can.
+    fn rewind(&self, keep: u64) {
+        let connection = self.ledger.relaxed().unwrap();
+        let head = meta::head_at(&connection, keep).unwrap();
+        connection.execute("DELETE FROM facts WHERE seq > ?1", [keep.cast_signed()]).unwrap();
+        meta::set_head(&connection, head).unwrap();
+    }
+
+    /// What is recorded now, whatever this ledger remembers having recorded.
+    fn ledger_facts(&self) -> Vec<Recorded> {
+        let reader = crate::LedgerReader::open(&self.dir.path().join("state")).unwrap();
+        reader.replay(1).unwrap().map(Result::unwrap).collect()
+    }
+
+    /// Removes everything below the root.
+    fn clear(&self) {
+        for entry in fs::read_dir(self.root()).unwrap() {
+            fs::remove_dir_all(entry.unwrap().path()).unwrap();
+        }
     }
 
     fn files(&self) -> BTreeMap<String, String> {
@@ -292,6 +321,62 @@ fn every_view_says_what_operators_know() {
 }
 
 #[test]
+fn a_stop_says_how_the_process_ended_and_whose_wish_it_was() {
+    let stop = |effect: u64, component: &str| {
+        let stop = Stop { component: id(component), instance: InstanceId(effect - 2) };
+        [
+            Fact::EffectDecided { id: EffectId(effect), effect: Effect::Stop(stop) },
+            Fact::EffectStarted { id: EffectId(effect) },
+            Fact::EffectFinished {
+                id: EffectId(effect),
+                outcome: EffectOutcome::Ended { exit: ExitStatus::Signal(15) },
+            },
+            Fact::Stopped { component: id(component) },
+        ]
+    };
+    let mut facts = vec![boot(1, None, &["store", "web"])];
+    facts.extend(launch(1, "store", 1).into_iter().chain(launch(2, "web", 1)));
+    facts.push(Fact::StopRequested { component: id("store") });
+    facts.extend(stop(3, "store"));
+    facts.push(Fact::ShutdownStarted { reason: "Ctrl-C".to_owned() });
+    facts.extend(stop(4, "web"));
+    facts.push(Fact::BootEnded { boot: BootId(1) });
+    let files = fresh(&[(Timestamp(0), facts)]);
+    let said = |line: &str| files[boot_log::NAME].lines().filter(|said| said.ends_with(line)).count();
+    assert_eq!(said("INFO store stopped: it was ended by signal 15"), 1);
+    assert_eq!(said("INFO store stays stopped until it is started"), 1);
+    assert_eq!(said("INFO web stopped because the host shuts down: it was ended by signal 15"), 1);
+    assert_eq!(said("INFO web stays stopped until it is started"), 0);
+    for name in ["store", "web"] {
+        let line = format!(r#""event": "shutdown", "component": "{name}", "status": "stopped""#);
+        let lines: Vec<&str> = files[mission_log::NAME].lines().filter(|said| said.contains(&line)).collect();
+        assert_eq!(lines.len(), 1, "{}", files[mission_log::NAME]);
+        assert!(lines[0].contains(r#""details": "was ended by signal 15""#), "{}", lines[0]);
+    }
+}
+
+#[test]
+fn a_boot_counts_components_that_were_never_launched() {
+    let mut facts = vec![boot(1, None, &["never", "store", "later"])];
+    facts.extend(launch(1, "store", 1));
+    facts.extend([ready(1, "store", 5), Fact::BootEnded { boot: BootId(1) }]);
+    let files = fresh(&[(Timestamp(0), facts)]);
+    let metrics = &files[metrics::NAME];
+    for line in [
+        "razar_boot_component_total 3\n",
+        "razar_boot_component_success_total 1\n",
+        "razar_boot_component_failure_total 2\n",
+    ] {
+        assert!(metrics.contains(line), "{metrics}");
+    }
+    let history: serde_json::Value = serde_json::from_str(&files[HISTORY]).unwrap();
+    let run = history["history"][0]["components"].as_array().unwrap();
+    let names: Vec<&str> = run.iter().map(|component| component["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["store", "never", "later"]);
+    assert_eq!((&run[1]["attempts"], &run[1]["success"]), (&0.into(), &false.into()));
+}
+
+#[test]
 fn the_timeline_tells_what_the_mission_log_says() {
     let house = House::with(&script());
     drop(house.open());
@@ -316,7 +401,7 @@ fn the_timeline_tells_what_the_mission_log_says() {
     assert!(
         lines.contains(&"2026-11-21T01:41:41.750Z resolved broken: released - fixed | by hand\\n".to_owned())
     );
-    assert_eq!(lines[20], "2026-11-21T01:41:43.750Z shutdown system: success");
+    assert_eq!(lines[23], "2026-11-21T01:41:43.750Z shutdown system: success");
 }
 
 #[test]
@@ -395,6 +480,90 @@ fn a_write_torn_at_any_byte_before_its_cursor_is_completed_and_nothing_is_kept_a
     }
 }
 
+/// The bytes of all files that were kept aside, which are then removed.
+fn take_kept(house: &House, name: &str) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let dir = house.root().join(name).parent().unwrap().to_owned();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().contains(".torn-") {
+            kept.extend(fs::read(&path).unwrap());
+            fs::remove_file(path).unwrap();
+        }
+    }
+    kept
+}
+
+#[test]
+fn a_last_line_torn_at_any_byte_is_repaired_and_what_was_cut_is_kept() {
+    let house = House::with(&short());
+    drop(house.open());
+    let expected = house.files();
+    for name in LOGS {
+        let path = house.root().join(name);
+        let whole = expected[name].as_bytes();
+        let last_line =
+            whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        // What a power cut leaves: a line of the right length that ends in nothing, or in another file's bytes.
+        for (at, junk) in (last_line..whole.len()).flat_map(|at| [(at, 0_u8), (at, b'#')]) {
+            let mut torn = whole.to_vec();
+            torn[at..].fill(junk);
+            fs::write(&path, &torn).unwrap();
+            drop(house.open());
+            let kept = take_kept(&house, name);
+            assert_eq!(kept, torn[last_line..], "{name} torn at byte {at}: the line as it was found");
+            assert_eq!(house.files(), expected, "{name} torn at byte {at}");
+        }
+    }
+}
+
+#[test]
+fn a_byte_changed_anywhere_in_a_view_is_made_good() {
+    let house = House::with(&short());
+    drop(house.open());
+    let expected = house.files();
+    for (name, text) in &expected {
+        // A brief is archived as it was given, under a name that says which it is; nobody compares it.
+        if name.starts_with(briefs::NAME) {
+            continue;
+        }
+        for at in 0..text.len() {
+            let mut changed = text.clone().into_bytes();
+            changed[at] ^= 1;
+            fs::write(house.root().join(name), &changed).unwrap();
+            drop(house.open());
+            let kept = take_kept(&house, name);
+            assert_eq!(house.files(), expected, "{name}, byte {at}");
+            if LOGS.contains(&name.as_str()) {
+                assert!(changed.ends_with(&kept) && !kept.is_empty(), "{name}, byte {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn logs_of_facts_that_are_gone_are_written_anew() {
+    let script = script();
+    let house = House::with(&script);
+    drop(house.open());
+    // As after a repair or an older database: fewer facts, then others in their place.
+    let keep = 12;
+    house.rewind(keep);
+    drop(house.open());
+    assert!(!house.take_aside().is_empty());
+    let mut shorter = House::new();
+    let facts: Vec<_> = house.ledger_facts();
+    for recorded in &facts {
+        shorter.ledger.append(recorded.at, std::slice::from_ref(&recorded.fact)).unwrap();
+    }
+    drop(shorter.open());
+    let (found, expected) = (house.files(), shorter.files());
+    for name in LOGS.into_iter().chain([state::NAME]) {
+        let text = |files: &BTreeMap<String, String>| files.get(name).cloned().unwrap_or_default();
+        assert_eq!(text(&found), text(&expected), "{name}");
+    }
+}
+
 #[test]
 fn what_somebody_else_wrote_behind_ours_is_kept_aside() {
     let script = script();
@@ -467,7 +636,7 @@ fn deleted_files_and_directories_come_back() {
     fs::remove_dir_all(house.root()).unwrap();
     let mut views = house.open();
     assert_eq!(house.files(), expected);
-    fs::remove_dir_all(house.root()).unwrap();
+    house.clear();
     assert!(views.rebuild().unwrap().is_empty());
     assert_eq!(house.files(), expected);
 }
@@ -478,9 +647,25 @@ fn files_deleted_while_the_host_runs_come_back_with_the_next_turn() {
     let (last, before) = script.split_last().unwrap();
     let mut house = House::with(before);
     let mut views = house.open();
-    fs::remove_dir_all(house.root()).unwrap();
+    house.clear();
     let recorded = house.record(std::slice::from_ref(last));
     assert!(views.project(&recorded).unwrap().is_empty());
+    assert_eq!(house.files(), fresh(&script));
+}
+
+#[test]
+fn a_directory_that_was_moved_away_finds_its_place_empty_when_it_is_put_back() {
+    let script = script();
+    let (last, before) = script.split_last().unwrap();
+    let mut house = House::with(before);
+    let mut views = house.open();
+    let away = house.dir.path().join("away");
+    fs::rename(house.root(), &away).unwrap();
+    let recorded = house.record(std::slice::from_ref(last));
+    assert!(!views.project(&recorded).unwrap().is_empty(), "the files are behind");
+    assert!(!house.root().exists());
+    fs::rename(&away, house.root()).unwrap();
+    assert!(views.project(&[]).unwrap().is_empty());
     assert_eq!(house.files(), fresh(&script));
 }
 
@@ -636,7 +821,7 @@ fn no_text_of_others_breaks_a_file() {
     let web = id("web");
     let facts = vec![
         boot(1, Some(evil), &["web"]),
-        Fact::BootResumed { boot: BootId(1), host: evil.to_owned() },
+        Fact::BootResumed { boot: BootId(1), host: evil.to_owned(), ledger: None },
         Fact::Failed { component: web.clone(), instance: None, attempt: 1, failure: failure() },
         Fact::HealthChanged {
             component: web.clone(),

@@ -5,9 +5,10 @@ use std::fmt;
 use razar_core::fact::Recorded;
 use razar_core::time::Timestamp;
 
+use super::escape;
 use super::mission_log::{self, Event};
 use super::stack::Stack;
-use super::{clock, escape};
+use crate::moment;
 
 /// Tells events from facts, which it must be given from the first one on.
 #[derive(Debug, Default)]
@@ -45,7 +46,7 @@ impl Timeline {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at, event, component, status, details } = self;
-        write!(f, "{} {} {component}: {status}", clock::zulu(*at), event.as_str())?;
+        write!(f, "{} {} {component}: {status}", moment::zulu(*at), event.as_str())?;
         match details {
             Some(details) => write!(f, " - {}", escape::line(details)),
             None => Ok(()),

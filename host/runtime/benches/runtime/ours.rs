@@ -8,6 +8,7 @@ use razar_core::fact::Phase;
 use razar_core::grant::{CallScope, Grant, LimitsOverride, Request};
 use razar_core::id::ComponentId;
 use razar_runtime::broker::http::{HttpShared, Tls};
+use razar_runtime::broker::keyvalue::MemoryValues;
 use razar_runtime::broker::resolve::SystemResolver;
 use razar_runtime::broker::secret::Secrets;
 use razar_runtime::compile::CompileCommand;
@@ -36,6 +37,7 @@ pub(crate) fn runtime(slots: Option<u32>, cache: Option<PathBuf>) -> Arc<Runtime
             tls: Tls::public().unwrap(),
             secrets: Secrets::new(|_| None),
         },
+        values: Arc::new(MemoryValues::default()),
     };
     let runtime = Runtime::new(options).unwrap();
     assert!(runtime.pool_fallback().is_none(), "{:?}", runtime.pool_fallback());

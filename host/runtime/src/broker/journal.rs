@@ -22,6 +22,8 @@ pub enum Refused {
     },
     /// The host has no value for a secret that belongs to the request.
     Secret(SecretError),
+    /// A key-value store's quota, in words.
+    Quota(String),
     /// The request's body is longer than its limit.
     RequestBody {
         /// The limit in bytes.
@@ -45,8 +47,11 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Denied(denied) => denied.fmt(f),
-            Self::Requests { limit } => write!(f, "more than {limit} requests in one call; raise `requests`"),
+            Self::Requests { limit } => {
+                write!(f, "more than {limit} requests, connections and lookups in one call; raise `requests`")
+            }
             Self::Secret(error) => error.fmt(f),
+            Self::Quota(why) => write!(f, "{why}; raise `keyvalue`"),
             Self::RequestBody { limit } => write!(f, "a request longer than {limit} bytes; raise `request`"),
             Self::ResponseBody { limit } => {
                 write!(f, "a response longer than {limit} bytes; raise `response`")
@@ -70,9 +75,13 @@ pub struct CallRecord {
     pub requests: u32,
     /// TCP connections that were permitted.
     pub connections: u32,
-    /// Body bytes sent over HTTP.
+    /// Names looked up, also those that led nowhere.
+    pub lookups: u32,
+    /// Keys written to key-value stores.
+    pub writes: u32,
+    /// Body bytes sent over HTTP, and bytes sent over TCP.
     pub sent: u64,
-    /// Body bytes received over HTTP.
+    /// Body bytes received over HTTP, and bytes received over TCP.
     pub received: u64,
     /// The first names looked up, each once.
     pub names: Vec<String>,
@@ -119,21 +128,38 @@ impl Journal {
 
     /// Counts one request, if one call may make it.
     pub(super) fn request(&self, limit: u32) -> Result<(), Refused> {
-        let mut record = self.lock();
-        if record.requests >= limit {
-            return Err(Refused::Requests { limit });
-        }
-        record.requests += 1;
-        Ok(())
+        self.spend(limit, |record| &mut record.requests)
     }
 
     /// Counts one connection, if one call may make it.
     pub(super) fn connection(&self, limit: u32) -> Result<(), Refused> {
+        self.spend(limit, |record| &mut record.connections)
+    }
+
+    /// Counts one lookup, if one call may make it.
+    pub(super) fn lookup(&self, limit: u32) -> Result<(), Refused> {
+        self.spend(limit, |record| &mut record.lookups)
+    }
+
+    /// One budget for everything that reaches out: what is left of it does not depend on how it is spent.
+    fn spend(&self, limit: u32, kind: fn(&mut CallRecord) -> &mut u32) -> Result<(), Refused> {
         let mut record = self.lock();
-        if record.connections >= limit {
+        let spent = record.requests.saturating_add(record.connections).saturating_add(record.lookups);
+        if spent >= limit {
             return Err(Refused::Requests { limit });
         }
-        record.connections += 1;
+        *kind(&mut record) += 1;
+        Ok(())
+    }
+
+    /// Counts keys that are written, if one call may write so many.
+    pub(super) fn write(&self, keys: u32, limit: u32) -> Result<(), ()> {
+        let mut record = self.lock();
+        let written = record.writes.saturating_add(keys);
+        if written > limit {
+            return Err(());
+        }
+        record.writes = written;
         Ok(())
     }
 
@@ -177,10 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_is_used_up_once() {
+    fn a_quota_is_used_up_once_however_it_is_spent() {
         let journal = Journal::new();
-        assert!(journal.request(2).is_ok() && journal.request(2).is_ok());
-        assert_eq!(journal.request(2), Err(Refused::Requests { limit: 2 }));
-        assert_eq!(journal.record().requests, 2);
+        assert!(journal.request(3).is_ok() && journal.connection(3).is_ok() && journal.lookup(3).is_ok());
+        for spend in [Journal::request, Journal::connection, Journal::lookup] {
+            assert_eq!(spend(&journal, 3), Err(Refused::Requests { limit: 3 }));
+        }
+        let record = journal.record();
+        assert_eq!((record.requests, record.connections, record.lookups), (1, 1, 1));
     }
 }

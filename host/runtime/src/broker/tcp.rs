@@ -3,6 +3,7 @@
 //! A guest cannot listen, accept, bind a port of its choice, or use UDP. A name that is not granted has no address. An
 //! address that came from a name can be dialed only because this call looked that name up.
 
+mod meter;
 mod names;
 
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +13,7 @@ use razar_core::grant::{EffectiveGrant, Host, Limits, ResolvedName};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::sockets::SocketAddrUse;
 
+pub use self::meter::{MeterView, add_meter_to_linker};
 pub use self::names::{NamesView, add_names_to_linker};
 use super::journal::{Journal, Refused};
 use super::resolve::{self, ResolveError, Resolver};
@@ -40,6 +42,8 @@ pub enum LookupError {
     Unknown,
     /// Nobody answered in time.
     Timeout,
+    /// More than one call may look up.
+    Quota,
 }
 
 impl TcpBroker {
@@ -95,6 +99,10 @@ impl TcpBroker {
         let found = match permit.host() {
             Host::Address(address) => vec![*address],
             Host::Name(name) => {
+                self.0.journal.lookup(self.0.limits.requests).map_err(|refused| {
+                    self.0.journal.refuse(refused);
+                    LookupError::Quota
+                })?;
                 self.0.journal.name(name);
                 let found = resolve::addresses_of(self.0.resolver.as_ref(), name).await;
                 found.map_err(|error| match error {

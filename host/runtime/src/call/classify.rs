@@ -7,6 +7,7 @@ use razar_core::grant::Limits;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
+use wasmtime_wasi_http::FieldMapError;
 
 use crate::outcome::{ExitCode, Limit, LimitHit, PluginFailure};
 use crate::state::{Stage, State};
@@ -15,6 +16,8 @@ use crate::state::{Stage, State};
 const HOSTCALL_FUEL: &str = "fuel allocated for hostcalls has been exhausted";
 /// wasmtime's words when a component has more instances, memories or tables than the limiter allows.
 const COUNTS: &str = "resource limit exceeded";
+/// wasmtime's words when a guest asks for more random bytes than the host's `max_random_size`.
+const RANDOM: &str = "requested len";
 /// Guest function names shown with a trap.
 const FRAMES: usize = 4;
 /// Characters of one such name: the guest chooses them.
@@ -31,12 +34,10 @@ pub(super) fn classify(
         return PluginFailure::Exited(ExitCode(*code));
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref() {
-        let allowed = u64::from(limits.handles);
-        return PluginFailure::Memory(LimitHit {
-            limit: Limit::Handles,
-            wanted: allowed.saturating_add(1),
-            allowed,
-        });
+        return more_than(Limit::Handles, limits.handles.into());
+    }
+    if let Some(FieldMapError::TotalSizeTooBig | FieldMapError::TooManyFields) = error.downcast_ref() {
+        return more_than(Limit::Headers, limits.headers.0);
     }
     if error.is::<PoolConcurrencyLimitError>() {
         return PluginFailure::Busy;
@@ -54,25 +55,29 @@ pub(super) fn classify(
         _ => {}
     }
     let words = format!("{error:#}");
+    // Without the frames, whose names the guest chooses.
+    let cause = error.root_cause().to_string();
     match state.stage {
+        _ if in_guest && cause.contains(HOSTCALL_FUEL) => more_than(Limit::Hostcall, limits.hostcall.0),
+        _ if in_guest && cause.starts_with(RANDOM) => more_than(Limit::Random, limits.random.0),
         // An error with guest frames under it came out of a host function: a trap the host chose to raise.
-        _ if in_guest => trapped(&error.root_cause().to_string(), error),
+        _ if in_guest => trapped(&cause, error),
         // Without them it is about the answer that was being read.
         Stage::Calling if words.contains(HOSTCALL_FUEL) => {
             PluginFailure::OversizeReply { limit: limits.reply.0 }
         }
         Stage::Calling => PluginFailure::Contract(words),
         Stage::Instantiating if words.contains(COUNTS) => {
-            let allowed = u64::from(limits.instances);
-            PluginFailure::Memory(LimitHit {
-                limit: Limit::Instances,
-                wanted: allowed.saturating_add(1),
-                allowed,
-            })
+            more_than(Limit::Instances, limits.instances.into())
         }
         Stage::Instantiating if out_of_mappings(error) => PluginFailure::Busy,
         Stage::Instantiating => PluginFailure::HostBug(words),
     }
+}
+
+/// A limit whose excess nobody has counted.
+const fn more_than(limit: Limit, allowed: u64) -> PluginFailure {
+    PluginFailure::Memory(LimitHit { limit, wanted: allowed.saturating_add(1), allowed })
 }
 
 /// The kernel has no mapping left for another instance.

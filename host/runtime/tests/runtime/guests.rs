@@ -17,6 +17,16 @@ const WORLDS: &str = r"
     world changed { export changed-probe; }
     world exits { import wasi:cli/exit@0.2.0; export razar:plugin/probe@0.1.0; }
     world random { import wasi:random/random@0.2.0; export razar:plugin/probe@0.1.0; }
+    world logs { import wasi:logging/logging@0.1.0-draft; export razar:plugin/probe@0.1.0; }
+    world old-logs { import wasi:logging/logging; export razar:plugin/probe@0.1.0; }
+    world prints { import wasi:cli/stdout@0.2.0; import wasi:io/streams@0.2.0; export razar:plugin/probe@0.1.0; }
+    world values { import wasi:keyvalue/store@0.2.0-draft; import wasi:keyvalue/atomics@0.2.0-draft;
+        export razar:plugin/probe@0.1.0; }
+    world http { import wasi:http/types@0.2.12; import wasi:http/outgoing-handler@0.2.12; import wasi:io/poll@0.2.12;
+        export razar:plugin/probe@0.1.0; }
+    world sockets { import wasi:sockets/instance-network@0.2.12; import wasi:sockets/ip-name-lookup@0.2.12;
+        import wasi:sockets/tcp@0.2.12; import wasi:sockets/tcp-create-socket@0.2.12; import wasi:io/poll@0.2.12;
+        import wasi:io/streams@0.2.12; export razar:plugin/probe@0.1.0; }
     world clocks { import wasi:clocks/monotonic-clock@0.2.0; import wasi:io/poll@0.2.0; export razar:plugin/probe@0.1.0; }
     interface nowhere { beam-me-up: func(); }
     interface other { run: func(); }
@@ -24,9 +34,16 @@ const WORLDS: &str = r"
 ";
 
 const WASI: &[&str] = &[
-    "package wasi:cli@0.2.0; interface exit { exit: func(status: result); }",
+    r"package wasi:io@0.2.0; interface poll { resource pollable { block: func(); } }
+      interface error { resource error; }
+      interface streams { use error.{error}; variant stream-error { last-operation-failed(error), closed }
+        resource output-stream {
+          blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>; } }",
+    r"package wasi:cli@0.2.0; interface exit { exit: func(status: result); }
+      interface stdout { use wasi:io/streams@0.2.0.{output-stream}; get-stdout: func() -> output-stream; }",
+    "package wasi:logging; interface logging { enum level { trace, debug, info, warn, error, critical }
+     log: func(level: level, context: string, message: string); }",
     "package wasi:random@0.2.0; interface random { get-random-bytes: func(len: u64) -> list<u8>; }",
-    "package wasi:io@0.2.0; interface poll { resource pollable { block: func(); } }",
     r"package wasi:clocks@0.2.0; interface monotonic-clock { use wasi:io/poll@0.2.0.{pollable};
       subscribe-duration: func(when: u64) -> pollable; }",
 ];
@@ -103,4 +120,219 @@ pub(crate) fn pause(ms: u32) -> Vec<u8> {
     let body =
         format!("(call $block (call $subscribe (i64.const {}))) (i32.const 64)", u64::from(ms) * 1_000_000);
     component("clocks", &module(&body, CLOCK))
+}
+
+/// Logs one message of so many bytes, so many times, with this level and a context of two bytes, `db`, under the
+/// versioned name of the interface or the one without.
+pub(crate) fn logger(world: &str, level: u32, bytes: u32, times: u32) -> Vec<u8> {
+    let name = if world == "logs" { "wasi:logging/logging@0.1.0-draft" } else { "wasi:logging/logging" };
+    let extra = format!(
+        r#"(import "{name}" "log" (func $log (param i32 i32 i32 i32 i32)))
+           (global $left (mut i32) (i32.const {times}))
+           (data (i32.const 300) "db") (data (i32.const 4000) "slow\n\1b[2K and more")"#
+    );
+    let body = format!(
+        "(loop $l
+            (call $log (i32.const {level}) (i32.const 300) (i32.const 2) (i32.const 4000) (i32.const {bytes}))
+            (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+            (br_if $l (global.get $left)))
+         (i32.const 64)"
+    );
+    component(world, &module_with_pages(&body, &extra, 16))
+}
+
+/// Prints 4,096 bytes on its standard output, so many times.
+pub(crate) fn printer(times: u32) -> Vec<u8> {
+    let extra = format!(
+        r#"(import "wasi:cli/stdout@0.2.0" "get-stdout" (func $stdout (result i32)))
+           (import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush"
+               (func $write (param i32 i32 i32 i32)))
+           (global $left (mut i32) (i32.const {times}))"#
+    );
+    let body = "(local $out i32) (local.set $out (call $stdout))
+        (loop $l
+            (call $write (local.get $out) (i32.const 8192) (i32.const 4096) (i32.const 200))
+            (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+            (br_if $l (global.get $left)))
+        (i32.const 64)";
+    component("prints", &module(body, &extra))
+}
+
+/// Opens the store `counts` and adds one to `n`. The sum, one digit, is its summary; it is unhealthy when the store is
+/// denied and degraded when the number is refused.
+pub(crate) fn counter() -> Vec<u8> {
+    let extra = r#"
+        (import "wasi:keyvalue/store@0.2.0-draft" "open" (func $open (param i32 i32 i32)))
+        (import "wasi:keyvalue/atomics@0.2.0-draft" "increment" (func $increment (param i32 i32 i32 i64 i32)))
+        (data (i32.const 300) "counts") (data (i32.const 320) "n")"#;
+    let body = "
+        (call $open (i32.const 300) (i32.const 6) (i32.const 200))
+        (if (i32.load8_u (i32.const 200)) (then
+            (i32.store8 (i32.const 68) (i32.sub (i32.const 3) (i32.load8_u (i32.const 204))))
+            (return (i32.const 64))))
+        (call $increment (i32.load (i32.const 204)) (i32.const 320) (i32.const 1) (i64.const 1) (i32.const 208))
+        (if (i32.load8_u (i32.const 208)) (then
+            (i32.store8 (i32.const 68) (i32.const 1))
+            (return (i32.const 64))))
+        (i32.store8 (i32.const 240) (i32.add (i32.const 48) (i32.load (i32.const 216))))
+        (i32.store (i32.const 80) (i32.const 240)) (i32.store (i32.const 84) (i32.const 1))
+        (i32.const 64)";
+    component("values", &module(body, extra))
+}
+
+const SOCKETS: &str = r#"
+    (import "wasi:sockets/instance-network@0.2.12" "instance-network" (func $network (result i32)))
+    (import "wasi:sockets/ip-name-lookup@0.2.12" "resolve-addresses" (func $resolve (param i32 i32 i32 i32)))
+    (import "wasi:sockets/ip-name-lookup@0.2.12" "[method]resolve-address-stream.resolve-next-address"
+        (func $next (param i32 i32)))
+    (import "wasi:sockets/ip-name-lookup@0.2.12" "[method]resolve-address-stream.subscribe"
+        (func $soon (param i32) (result i32)))
+    (import "wasi:sockets/tcp-create-socket@0.2.12" "create-tcp-socket" (func $socket (param i32 i32)))
+    (import "wasi:sockets/tcp@0.2.12" "[method]tcp-socket.start-connect"
+        (func $start (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+    (import "wasi:sockets/tcp@0.2.12" "[method]tcp-socket.finish-connect" (func $finish (param i32 i32)))
+    (import "wasi:sockets/tcp@0.2.12" "[method]tcp-socket.subscribe" (func $ready (param i32) (result i32)))
+    (import "wasi:io/poll@0.2.12" "[method]pollable.block" (func $block (param i32)))
+    (import "wasi:io/streams@0.2.12" "[method]output-stream.blocking-write-and-flush"
+        (func $write (param i32 i32 i32 i32)))
+    (import "wasi:io/streams@0.2.12" "[method]input-stream.blocking-read" (func $read (param i32 i64 i32)))
+    (global $net (mut i32) (i32.const 0))
+    ;; Looks up the name at 300: 0 and its first address, an IPv4 one, at 400; else 1 and the error's number at 500.
+    (func $lookup (param $length i32) (result i32)
+        (local $answers i32)
+        (call $resolve (global.get $net) (i32.const 300) (local.get $length) (i32.const 200))
+        (local.set $answers (i32.load (i32.const 204)))
+        (call $block (call $soon (local.get $answers)))
+        (call $next (local.get $answers) (i32.const 220))
+        (if (i32.load8_u (i32.const 220)) (then
+            (i32.store8 (i32.const 500) (i32.load8_u (i32.const 222)))
+            (return (i32.const 1))))
+        (i32.store (i32.const 400) (i32.load (i32.const 226)))
+        (i32.const 0))
+    ;; Connects to the four bytes at 400: 0 and the streams at 244 and 248, or 1.
+    (func $connect (param $port i32) (result i32)
+        (local $tcp i32)
+        (call $socket (i32.const 0) (i32.const 200))
+        (local.set $tcp (i32.load (i32.const 204)))
+        (call $start (local.get $tcp) (global.get $net) (i32.const 0) (local.get $port)
+            (i32.load8_u (i32.const 400)) (i32.load8_u (i32.const 401))
+            (i32.load8_u (i32.const 402)) (i32.load8_u (i32.const 403))
+            (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 230))
+        (if (i32.load8_u (i32.const 230)) (then (return (i32.const 1))))
+        (call $block (call $ready (local.get $tcp)))
+        (call $finish (local.get $tcp) (i32.const 240))
+        (i32.load8_u (i32.const 240)))"#;
+
+/// A guest with sockets: it has the helpers above, and its summary is what stands at 600, so many bytes.
+fn with_sockets(body: &str, extra: &str) -> Vec<u8> {
+    let body = format!("(global.set $net (call $network)) {body}");
+    component("sockets", &module_with_pages(&body, &format!("{SOCKETS} {extra}"), 4))
+}
+
+/// A guest that looks a name up so many times, and what it does when the last one failed (`$failed`) or did not.
+fn looking_up(name: &str, times: u32, then: &str) -> Vec<u8> {
+    let extra = format!(
+        r#"(data (i32.const 300) "{name}") (global $left (mut i32) (i32.const {times}))
+           (global $failed (mut i32) (i32.const 0))"#
+    );
+    let body = format!(
+        "(loop $l
+            (global.set $failed (call $lookup (i32.const {})))
+            (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+            (br_if $l (global.get $left)))
+         {then}
+         (i32.const 64)",
+        name.len()
+    );
+    with_sockets(&body, &extra)
+}
+
+/// Looks a name up so many times; degraded when the last one failed, and the error's number, as a letter after `a`, is
+/// the summary.
+pub(crate) fn resolver(name: &str, times: u32) -> Vec<u8> {
+    let tell = "(if (global.get $failed) (then
+            (i32.store8 (i32.const 68) (i32.const 1))
+            (i32.store8 (i32.const 600) (i32.add (i32.const 97) (i32.load8_u (i32.const 500))))
+            (i32.store (i32.const 80) (i32.const 600)) (i32.store (i32.const 84) (i32.const 1))))";
+    looking_up(name, times, tell)
+}
+
+/// Looks a name up, so many times, and connects to what came of the last; unhealthy when it had no address, degraded
+/// when it may not be dialed.
+pub(crate) fn caller(name: &str, times: u32, port: u16) -> Vec<u8> {
+    let dial = format!(
+        "(if (global.get $failed) (then (i32.store8 (i32.const 68) (i32.const 2)) (return (i32.const 64))))
+         (if (call $connect (i32.const {port})) (then (i32.store8 (i32.const 68) (i32.const 1))))"
+    );
+    looking_up(name, times, &dial)
+}
+
+/// Connects to this machine and writes until it may not; degraded when it could not connect.
+pub(crate) fn sender(port: u16) -> Vec<u8> {
+    stream(port, "(call $write (i32.load (i32.const 248)) (i32.const 8192) (i32.const 4096) (i32.const 260))")
+}
+
+/// Connects to this machine and reads until it may not; degraded when it could not connect.
+pub(crate) fn receiver(port: u16) -> Vec<u8> {
+    let next = "(global.set $next (i32.const 8192))
+        (call $read (i32.load (i32.const 244)) (i64.const 4096) (i32.const 260))";
+    stream(port, next)
+}
+
+fn stream(port: u16, step: &str) -> Vec<u8> {
+    let body = format!(
+        r"(i32.store (i32.const 400) (i32.const 0x0100007f))
+          (if (call $connect (i32.const {port})) (then
+            (i32.store8 (i32.const 68) (i32.const 1)) (return (i32.const 64))))
+          (loop $l {step} (br_if $l (i32.eqz (i32.load8_u (i32.const 260)))))
+          (i32.const 64)"
+    );
+    with_sockets(&body, "")
+}
+
+/// Appends one field of 1,000 bytes after the other to a header it never sends.
+pub(crate) fn verbose_header() -> Vec<u8> {
+    let extra = r#"
+        (import "wasi:http/types@0.2.12" "[constructor]fields" (func $fields (result i32)))
+        (import "wasi:http/types@0.2.12" "[method]fields.append" (func $append (param i32 i32 i32 i32 i32 i32)))
+        (data (i32.const 300) "x-filler") (func $fill (memory.fill (i32.const 8192) (i32.const 97) (i32.const 1000)))"#;
+    let body = "(local $header i32) (call $fill) (local.set $header (call $fields))
+        (loop $l
+            (call $append (local.get $header) (i32.const 300) (i32.const 8) (i32.const 8192) (i32.const 1000)
+                (i32.const 200))
+            (br_if $l (i32.eqz (i32.load8_u (i32.const 200)))))
+        (i32.const 64)";
+    component("http", &module(body, extra))
+}
+
+/// Sends `GET /` to this machine and waits for the beginning of an answer, whatever it is.
+pub(crate) fn getter(port: u16) -> Vec<u8> {
+    let authority = format!("127.0.0.1:{port}");
+    let extra = format!(
+        r#"(import "wasi:http/types@0.2.12" "[constructor]fields" (func $fields (result i32)))
+        (import "wasi:http/types@0.2.12" "[constructor]outgoing-request" (func $request (param i32) (result i32)))
+        (import "wasi:http/types@0.2.12" "[method]outgoing-request.set-scheme"
+            (func $scheme (param i32 i32 i32 i32 i32) (result i32)))
+        (import "wasi:http/types@0.2.12" "[method]outgoing-request.set-authority"
+            (func $authority (param i32 i32 i32 i32) (result i32)))
+        (import "wasi:http/types@0.2.12" "[method]outgoing-request.set-path-with-query"
+            (func $path (param i32 i32 i32 i32) (result i32)))
+        (import "wasi:http/types@0.2.12" "[method]future-incoming-response.subscribe"
+            (func $soon (param i32) (result i32)))
+        (import "wasi:http/outgoing-handler@0.2.12" "handle" (func $handle (param i32 i32 i32 i32)))
+        (import "wasi:io/poll@0.2.12" "[method]pollable.block" (func $block (param i32)))
+        (data (i32.const 299) "/{authority}")"#
+    );
+    let body = format!(
+        "(local $request i32) (local.set $request (call $request (call $fields)))
+        (drop (call $scheme (local.get $request) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)))
+        (drop (call $authority (local.get $request) (i32.const 1) (i32.const 300) (i32.const {})))
+        (drop (call $path (local.get $request) (i32.const 1) (i32.const 299) (i32.const 1)))
+        (call $handle (local.get $request) (i32.const 0) (i32.const 0) (i32.const 200))
+        (if (i32.load8_u (i32.const 200)) (then (i32.store8 (i32.const 68) (i32.const 1)) (return (i32.const 64))))
+        (call $block (call $soon (i32.load (i32.const 208))))
+        (i32.const 64)",
+        authority.len()
+    );
+    component("http", &module(&body, &extra))
 }

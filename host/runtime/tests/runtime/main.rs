@@ -9,8 +9,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod brokers;
 mod cache;
 mod guests;
+mod limits;
 mod loading;
 mod outcomes;
 mod pool;
@@ -25,10 +27,15 @@ fn main() -> ExitCode {
         let code = razar_runtime::compile::compile_main(std::io::stdin().lock(), std::io::stdout().lock());
         return ExitCode::from(code);
     }
-    let trials = [outcomes::trials(), loading::trials(), cache::trials(), pool::trials()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let trials = [
+        outcomes::trials(),
+        loading::trials(),
+        cache::trials(),
+        pool::trials(),
+        limits::trials(),
+        brokers::trials(),
+    ];
+    let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

@@ -7,6 +7,7 @@ use razar_core::fact::Phase;
 use razar_core::grant::{CallScope, Grant, Request};
 use razar_core::id::ComponentId;
 use razar_runtime::broker::http::{HttpShared, Tls};
+use razar_runtime::broker::keyvalue::MemoryValues;
 use razar_runtime::broker::resolve::FixedResolver;
 use razar_runtime::broker::secret::Secrets;
 use razar_runtime::compile::CompileCommand;
@@ -38,6 +39,7 @@ pub(crate) fn options(slots: u32) -> RuntimeOptions {
             tls: Tls::public().unwrap(),
             secrets: Secrets::new(|_| None),
         },
+        values: Arc::new(MemoryValues::default()),
     }
 }
 
@@ -54,6 +56,15 @@ pub(crate) async fn load(runtime: &Runtime, wasm: Vec<u8>) -> Result<LoadedPlugi
 }
 
 pub(crate) async fn check(plugin: &LoadedPlugin, deadline: Duration) -> CallReport<Report> {
+    check_about(plugin, deadline, CallScope::default()).await
+}
+
+/// The same about a component at this address.
+pub(crate) async fn check_about(
+    plugin: &LoadedPlugin,
+    deadline: Duration,
+    scope: CallScope,
+) -> CallReport<Report> {
     let component: ComponentId = "web".parse().unwrap();
     let target = ProbeTarget {
         component: &component,
@@ -61,7 +72,7 @@ pub(crate) async fn check(plugin: &LoadedPlugin, deadline: Duration) -> CallRepo
         phase: Phase::Liveness,
         settings: "{}",
     };
-    plugin.probe().unwrap().check(ProbeCall { target, scope: CallScope::default(), deadline }).await
+    plugin.probe().unwrap().check(ProbeCall { target, scope, deadline }).await
 }
 
 /// Runs a test's future on threads of its own.

@@ -29,7 +29,9 @@ pub(super) fn status(state: &Path) -> Result<StatusView, LedgerError> {
         return Err(error);
     }
     let components = complete(replayed.summaries().collect(), named);
-    Ok(StatusView::from(&Snapshot { boot: replayed.durable().boot.clone(), components, stuck: None }))
+    let plugins_out = replayed.plugins_out().collect();
+    let boot = replayed.durable().boot.clone();
+    Ok(StatusView::from(&Snapshot { boot, components, plugins_out, stuck: None, lost: false }))
 }
 
 /// Without a plan those that are down are not listed; the boot named them.
@@ -43,6 +45,8 @@ fn complete(mut components: Vec<Summary>, named: Vec<ComponentId>) -> Vec<Summar
         since: None,
         launches: 0,
         vital: false,
+        class: None,
+        quarantined: None,
     }));
     components
 }

@@ -46,10 +46,33 @@ async fn a_running_host_is_asked() {
     assert_eq!(nobody.exit, Exit::Failed);
     let list = say(Format::Human, |terminal| try_quarantine_list(dir.path(), terminal));
     assert!(list.out.starts_with("web: all launches failed"), "{}", list.out);
+    assert!(list.out.contains("(since 1970-01-01 00:00:02 UTC, "), "{}", list.out);
+    let plugin = "\nplugin probe-a: misbehaved repeatedly: ";
+    assert!(list.out.contains(plugin) && !list.out.contains('\u{1b}'), "{}", list.out);
+    let list = say(Format::Json, |terminal| try_quarantine_list(dir.path(), terminal));
+    let json: serde_json::Value = serde_json::from_str(&list.out).unwrap();
+    let web = &json["quarantined"][0];
+    assert_eq!((&web["component"], &web["since"]), (&"web".into(), &"1970-01-01T00:00:02.000Z".into()));
+    assert_eq!((json["quarantined"].as_array().unwrap().len(), &web["class"]), (1, &"dependency".into()));
+    let plugin = &json["plugins"][0];
+    assert_eq!(
+        (&plugin["plugin"], &plugin["since"]),
+        (&"probe-a".into(), &"1970-01-01T00:00:03.000Z".into())
+    );
 
+    for (plugin, out, exit, says) in [
+        ("probe-a", false, Exit::Done, "plugin `probe-a` is released, on probation"),
+        ("probe-a", true, Exit::Done, "`razar-host quarantine release --plugin probe-a` lets it out"),
+        ("../etc", true, Exit::Usage, "may not contain"),
+    ] {
+        let said = say(Format::Human, |terminal| try_change_plugin(dir.path(), plugin, out, None, terminal));
+        assert_eq!(said.exit, exit, "{plugin}");
+        assert!(said.out.contains(says) || said.err.contains(says), "{says}: {} {}", said.out, said.err);
+    }
     for (component, kind, exit, says) in [
         ("web", Change::Release, Exit::Done, "on probation"),
-        ("web", Change::Stop, Exit::Done, "stays so"),
+        ("web", Change::Stop, Exit::Done, "stays so; `razar-host start web` lets"),
+        ("web", Change::Quarantine, Exit::Done, "`razar-host quarantine release web` lets it out"),
         ("nobody", Change::Restart, Exit::Failed, "there is no component `nobody`"),
         ("../etc", Change::Start, Exit::Usage, "may not contain"),
     ] {
@@ -98,4 +121,37 @@ fn without_a_host_looking_reads_the_ledger_and_commands_say_what_to_do() {
         assert_eq!(said.exit, Exit::Failed);
         assert!(said.err.contains("`razar-host run` starts one"), "{}", said.err);
     }
+}
+
+#[test]
+fn for_programs_errors_are_objects_too() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(ledger(dir.path()));
+    for said in [
+        say(Format::Json, |terminal| try_change(dir.path(), Change::Restart, "web", None, terminal)),
+        say(Format::Json, |terminal| try_shutdown(dir.path(), terminal)),
+        say(Format::Json, |terminal| try_status(&dir.path().join("nothing"), None, terminal)),
+    ] {
+        assert_eq!((said.exit, said.err.as_str()), (Exit::Failed, ""));
+        let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        assert!(json["level"] == "error" && json["message"].is_string(), "{json}");
+    }
+    let seen = say(Format::Json, |terminal| try_status(dir.path(), None, terminal));
+    let note: serde_json::Value = serde_json::from_str(&seen.err).unwrap();
+    assert_eq!((seen.exit, &note["level"]), (Exit::Done, &"note".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looking_at_a_host_that_holds_back_is_no_success() {
+    let dir = tempfile::tempdir().unwrap();
+    let stuck = Some("the disk is full; free space there".to_owned());
+    let fake = fake(crate::drive::Snapshot { stuck, ..snapshot(Stage::Up) });
+    let _control = Control::serve(fake.handle.clone(), dir.path().to_owned(), Limits::default()).unwrap();
+    let seen = say(Format::Human, |terminal| try_status(dir.path(), None, terminal));
+    assert_eq!(seen.exit, Exit::Failed);
+    assert!(seen.out.contains("store") && seen.err.contains("the disk is full; free space"), "{}", seen.err);
+    let seen = say(Format::Json, |terminal| try_status(dir.path(), None, terminal));
+    let json: serde_json::Value = serde_json::from_str(&seen.out).unwrap();
+    assert_eq!((seen.exit, seen.err.as_str()), (Exit::Failed, ""));
+    assert!(json["stuck"].as_str().unwrap().contains("full"), "{json}");
 }

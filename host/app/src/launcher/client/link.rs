@@ -38,6 +38,8 @@ pub(super) struct Link {
     looked: usize,
     next: u64,
     state: PathBuf,
+    /// Of the state directory, as the launcher says.
+    id: String,
     exe: PathBuf,
     /// Kept, so that it is reaped if it ends before us.
     _child: Option<Child>,
@@ -62,12 +64,14 @@ impl Link {
                     looked: 0,
                     next: 0,
                     state: state.to_owned(),
+                    id: String::new(),
                     exe: exe.to_owned(),
                     _child: None,
                 };
                 match timeout_at(until, link.message()).await {
                     Ok(Ok(Message::Hello(hello))) if hello.protocol == PROTOCOL => {
                         link._child = child;
+                        link.id = hello.state;
                         return Ok(link);
                     }
                     Ok(Ok(Message::Hello(hello))) => {
@@ -94,6 +98,11 @@ impl Link {
             sleep(LOOK_AGAIN).await;
         }
         Err(LauncherError::Silent(state.to_owned()))
+    }
+
+    /// First part of every marker.
+    pub(super) fn id(&self) -> &str {
+        &self.id
     }
 
     /// What this launcher has.
@@ -234,7 +243,7 @@ fn oversize(ask: &Ask) -> Option<Answer> {
         let message = format!(
             "arguments and environment of `{command}` are larger than {MAX_REQUEST} bytes: pass the long ones in a file"
         );
-        Answer::Refused { why: Refusal::NotStarted, message }
+        Answer::Refused { why: Refusal::Impossible, message }
     })
 }
 

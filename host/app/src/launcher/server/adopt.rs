@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use razar_core::effect::{ExitStatus, Process};
+use razar_core::grant::LogBegin;
 use razar_core::id::{ComponentId, InstanceId};
 use rustix::process::Signal;
 
@@ -20,6 +21,7 @@ struct Found {
     component: ComponentId,
     main: Process,
     output: OutputCap,
+    begin: LogBegin,
     lives: bool,
     recorded: bool,
 }
@@ -47,8 +49,8 @@ impl Server {
                 && table
                     .get(&record.process.pid)
                     .is_some_and(|entry| entry.process == record.process && !entry.zombie);
-            let Record { component, instance, process: main, output, .. } = record;
-            found.insert(instance, Found { component, main, output, lives, recorded: true });
+            let Record { component, instance, process: main, output, begin, .. } = record;
+            found.insert(instance, Found { component, main, output, begin, lives, recorded: true });
         }
         for entry in table.values().filter(|entry| !entry.zombie) {
             let pid = entry.process.pid;
@@ -66,8 +68,9 @@ impl Server {
                 Some(known) if known.lives && known.main.start_time <= entry.process.start_time => {}
                 Some(known) => (known.main, known.lives) = (entry.process, true),
                 None => {
-                    let (main, output) = (entry.process, OutputCap::default());
-                    found.insert(instance, Found { component, main, output, lives: leads, recorded: false });
+                    let (main, output, begin) = (entry.process, OutputCap::default(), LogBegin::default());
+                    let found_one = Found { component, main, output, begin, lives: leads, recorded: false };
+                    found.insert(instance, found_one);
                 }
             }
         }
@@ -75,7 +78,7 @@ impl Server {
     }
 
     fn take_over(&mut self, instance: InstanceId, found: Found) {
-        let Found { component, main, output, lives, .. } = found;
+        let Found { component, main, output, begin, lives, .. } = found;
         let handle = lives.then(|| process::open(main)).and_then(Result::ok);
         let pipe = Pipe::open(&self.place.pipe(&component, instance));
         if let Err(error) = &pipe
@@ -85,7 +88,7 @@ impl Server {
                 "the output of `{component}` instance {instance} is lost from here on: {error}; restart it"
             ));
         }
-        let log = RotatingLog::new(self.place.service_log(&component), output);
+        let log = RotatingLog::resume(self.place.service_log(&component), output, begin);
         let ended = handle.is_none();
         let mut service =
             Service::new(&self.id, component.clone(), instance, main, handle, pipe.ok(), log).found();
@@ -93,14 +96,11 @@ impl Server {
             service.main_ended(ExitStatus::Unknown);
             self.note(&format!("`{component}` instance {instance} ended while there was no launcher"));
         } else {
-            let machine_boot = self.machine_boot.clone();
-            let record =
-                Record { component: component.clone(), instance, process: main, machine_boot, output };
-            if let Err(error) = record.save(&self.place) {
-                self.note(&format!("cannot record `{component}`: {error}"));
-            }
             self.note(&format!("`{component}` instance {instance} found again, process {}", main.pid));
         }
         self.services.insert(instance, service);
+        if !ended {
+            self.remember(instance);
+        }
     }
 }

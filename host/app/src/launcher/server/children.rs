@@ -7,7 +7,7 @@ use razar_core::id::InstanceId;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus, wait, waitid};
 
 use super::super::process;
-use super::super::record;
+use super::super::record::{self, Record};
 use super::super::wire::{Answer, Ending, Message, Refusal};
 use super::Server;
 use super::requests::refuse;
@@ -57,12 +57,35 @@ impl Server {
         if let Some(pipe) = &mut service.pipe {
             pipe.drain(&mut self.buffer, &mut service.log);
         }
-        if let Some(trouble) = service.log.trouble() {
+        let trouble = service.log.trouble();
+        if service.log.rotated() {
+            self.remember(instance);
+        }
+        if let Some(trouble) = trouble {
             self.note(&trouble);
         }
     }
 
-    pub(super) fn over(&mut self, instance: InstanceId, ending: Ending) {
+    /// Writes down what the next launcher must know.
+    pub(super) fn remember(&mut self, instance: InstanceId) {
+        let Some(service) = self.services.get(&instance) else { return };
+        let record = Record {
+            component: service.component.clone(),
+            instance,
+            process: service.process,
+            machine_boot: self.machine_boot.clone(),
+            output: service.log.cap(),
+            begin: service.log.begin(),
+        };
+        if let Err(error) = record.save(&self.place) {
+            self.note(&format!(
+                "cannot record `{}`: {error}; its marker alone will have to identify it",
+                record.component
+            ));
+        }
+    }
+
+    pub(super) fn over(&mut self, instance: InstanceId, mut ending: Ending) {
         let Some(mut service) = self.services.remove(&instance) else { return };
         if let Some(pipe) = &mut service.pipe {
             // A pipe holds 1 MiB; what comes after a few times that is printed by a stranger who holds it open.
@@ -72,6 +95,8 @@ impl Server {
                 }
             }
         }
+        // Its last words may have filled the file.
+        ending.begin = service.log.begin();
         if let Some(trouble) = service.log.trouble() {
             self.note(&trouble);
         }

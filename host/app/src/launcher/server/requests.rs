@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use razar_core::count::counted;
 use razar_core::effect::Process;
 use rustix::process::Signal;
 
 use super::super::output::{Pipe, RotatingLog};
 use super::super::probe::Check;
 use super::super::process::{self, SERVICE_MARKER};
-use super::super::record::{self, Record};
+use super::super::record;
 use super::super::service::{Service, Waiter};
 use super::super::spawn::{SpawnError, spawn};
 use super::super::user;
@@ -43,8 +44,8 @@ impl Server {
                 Answer::Leaving
             }
             Ask::Shutdown => {
-                let left = self.services.len();
-                refuse(Refusal::ServicesLeft, format!("{left} services still run: stop them first"))
+                let left = counted(self.services.len(), "service");
+                refuse(Refusal::ServicesLeft, format!("still running: {left}; stop them first"))
             }
         };
         self.reply(waiter, answer);
@@ -87,7 +88,8 @@ impl Server {
             Err(error) => {
                 record::forget(&self.place, &spec.component, spec.instance);
                 self.note(&format!("`{}` instance {} not started: {error}", spec.component, spec.instance));
-                refuse(Refusal::NotStarted, error.to_string())
+                let why = if error.is_permanent() { Refusal::Impossible } else { Refusal::NotStarted };
+                refuse(why, error.to_string())
             }
         }
     }
@@ -100,26 +102,15 @@ impl Server {
             .map_err(unusable)?;
         let writer = Pipe::writer(&path).map_err(unusable)?;
         let marker = process::marker(&self.id, &spec.component, spec.instance);
+        // Before it can print anything: what is in the log by now was printed by others.
+        let log = RotatingLog::new(self.place.service_log(&spec.component), spec.output);
         let pid = spawn(&spec.run, account.as_ref(), (SERVICE_MARKER, &marker), writer, self.limit)?;
         // Not reaped yet, so it is in the table even when it has ended already.
         let process = process::entry(pid).map_or(Process { pid, start_time: 0 }, |entry| entry.process);
-        let record = Record {
-            component: spec.component.clone(),
-            instance: spec.instance,
-            process,
-            machine_boot: self.machine_boot.clone(),
-            output: spec.output,
-        };
-        if let Err(error) = record.save(&self.place) {
-            self.note(&format!(
-                "cannot record `{}`: {error}; its marker alone will have to identify it",
-                spec.component
-            ));
-        }
-        let log = RotatingLog::new(self.place.service_log(&spec.component), spec.output);
         let service =
             Service::new(&self.id, spec.component.clone(), spec.instance, process, None, Some(pipe), log);
         self.services.insert(spec.instance, service);
+        self.remember(spec.instance);
         Ok(process)
     }
 

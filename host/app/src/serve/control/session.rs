@@ -5,7 +5,6 @@ use std::io;
 use std::time::Duration;
 
 use razar_core::fact::{Fact, Recorded};
-use razar_core::id::ComponentId;
 use razar_core::supervisor::{Command, Refused, Stage};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -15,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{Shared, timeline};
+use crate::drive::{Held, NotDone};
 use crate::report::words::Teller;
 use crate::serve::wire::{Answer, Envelope, MAX_NOTE, MAX_REQUEST, Request, StatusView, VERSION};
 
@@ -120,7 +120,8 @@ impl Session {
                 let answer = match self.shared.driver.look().await {
                     Ok(snapshot) => {
                         let host = Some(std::process::id());
-                        Answer::Status { status: StatusView { host, ..StatusView::from(&snapshot) } }
+                        let status = Box::new(StatusView { host, ..StatusView::from(&snapshot) });
+                        Answer::Status { status }
                     }
                     Err(gone) => Answer::failed(gone.to_string()),
                 };
@@ -131,22 +132,26 @@ impl Session {
             Request::Restart { component } => self.command(Command::Restart(component)).await,
             Request::Quarantine { component, note } => self.noted(Command::Quarantine, component, note).await,
             Request::Release { component, note } => self.noted(Command::Release, component, note).await,
+            Request::QuarantinePlugin { plugin, note } => {
+                self.noted(Command::QuarantinePlugin, plugin, note).await
+            }
+            Request::ReleasePlugin { plugin, note } => self.noted(Command::ReleasePlugin, plugin, note).await,
             Request::Timeline { since, follow } => timeline::stream(self, since, follow).await,
             Request::Shutdown { reason } if reason.len() > MAX_NOTE => self.too_long().await,
             Request::Shutdown { reason } => self.shutdown(reason).await,
         }
     }
 
-    async fn noted(
+    async fn noted<I>(
         &mut self,
-        command: fn(ComponentId, Option<String>) -> Command,
-        component: ComponentId,
+        command: fn(I, Option<String>) -> Command,
+        whom: I,
         note: Option<String>,
     ) -> Result<(), Ended> {
         if note.as_ref().is_some_and(|note| note.len() > MAX_NOTE) {
             return self.too_long().await;
         }
-        self.command(command(component, note)).await
+        self.command(command(whom, note)).await
     }
 
     async fn too_long(&mut self) -> Result<(), Ended> {
@@ -155,9 +160,8 @@ impl Session {
 
     async fn command(&mut self, command: Command) -> Result<(), Ended> {
         let answer = match self.shared.driver.command(command).await {
-            Ok(Ok(())) => Answer::Done {},
-            Ok(Err(refused)) => Answer::Refused { message: refused.to_string() },
-            Err(gone) => Answer::failed(gone.to_string()),
+            Ok(()) => Answer::Done {},
+            Err(not_done) => self.not_done(&not_done),
         };
         self.send(&answer).await
     }
@@ -166,16 +170,31 @@ impl Session {
     async fn shutdown(&mut self, reason: String) -> Result<(), Ended> {
         let facts = self.shared.driver.subscribe();
         match self.shared.driver.command(Command::Shutdown(reason)).await {
-            Ok(Ok(()) | Err(Refused::ShuttingDown)) => {}
-            Ok(Err(refused)) => return self.send(&Answer::Refused { message: refused.to_string() }).await,
-            Err(gone) => return self.send(&Answer::failed(gone.to_string())).await,
+            Ok(()) | Err(NotDone::Refused(Refused::ShuttingDown)) => {}
+            Err(not_done) => return self.send(&self.not_done(&not_done)).await,
         }
-        self.until_ended(facts).await?;
-        self.send(&Answer::Done {}).await
+        let answer = match self.until_ended(facts).await? {
+            None => Answer::Done {},
+            Some(why) => self.not_done(&Held { why, kept: true }.into()),
+        };
+        self.send(&answer).await
     }
 
-    async fn until_ended(&mut self, mut facts: Receiver<Recorded>) -> Result<(), Ended> {
+    /// Why not, and where: whoever asks may have several hosts.
+    fn not_done(&self, not_done: &NotDone) -> Answer {
+        match not_done {
+            NotDone::Refused(refused) => Answer::Refused { message: refused.to_string() },
+            NotDone::Held(held) => {
+                Answer::failed(format!("{held} (state directory `{}`)", self.shared.state.display()))
+            }
+            NotDone::Gone(gone) => Answer::failed(gone.to_string()),
+        }
+    }
+
+    /// Tells what happens until everything has stopped, or until that is held back: then why.
+    async fn until_ended(&mut self, mut facts: Receiver<Recorded>) -> Result<Option<String>, Ended> {
         let mut stage = self.shared.driver.stage();
+        let mut held = self.shared.driver.held();
         let mut teller = Teller::default();
         loop {
             let recorded = tokio::select! {
@@ -184,8 +203,9 @@ impl Session {
                 // The stage is known at once even when the fact was missed; a driver that is gone has ended everything.
                 () = over(&mut stage) => match timeout(LAST_FACTS, facts.recv()).await {
                     Ok(recorded) => recorded,
-                    Err(_) => return Ok(()),
+                    Err(_) => return Ok(None),
                 },
+                why = becomes_held(&mut held) => return Ok(Some(why)),
             };
             match recorded {
                 Ok(recorded) => {
@@ -193,11 +213,11 @@ impl Session {
                         self.send(&Answer::Event { event }).await?;
                     }
                     if matches!(recorded.fact, Fact::BootEnded { .. }) {
-                        return Ok(());
+                        return Ok(None);
                     }
                 }
                 Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return Ok(()),
+                Err(RecvError::Closed) => return Ok(None),
             }
         }
     }
@@ -220,6 +240,16 @@ impl Session {
 /// Returns when everything has stopped, or the driver is gone.
 async fn over(stage: &mut watch::Receiver<Option<Stage>>) {
     let _ = stage.wait_for(|stage| *stage == Some(Stage::Ended)).await;
+}
+
+/// Returns why decisions are held back, once they are.
+async fn becomes_held(held: &mut watch::Receiver<Option<String>>) -> String {
+    let why = held.wait_for(Option::is_some).await.map(|why| why.clone());
+    match why {
+        Ok(why) => why.unwrap_or_default(),
+        // The driver has gone; then the stage or the facts say so.
+        Err(_) => std::future::pending().await,
+    }
 }
 
 fn parse(bytes: &[u8]) -> Result<Request, String> {

@@ -174,3 +174,14 @@ async fn the_timeline_goes_from_the_past_into_the_present_without_a_gap_or_a_rep
     closing.await.unwrap();
     assert!(!socket::path(rig.dir.path()).exists());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_that_is_held_back_is_answered_with_why() {
+    let rig = rig(Limits::default());
+    let why = "the disk is full; free space there";
+    rig.fake.held.send_replace(Some(why.to_owned()));
+    let answers = rig.ask(&request("\"kind\":\"shutdown\",\"reason\":\"x\""));
+    let [Answer::Failed { message, .. }] = answers.as_slice() else { panic!("{answers:?}") };
+    assert!(message.contains(why) && message.contains("this one is kept"), "{message}");
+    assert!(message.contains(&rig.dir.path().display().to_string()), "{message}");
+}

@@ -3,7 +3,7 @@
 use super::parse;
 use crate::document::located::testing::assert_says;
 use crate::document::units::Bytes;
-use crate::grant::{Limits, LimitsOverride, Role};
+use crate::grant::{Limits, LimitsOverride, Quota, Role};
 use crate::time::Millis;
 
 #[test]
@@ -31,6 +31,35 @@ limits = { memory = "64 MiB", deadline = "90 s", reply = "4 MiB" }
     assert_eq!(grant.limits, limits);
     assert_eq!(grants["empty"], crate::grant::Grant::default());
     assert_eq!(parse("grants.toml", "").unwrap().len(), 0);
+}
+
+#[test]
+fn a_store_has_a_quota_within_the_ceiling() {
+    let text = r#"
+[p]
+keyvalue = { cache = { bytes = "1 MiB", keys = 9, key = "32 B", value = "1 KiB", writes = 3 }, plain = {} }
+"#;
+    let stores = &parse("grants.toml", text).unwrap()["p"].keyvalue;
+    let cache = Quota { bytes: Bytes::mib(1), keys: 9, key: Bytes(32), value: Bytes::kib(1), writes: 3 };
+    assert_eq!((stores["cache"], stores["plain"]), (cache, Quota::DEFAULT));
+    let text = r#"
+[p]
+keyvalue = { "a/b" = {}, big = { bytes = "17 MiB" }, many = { keys = 10001 }, odd = { value = "1 kB" }, x = { y = 1 } }
+"#;
+    assert_says(
+        parse("grants.toml", text),
+        &["p (line 3, column 111): unknown field `y`, expected one of `bytes`, `keys`"],
+    );
+    let text = text.replace(", x = { y = 1 }", "");
+    assert_says(
+        parse("grants.toml", &text),
+        &[
+            "p.keyvalue.a/b",
+            "p.keyvalue.big.bytes (line 3, column 42): `bytes` is above the ceiling of \"16 MiB\"",
+            "p.keyvalue.many.keys (line 3, column 70): `keys` is above the ceiling of 10000",
+            "p.keyvalue.odd.value (line 3, column 95): `1 kB` has no unit",
+        ],
+    );
 }
 
 #[test]

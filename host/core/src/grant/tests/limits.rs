@@ -18,7 +18,7 @@ fn defaults_are_these() {
         [
             "memory = \"16 MiB\"",
             "table-elements = 20000",
-            "instances = 32",
+            "instances = 80",
             "memories = 8",
             "tables = 16",
             "deadline = \"5 s\"",
@@ -102,4 +102,16 @@ fn changes_outside_the_bounds_are_refused_by_name() {
     let changed = Limits::defaults(Role::Probe).with(&change).unwrap();
     assert_eq!((changed.requests, changed.fuel), (5, Some(1 << 30)));
     assert_eq!(changed.memory, Limits::defaults(Role::Probe).memory);
+}
+
+#[test]
+fn programs_read_limits_as_numbers_with_their_unit_in_the_key() {
+    let limits = Limits { memory: Bytes::mib(2), deadline: Millis(1_500), ..Limits::defaults(Role::Probe) };
+    let measures = limits.measures();
+    assert_eq!(measures.len(), limits.lines().len());
+    for (key, number) in [("memory_bytes", 2 << 20), ("deadline_ms", 1_500)] {
+        assert!(measures.contains(&(key.to_owned(), number)), "{key}: {measures:?}");
+    }
+    let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+    assert!(measures.iter().all(|(key, _)| key.chars().all(plain)), "{measures:?}");
 }

@@ -14,6 +14,7 @@ fn request() -> Request {
         names: vec!["example.com".parse().unwrap()],
         config: ["model".to_owned()].into(),
         env: ["TZ".to_owned()].into(),
+        keyvalue: ["cache".to_owned()].into(),
     }
 }
 
@@ -35,6 +36,7 @@ fn everything_unmet_is_named_with_a_line_that_gives_it() {
             "example.com",
             "model",
             "TZ",
+            "cache",
         ]
     );
     for unmet in &meeting.unmet {
@@ -44,7 +46,8 @@ fn everything_unmet_is_named_with_a_line_that_gives_it() {
         assert_eq!(after.unmet.len() + 1, meeting.unmet.len(), "{line}");
         assert_eq!(after.unused, [], "{line}");
         let plugin = "p".parse().unwrap();
-        assert!(unmet.remedy(&plugin).ends_with(line) && unmet.remedy(&plugin).contains("[p]"));
+        let remedy = unmet.remedy(&plugin, None);
+        assert!(remedy.ends_with(line) && remedy.contains("[p]") && remedy.contains("`--grants FILE`"));
     }
 }
 
@@ -62,6 +65,7 @@ fn agreement_leaves_nothing() {
         names = ["example.com"]
         config = { model = "x" }
         env = { TZ = "UTC" }
+        keyvalue = { cache = {} }
         "#,
     );
     assert_eq!(meet(&[Role::Probe], &request(), &grant), Meeting::default());
@@ -77,6 +81,7 @@ fn what_is_given_and_never_wanted_is_named() {
         names = ["example.org"]
         config = { mdoel = "x" }
         env = { PATH = "/bin" }
+        keyvalue = { hoard = { keys = 1 } }
         "#,
     );
     let unused: Vec<String> = meet(&[Role::Tools], &request(), &grant)
@@ -89,6 +94,7 @@ fn what_is_given_and_never_wanted_is_named() {
         [
             "config mdoel",
             "env PATH",
+            "keyvalue hoard",
             "http GET https://other.example.com/*",
             "tcp db.example.com:5433",
             "dir read /srv/x at /x",
@@ -153,8 +159,8 @@ fn a_denial_prints_the_line_that_allows_it() {
 
     let denied = before.permit_http("POST", "https://api.example.com/v1/chat?x").unwrap_err();
     assert_eq!(
-        denied.remedy(&plugin),
-        "write below `[agent-k2]` in `config/grants.toml`: \
+        denied.remedy(&plugin, Some("etc/grants.toml")),
+        "write below `[agent-k2]` in `etc/grants.toml`: \
          http = [{ url = \"https://api.example.com/v1/*\", methods = [\"POST\"] }]"
     );
     assert!(
@@ -174,6 +180,28 @@ fn a_denial_prints_the_line_that_allows_it() {
 
     let denied = before.permit_name("example.com").unwrap_err();
     assert!(call(&given(denied.line().unwrap())).permit_name("example.com").is_ok());
+
+    let denied = before.permit_store("cache").unwrap_err();
+    assert_eq!(denied.line(), Some("keyvalue = { \"cache\" = { bytes = \"64 KiB\", keys = 256 } }"));
+    let permit = call(&given(denied.line().unwrap())).permit_store("cache").unwrap();
+    assert_eq!((permit.store(), *permit.quota()), ("cache", Quota::DEFAULT));
+}
+
+#[test]
+fn only_requested_stores_with_plain_names_are_opened() {
+    let grant = given("keyvalue = { cache = { value = \"1 KiB\" }, other = {} }");
+    let call = Arc::new(StandingGrant::new(Role::Tools, &request(), &grant)).for_call(CallScope::default());
+    assert!(call.permit_store("cache").is_ok());
+    for (store, reason) in [
+        ("other", DenyReason::NotRequested),
+        ("", DenyReason::Malformed),
+        ("a/b", DenyReason::Malformed),
+        ("cache\0", DenyReason::Malformed),
+        ("Cache", DenyReason::NotRequested),
+    ] {
+        let denied = call.permit_store(store).unwrap_err();
+        assert_eq!((denied.reason(), denied.line()), (reason, None), "{store:?}");
+    }
 }
 
 #[test]
@@ -189,12 +217,12 @@ fn a_denial_that_no_line_can_lift_says_so() {
     ] {
         let denied = grant.permit_http(method, url).unwrap_err();
         assert_eq!(denied.line(), None);
-        assert!(denied.remedy(&plugin).starts_with("no "), "{}", denied.remedy(&plugin));
+        assert!(denied.remedy(&plugin, None).starts_with("no "), "{}", denied.remedy(&plugin, None));
         assert!(!denied.to_string().contains(['\x1b', '\u{202e}']), "{denied}");
     }
     let permit = grant.permit_http("GET", "https://a.example/").unwrap();
     let denied = permit.address("10.0.0.1:443".parse().unwrap()).unwrap_err();
-    let remedy = denied.remedy(&plugin);
+    let remedy = denied.remedy(&plugin, None);
     assert!(remedy.starts_with("no line lets a name lead to an address of a private network"), "{remedy}");
     assert!(remedy.ends_with("in what the plugin is told to call"), "{remedy}");
     assert_eq!(denied.to_string(), "`http` denied (address-private): `a.example:443 at 10.0.0.1:443`");

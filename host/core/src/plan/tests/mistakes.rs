@@ -1,7 +1,7 @@
 //! Every mistake is named at its place, with what to do about it.
 
 use super::*;
-use crate::plan::MAX_DOCUMENT;
+use crate::plan::{MAX_DOCUMENT, count_components};
 
 /// A document with one component that has these keys besides what every component needs.
 fn with(extra: &str) -> String {
@@ -20,7 +20,7 @@ fn only(body: &str) -> String {
 #[test]
 fn each_mistake_has_its_place_message_and_hint() {
     let table = [
-        ("".to_owned(), "line 1, column 0", "is not JSON: EOF", "double quotes"),
+        ("".to_owned(), "line 1, column 1", "is not JSON: EOF", "double quotes"),
         ("{\n \"a\": tru }".to_owned(), "line 2, column 10", "is not JSON: expected", "trailing commas"),
         ("[]".to_owned(), "document", "must be an object, not a list", ""),
         ("{}".to_owned(), "components", "no component to boot", "add \"components\""),
@@ -107,8 +107,14 @@ fn each_mistake_has_its_place_message_and_hint() {
             "list",
         ),
         (
-            only(r#""id": "a", "command": "x 'y z'", "health": "process""#),
+            only(r#""id": "a", "command": "x 'y", "health": "process""#),
             "components[0].command",
+            "quote",
+            "list",
+        ),
+        (
+            only(r#""id": "a", "entrypoint": "x", "health_check": "x 'y z'""#),
+            "components[0].health_check",
             "list of texts",
             r#"["x","y z"]"#,
         ),
@@ -123,6 +129,12 @@ fn each_mistake_has_its_place_message_and_hint() {
             "components[0]",
             "Component a lacks a health probe",
             r#""health": "process""#,
+        ),
+        (
+            only(r#""name": "a", "command": "x""#),
+            "components[0]",
+            "Component a lacks a health probe",
+            r#"add "health_check": ["#,
         ),
         (
             only(r#""name": "basic_service", "command": ["x"]"#),
@@ -210,6 +222,18 @@ fn each_mistake_has_its_place_message_and_hint() {
             "4 or more",
         ),
         (health(r#"{ "address": "h:1", "window": 33 }"#), "components[0].health.window", "from 1 to 32", ""),
+        (
+            health(r#"{ "address": "h:1", "listener": "other" }"#),
+            "components[0].health.listener",
+            "`other` is no listener",
+            r#"write "own", or "any""#,
+        ),
+        (
+            health(r#"{ "command": ["x"], "listener": "any" }"#),
+            "components[0].health.listener",
+            "a command has no `listener`",
+            "remove `listener`",
+        ),
         (
             health(r#"{ "address": "h:1", "successes": 0 }"#),
             "components[0].health.successes",
@@ -314,4 +338,34 @@ fn a_file_full_of_mistakes_has_a_short_answer() {
     assert!(found.last().unwrap().message.contains("more problems are not listed"));
     let shown = problems("{ \"\\u001b[2J\\n\": 1, \"components\": [] }")[0].to_string();
     assert!(!shown.contains('\u{1b}') && shown.lines().count() == 2, "{shown:?}");
+}
+
+#[test]
+fn without_any_plugin_one_problem_says_how_many_need_which() {
+    let document = br#"{ "components": [
+        { "id": "a", "entrypoint": "x", "health": "tcp://h:1", "probes": { "readiness": "http://h/" } },
+        { "id": "b", "entrypoint": "x", "health": { "probe": "mine" } },
+        { "id": "c", "entrypoint": "x", "health": "tcp://h:2" },
+        { "id": "d", "entrypoint": "x", "health": "process" } ] }"#;
+    let overrides = Overrides::default();
+    let found = build(document, &Context { plugins: &NoPlugins, ..context(&overrides) }).unwrap_err();
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].place, "components");
+    assert_eq!(
+        found[0].message,
+        "3 components need probe plugins, and there are none: `mine` (1), `probe-http` (1), `probe-tcp` (2)"
+    );
+    assert!(found[0].hint.as_deref().unwrap().contains("--plugins DIR"), "{found:#?}");
+}
+
+#[test]
+fn components_are_counted_whatever_else_is_wrong() {
+    for (document, count) in [
+        (r#"{ "components": [{}, 3, {}] }"#, Some(3)),
+        (r#"{ "components": 3 }"#, None),
+        ("{}", None),
+        ("{", None),
+    ] {
+        assert_eq!(count_components(document.as_bytes()), count, "{document}");
+    }
 }

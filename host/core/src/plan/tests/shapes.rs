@@ -3,23 +3,46 @@
 use serde_json::json;
 
 use super::*;
-use crate::plan::{Check, LogSource, RestartPolicy, Schedule, StopPolicy};
+use crate::plan::{Check, Listener, LogSource, RestartPolicy, Schedule, StopPolicy};
 use crate::time::Millis;
+
+#[test]
+fn who_may_answer_is_the_component_itself_unless_the_document_says_otherwise() {
+    for (written, listener) in
+        [(json!(null), Listener::Own), (json!("own"), Listener::Own), (json!("any"), Listener::Any)]
+    {
+        let mut health = json!({ "address": "127.0.0.1:80" });
+        if !written.is_null() {
+            health["listener"] = written;
+        }
+        let plan = plan(&json!({ "components": [{ "id": "a", "entrypoint": "x", "health": health }] }));
+        let check = &plan.components[0].probes.startup.check;
+        assert!(matches!(check, Check::Plugin { listener: found, .. } if *found == listener), "{check:?}");
+        assert_eq!(check.authority(), Some("127.0.0.1:80"));
+    }
+}
 
 #[test]
 fn both_shapes_mean_the_same_and_may_be_mixed() {
     let plan = plan(&json!({ "components": [
         { "name": "old", "command": ["python3", "-m", "old"], "health_check": ["true"] },
+        { "name": "line", "command": "python3 -m 'new one'", "health_check": ["true"] },
         { "id": "new", "entrypoint": "python3 -m 'new one'", "health": "process" },
         { "id": "listed", "entrypoint": ["x"], "health": { "command": ["check", "-w"] } },
     ]}));
     let commands: Vec<&[String]> =
         plan.components.iter().map(|component| component.command.as_slice()).collect();
-    assert_eq!(commands, [&["python3", "-m", "old"][..], &["python3", "-m", "new one"], &["x"]]);
+    assert_eq!(
+        commands,
+        [&["python3", "-m", "old"][..], &["python3", "-m", "new one"], &["python3", "-m", "new one"], &["x"]]
+    );
     let checks: Vec<&Check> =
         plan.components.iter().map(|component| &component.probes.startup.check).collect();
     let command = |words: &[&str]| Check::Command(words.iter().map(|word| (*word).to_owned()).collect());
-    assert_eq!(checks, [&command(&["true"]), &Check::Process, &command(&["check", "-w"])]);
+    assert_eq!(
+        checks,
+        [&command(&["true"]), &command(&["true"]), &Check::Process, &command(&["check", "-w"])]
+    );
     assert!(plan.layers.is_empty());
 }
 
@@ -30,6 +53,7 @@ fn short_forms_of_health_mean_shipped_probes() {
         address: address.map(str::to_owned),
         log: log.map(|log| LogSource::File(log.to_owned())),
         settings: settings.to_owned(),
+        listener: Listener::Own,
     };
     let started = r#"{"contains":"started"}"#;
     for (health, check) in [

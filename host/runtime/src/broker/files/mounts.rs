@@ -44,7 +44,8 @@ impl Mounts {
         let mut mounts = Self::default();
         for permit in permits {
             if permit.at().as_str() == LOG {
-                mounts.log = Some(scratch.tail(PathBuf::from(permit.path()), TAIL_BYTES).await?);
+                mounts.log =
+                    Some(scratch.tail(PathBuf::from(permit.path()), TAIL_BYTES, permit.begin()).await?);
             } else {
                 mounts.granted.push(Granted {
                     path: PathBuf::from(permit.path()),

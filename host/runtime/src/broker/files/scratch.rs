@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, MetadataExt as _};
+use razar_core::grant::LogBegin;
 use rustix::fs::{Mode, OFlags};
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
@@ -72,17 +73,22 @@ impl Scratch {
         Ok(Self(Arc::new(Own { parent, name: own, dir, path, next: AtomicU64::new(0), _lock: lock })))
     }
 
-    /// Copies the last `limit` bytes of a log for one call. Off the caller's thread: a slow disk delays nobody else.
-    pub async fn tail(&self, log: PathBuf, limit: u64) -> Result<TailDir, FilesError> {
+    /// Copies the last `limit` bytes of a log, from `begin` on, for one call. Off the caller's thread: a slow disk delays nobody else.
+    pub async fn tail(
+        &self,
+        log: PathBuf,
+        limit: u64,
+        begin: Option<LogBegin>,
+    ) -> Result<TailDir, FilesError> {
         let scratch = self.clone();
         let place = self.0.path.clone();
-        tokio::task::spawn_blocking(move || scratch.copy(&log, limit)).await.unwrap_or_else(|stopped| {
-            Err(FilesError::Scratch { path: place, error: io::Error::other(stopped) })
-        })
+        tokio::task::spawn_blocking(move || scratch.copy(&log, limit, begin)).await.unwrap_or_else(
+            |stopped| Err(FilesError::Scratch { path: place, error: io::Error::other(stopped) }),
+        )
     }
 
-    fn copy(&self, log: &Path, limit: u64) -> Result<TailDir, FilesError> {
-        let tail = tail::read(log, limit)?;
+    fn copy(&self, log: &Path, limit: u64, begin: Option<LogBegin>) -> Result<TailDir, FilesError> {
+        let tail = tail::read(log, limit, begin)?;
         let name = self.0.next.fetch_add(1, Ordering::Relaxed).to_string();
         let made = TailDir { scratch: Arc::clone(&self.0), name };
         let write = || {
@@ -202,7 +208,7 @@ mod tests {
     async fn a_call_sees_its_copy_and_the_copy_ends_with_the_call() {
         let home = tempfile::tempdir().unwrap();
         let scratch = Scratch::open(home.path()).unwrap();
-        let tail = scratch.tail(log(home.path(), "one\ntwo\n"), 4).await.unwrap();
+        let tail = scratch.tail(log(home.path(), "one\ntwo\n"), 4, None).await.unwrap();
         let place = tail.path();
         assert_eq!(std::fs::read_to_string(place.join("tail")).unwrap(), "two\n");
         let meta = std::fs::read_to_string(place.join("meta.json")).unwrap();
@@ -222,7 +228,7 @@ mod tests {
     async fn what_cannot_be_read_leaves_nothing_behind() {
         let home = tempfile::tempdir().unwrap();
         let scratch = Scratch::below(home.path(), "scratch").unwrap();
-        scratch.tail(home.path().join("missing"), 10).await.unwrap_err();
+        scratch.tail(home.path().join("missing"), 10, None).await.unwrap_err();
         let left = std::fs::read_dir(&scratch.0.path).unwrap().count();
         assert_eq!(left, 1, "only the lock");
     }

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt as _};
 use std::path::Path;
 
+use razar_core::grant::LogBegin;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use super::FilesError;
@@ -22,13 +23,14 @@ pub(super) struct Tail {
     pub(super) modified: u64,
 }
 
-/// Reads the last `limit` bytes of a file.
-pub(super) fn read(path: &Path, limit: u64) -> Result<Tail, FilesError> {
+/// Reads the last `limit` bytes of a file, and nothing that comes before `begin`.
+pub(super) fn read(path: &Path, limit: u64, begin: Option<LogBegin>) -> Result<Tail, FilesError> {
     let error = |error: io::Error| FilesError::Read { path: path.to_owned(), error };
     let file = open(path)?;
     let metadata = file.metadata().map_err(error)?;
     let size = metadata.len();
-    let start = size.saturating_sub(limit);
+    let first = begin.map_or(0, |begin| begin.within(metadata.dev(), metadata.ino(), size));
+    let start = size.saturating_sub(limit).max(first);
     let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(usize::MAX)];
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -41,7 +43,7 @@ pub(super) fn read(path: &Path, limit: u64) -> Result<Tail, FilesError> {
     }
     bytes.truncate(filled);
     let mut from = start;
-    if start > 0
+    if start > first
         && !begins_line(&file, start).map_err(error)?
         && let Some(end) = bytes.iter().position(|byte| *byte == b'\n')
     {
@@ -97,7 +99,7 @@ mod tests {
 
     fn reason(path: &Path) -> String {
         let begun = Instant::now();
-        let error = read(path, 1024).unwrap_err().to_string();
+        let error = read(path, 1024, None).unwrap_err().to_string();
         assert!(begun.elapsed() < Duration::from_secs(5), "waited for `{}`", path.display());
         error
     }
@@ -116,7 +118,7 @@ mod tests {
             (3, "", 19),
             (0, "", 19),
         ] {
-            let tail = read(&path, limit).unwrap();
+            let tail = read(&path, limit, None).unwrap();
             assert_eq!(
                 (String::from_utf8(tail.bytes).unwrap().as_str(), tail.from),
                 (text, from),
@@ -128,11 +130,29 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_launch_wrote_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        std::fs::write(&path, "old ready\nold enduncut ready\nlast\n").unwrap();
+        let meta = std::fs::metadata(&path).unwrap();
+        let at = |offset| Some(LogBegin { device: meta.dev(), inode: meta.ino(), offset });
+        let text = |limit, begin| String::from_utf8(read(&path, limit, begin).unwrap().bytes).unwrap();
+        assert_eq!(text(100, at(17)), "uncut ready\nlast\n", "the old launch ended in the middle of a line");
+        assert_eq!(text(8, at(17)), "last\n");
+        assert_eq!(text(100, at(34)), "", "it has not said anything yet");
+        let whole = text(100, None);
+        assert_eq!(text(100, at(0)), whole);
+        assert_eq!(text(100, at(35)), whole, "the file was cut since then");
+        let other = Some(LogBegin { device: meta.dev(), inode: meta.ino() + 1, offset: 17 });
+        assert_eq!(text(100, other), whole, "the log has been rotated since then");
+    }
+
+    #[test]
     fn a_line_longer_than_the_limit_is_cut() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         std::fs::write(&path, "x".repeat(5000)).unwrap();
-        let tail = read(&path, 1000).unwrap();
+        let tail = read(&path, 1000, None).unwrap();
         assert_eq!((tail.bytes.len(), tail.from), (1000, 4000));
     }
 
@@ -162,7 +182,7 @@ mod tests {
         file.seek(SeekFrom::Start(1 << 30)).unwrap();
         file.write_all(b"\nlast line\n").unwrap();
         let begun = Instant::now();
-        let tail = read(&path, 64 * 1024).unwrap();
+        let tail = read(&path, 64 * 1024, None).unwrap();
         assert!(begun.elapsed() < Duration::from_secs(2));
         assert_eq!((tail.bytes, tail.size), (b"last line\n".to_vec(), (1 << 30) + 11));
     }
@@ -177,7 +197,7 @@ mod tests {
             let writer =
                 scope.spawn(move || (0..50_000).for_each(|_| file.write_all(b"0123456789\n").unwrap()));
             while !writer.is_finished() {
-                let tail = read(&path, 4096).unwrap();
+                let tail = read(&path, 4096, None).unwrap();
                 assert!(tail.bytes.len() <= 4096);
                 assert_eq!(tail.from + tail.bytes.len() as u64, tail.size);
                 assert!(tail.from.is_multiple_of(11), "the first line is cut");
@@ -198,7 +218,7 @@ mod tests {
                 }
             });
             while !writer.is_finished() {
-                assert!(read(&path, 4096).unwrap().bytes.len() <= 4096);
+                assert!(read(&path, 4096, None).unwrap().bytes.len() <= 4096);
             }
         });
     }

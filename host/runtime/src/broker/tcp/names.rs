@@ -57,7 +57,7 @@ const fn code(error: LookupError) -> ErrorCode {
     match error {
         LookupError::Denied => ErrorCode::AccessDenied,
         LookupError::Unknown => ErrorCode::NameUnresolvable,
-        LookupError::Timeout => ErrorCode::TemporaryResolverFailure,
+        LookupError::Timeout | LookupError::Quota => ErrorCode::TemporaryResolverFailure,
     }
 }
 

@@ -115,7 +115,8 @@ fn write(body: OutgoingBody, bytes: usize) -> Result<(), String> {
 
 fn read(response: IncomingResponse) -> Result<String, String> {
     let status = response.status();
-    let echoed = response.headers().get("x-echo").first().map(|value| String::from_utf8_lossy(value).into_owned());
+    let echoed =
+        response.headers().get("x-echo").first().map(|value| String::from_utf8_lossy(value).into_owned());
     let incoming = response.consume().map_err(|()| "no body".to_owned())?;
     let stream = incoming.stream().map_err(|()| "no stream".to_owned())?;
     let (mut text, mut total) = (Vec::new(), 0_usize);

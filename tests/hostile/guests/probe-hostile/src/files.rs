@@ -3,11 +3,11 @@
 
 use razar_sdk::{PluginError, Report};
 
+use crate::raw::wasi::clocks::wall_clock::Datetime;
 use crate::raw::wasi::filesystem::preopens;
 use crate::raw::wasi::filesystem::types::{
     Descriptor, DescriptorFlags as D, ErrorCode, NewTimestamp, OpenFlags as O, PathFlags as P,
 };
-use crate::raw::wasi::clocks::wall_clock::Datetime;
 use crate::{all, say, time};
 
 pub(crate) fn steps(steps: &[Vec<String>]) -> Report {
@@ -74,6 +74,7 @@ fn one(roots: &Roots, step: &[String]) -> Result<String, ErrorCode> {
             let (other, to) = place(roots, word(2))?;
             root.link_at(P::empty(), path, other, to).map(done)
         }
+        "touch" => root.set_times_at(P::SYMLINK_FOLLOW, path, NewTimestamp::Now, NewTimestamp::Now).map(done),
         "times" => {
             let far = NewTimestamp::Timestamp(Datetime { seconds: u64::MAX, nanoseconds: 999_999_999 });
             root.set_times_at(P::SYMLINK_FOLLOW, path, far, far).map(done)

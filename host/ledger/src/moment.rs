@@ -1,34 +1,44 @@
-//! Moments as the files of operators write them: four dialects, all of them UTC.
+//! Moments as operators read them, in files and on terminals: several dialects, all of them UTC. It never reads a clock.
 
 use razar_core::time::Timestamp;
 
 /// `2026-11-21 01:41:37,273`: `boot_orchestrator.log`.
-pub(super) fn log(at: Timestamp) -> String {
+pub fn log(at: Timestamp) -> String {
     format(at, "%Y-%m-%d %H:%M:%S,%3f")
 }
 
 /// `2026-11-21T01:41:37.273+00:00`: `razar.log`.
-pub(super) fn offset(at: Timestamp) -> String {
+pub fn offset(at: Timestamp) -> String {
     format(at, "%Y-%m-%dT%H:%M:%S.%3f+00:00")
 }
 
 /// `2026-11-21T01:41:37.273`: rows of `quarantine_log.md`, whose header says UTC.
-pub(super) fn naive(at: Timestamp) -> String {
+pub fn naive(at: Timestamp) -> String {
     format(at, "%Y-%m-%dT%H:%M:%S.%3f")
 }
 
 /// `2026-11-21T01:41:37.273Z`: everything that is ours.
-pub(super) fn zulu(at: Timestamp) -> String {
+pub fn zulu(at: Timestamp) -> String {
     format(at, "%Y-%m-%dT%H:%M:%S.%3fZ")
 }
 
 /// `2026-11-21T01-41-37Z`: names of files.
-pub(super) fn file(at: Timestamp) -> String {
+pub fn file(at: Timestamp) -> String {
     format(at, "%Y-%m-%dT%H-%M-%SZ")
 }
 
+/// `2026-11-21 01:41:37`: tables and summaries.
+pub fn date(at: Timestamp) -> String {
+    format(at, "%Y-%m-%d %H:%M:%S")
+}
+
+/// `01:41:37`: lines of whoever is watching.
+pub fn clock(at: Timestamp) -> String {
+    format(at, "%H:%M:%S")
+}
+
 /// Seconds since the epoch, as `time.time()` gives them.
-pub(super) fn epoch(at: Timestamp) -> f64 {
+pub fn epoch(at: Timestamp) -> f64 {
     at.0 as f64 / 1000.0
 }
 
@@ -49,6 +59,8 @@ mod tests {
         assert_eq!(naive(at), "2026-11-21T01:41:37.007");
         assert_eq!(zulu(at), "2026-11-21T01:41:37.007Z");
         assert_eq!(file(at), "2026-11-21T01-41-37Z");
+        assert_eq!(date(at), "2026-11-21 01:41:37");
+        assert_eq!(clock(at), "01:41:37");
         assert_eq!(epoch(at), 1_795_225_297.007);
         assert_eq!(log(Timestamp(u64::MAX)), "9999-12-30 22:00:00,999", "beyond the calendar is its end");
     }

@@ -1,0 +1,67 @@
+//! `log export`: writes a bundle, whole or not at all, and never over another file.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use razar_core::id::ComponentId;
+use razar_ledger::LedgerReader;
+use razar_ledger::bundle::{self, About, Bundle, ExportError};
+use razar_ledger::key::LedgerKey;
+use serde_json::json;
+
+use super::{Exit, fail, tell, usage};
+use crate::cli::{LogExport, Output};
+use crate::command::say;
+use crate::report::moment;
+
+pub(super) fn export(arguments: &LogExport) -> Exit {
+    let (state, output) = (&arguments.state.state, arguments.output);
+    let component = match arguments.component.parse::<ComponentId>() {
+        Ok(component) => component,
+        Err(error) => return fail(output, Exit::Usage, error),
+    };
+    let about = About { component, from: arguments.from, to: arguments.to };
+    let reader = match LedgerReader::open(state) {
+        Ok(reader) => reader,
+        Err(error) => return usage(output, error),
+    };
+    let key = match &arguments.key {
+        Some(file) => LedgerKey::read(file),
+        None => LedgerKey::open_or_create(state),
+    };
+    let key = match key {
+        Ok(key) => key,
+        Err(error) => return usage(output, error),
+    };
+    let bundle = match bundle::export(&reader, about, &key, moment::now()) {
+        Ok(bundle) => bundle,
+        Err(error @ ExportError::TooLarge) => return fail(output, Exit::Usage, error),
+        Err(error) => return fail(output, Exit::Failed, error),
+    };
+    if let Err(error) = write(&arguments.out, &bundle) {
+        return fail(output, Exit::Failed, format!("cannot write `{}`: {error}", arguments.out.display()));
+    }
+    let (facts, out) = (bundle.facts.len(), arguments.out.display().to_string());
+    match output {
+        Output::Json => say(&json!({ "file": out, "facts": facts, "key": key.public() }).to_string()),
+        Output::Human | Output::Plain => {
+            tell(format!("{facts} facts about {} are in {out}, signed by", bundle.about));
+            tell(key.public().to_string());
+        }
+    }
+    Exit::Done
+}
+
+fn write(path: &Path, bundle: &Bundle) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    let written = serde_json::to_vec(bundle)
+        .map_err(io::Error::from)
+        .and_then(|bytes| file.write_all(&bytes))
+        .and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a bundle proves nothing and would be in the way of the next attempt.
+        let _ = fs::remove_file(path);
+    }
+    written
+}

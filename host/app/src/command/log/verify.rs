@@ -1,0 +1,120 @@
+//! `log verify`: the ledger of a state directory, or a bundle of facts, against everything that remembers it.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use razar_ledger::bundle::{self, MAX_BUNDLE};
+use razar_ledger::key::PublicKey;
+use razar_ledger::verify::{Report, Witness};
+use serde_json::json;
+
+use super::{Exit, fail, tell, usage};
+use crate::cli::{LogVerify, Output};
+use crate::command::say;
+
+pub(super) fn verify(arguments: &LogVerify) -> Exit {
+    let key = match arguments.key.as_deref().map(PublicKey::read).transpose() {
+        Ok(key) => key,
+        Err(error) => return usage(arguments.output, error),
+    };
+    match (&arguments.bundle, key) {
+        (Some(file), Some(key)) => verify_bundle(file, &key, arguments.output),
+        // The command line does not let this happen.
+        (Some(_), None) => {
+            fail(arguments.output, Exit::Usage, "a bundle is checked with `--key PUBLIC_KEY_FILE`")
+        }
+        (None, Some(_)) if arguments.witness.is_none() => fail(
+            arguments.output,
+            Exit::Usage,
+            "`--key` says who signed a bundle or a witness: name one of them too",
+        ),
+        (None, key) => verify_ledger(arguments, key),
+    }
+}
+
+fn verify_ledger(arguments: &LogVerify, key: Option<PublicKey>) -> Exit {
+    let witness = match &arguments.witness {
+        Some(place) => match place.notes() {
+            Ok(lines) => Some(Witness { name: place.to_string(), lines, key }),
+            Err(message) => return fail(arguments.output, Exit::Usage, message),
+        },
+        None => None,
+    };
+    let report = match razar_ledger::verify::verify(&arguments.state.state, witness.as_ref()) {
+        Ok(report) => report,
+        Err(error) => return usage(arguments.output, error),
+    };
+    match arguments.output {
+        Output::Json => say(&serde_json::to_string(&report).unwrap_or_default()),
+        Output::Human | Output::Plain => show(&report),
+    }
+    if report.intact { Exit::Done } else { Exit::Failed }
+}
+
+fn show(report: &Report) {
+    let name = report.state.as_deref().unwrap_or("without a name");
+    let verdict = if report.intact { "intact" } else { "NOT intact" };
+    tell(format!("ledger {name}: {verdict}"));
+    match report.head {
+        Some(head) => tell(format!("facts: {} verified, the last is {}", report.facts, head.hash)),
+        None => tell("facts: none"),
+    }
+    if let Some(bad) = &report.first_bad {
+        tell(format!("first bad fact: {} - {}", bad.seq, bad.what));
+    }
+    if report.unreadable > 0 {
+        tell(format!("facts only another version can read: {}", report.unreadable));
+    }
+    match report.database.as_slice() {
+        [] => tell("database: every page is in order"),
+        findings => findings.iter().for_each(|finding| tell(format!("database: {finding}"))),
+    }
+    for told in &report.anchors {
+        tell(format!("{}: {} - {}", told.anchor, told.verdict.as_str(), told.says));
+    }
+    if report.first_bad.is_some() || !report.database.is_empty() {
+        tell(
+            "remedy: `razar-host log repair` keeps the intact facts and sets the rest aside; or `razar-host restore`",
+        );
+    }
+}
+
+fn verify_bundle(file: &Path, key: &PublicKey, output: Output) -> Exit {
+    let mut bytes = Vec::new();
+    let read = File::open(file).and_then(|opened| opened.take(MAX_BUNDLE * 2 + 1).read_to_end(&mut bytes));
+    match read {
+        Err(error) => return fail(output, Exit::Usage, format!("cannot read `{}`: {error}", file.display())),
+        Ok(_) if bytes.len() as u64 > MAX_BUNDLE * 2 => {
+            return fail(output, Exit::Usage, format!("`{}` is larger than any bundle", file.display()));
+        }
+        Ok(_) => {}
+    }
+    match (bundle::check(&bytes, key), output) {
+        (Ok(bundle), Output::Json) => {
+            let head = bundle.head.checkpoint;
+            say(&json!({ "intact": true, "about": bundle.about, "facts": bundle.facts.len(), "head": head })
+                .to_string());
+            Exit::Done
+        }
+        (Ok(bundle), _) => {
+            let head = &bundle.head.checkpoint;
+            tell(format!(
+                "bundle: intact, {} facts about {} of ledger {}, signed when it ended with fact {}",
+                bundle.facts.len(),
+                bundle.about,
+                head.state,
+                head.head.seq
+            ));
+            Exit::Done
+        }
+        (Err(refused), Output::Json) => {
+            say(&json!({ "intact": false, "why": refused.to_string() }).to_string());
+            Exit::Failed
+        }
+        (Err(refused), _) => {
+            tell(format!("bundle: NOT intact - {refused}"));
+            Exit::Failed
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! How much one connection may carry. wasmtime hands a guest two plain streams when a connection is made; here they are
+//! replaced by streams that count, and fail once the call's limit is passed. Nothing else of the socket is touched.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use razar_core::grant::Limits;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::p2::bindings::sockets::network::ErrorCode;
+use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket;
+use wasmtime_wasi::p2::pipe::{ClosedInputStream, ClosedOutputStream};
+use wasmtime_wasi::p2::{
+    DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
+    TcpSocket,
+};
+use wasmtime_wasi::sockets::WasiSocketsCtxView;
+
+use super::TcpBroker;
+use crate::broker::journal::{Journal, Refused};
+
+/// The version wasmtime-wasi 48 links; the linker matches other 0.2 versions to it.
+const INTERFACE: &str = "wasi:sockets/tcp@0.2.12";
+
+/// What the function needs of a store's data.
+pub struct MeterView<'a> {
+    /// wasmtime's own half, with the guest's resources.
+    pub sockets: WasiSocketsCtxView<'a>,
+    /// The gate of the call.
+    pub broker: TcpBroker,
+}
+
+/// Defines the one function that makes streams of a connection, over wasmtime's own, which it calls.
+pub fn add_meter_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    view: fn(&mut T) -> MeterView<'_>,
+) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let defined = linker.instance(INTERFACE).and_then(|mut instance| {
+        instance.func_wrap(
+            "[method]tcp-socket.finish-connect",
+            move |mut store: StoreContextMut<'_, T>, (socket,): (Resource<TcpSocket>,)| {
+                Ok((finish_connect(view(store.data_mut()), socket)?,))
+            },
+        )
+    });
+    linker.allow_shadowing(false);
+    defined
+}
+
+type Streams = (Resource<DynInputStream>, Resource<DynOutputStream>);
+
+fn finish_connect(
+    view: MeterView<'_>,
+    socket: Resource<TcpSocket>,
+) -> wasmtime::Result<Result<Streams, ErrorCode>> {
+    let MeterView { mut sockets, broker } = view;
+    let (input, output) = match sockets.finish_connect(socket) {
+        Ok(streams) => streams,
+        Err(error) => return Ok(Err(error.downcast()?)),
+    };
+    // In place: both stay children of their socket.
+    let slot = sockets.table.get_mut(&input)?;
+    let inner = std::mem::replace(slot, Box::new(ClosedInputStream));
+    *slot = Box::new(Incoming { inner, meter: Meter::incoming(&broker) });
+    let slot = sockets.table.get_mut(&output)?;
+    let inner = std::mem::replace(slot, Box::new(ClosedOutputStream));
+    *slot = Box::new(Outgoing { inner, meter: Meter::outgoing(&broker) });
+    Ok(Ok((input, output)))
+}
+
+/// What is left of one direction.
+struct Meter {
+    left: u64,
+    refused: Refused,
+    journal: Arc<Journal>,
+}
+
+impl Meter {
+    fn incoming(broker: &TcpBroker) -> Self {
+        let Limits { response, .. } = broker.0.limits;
+        Self::new(response.0, Refused::ResponseBody { limit: response.0 }, broker)
+    }
+
+    fn outgoing(broker: &TcpBroker) -> Self {
+        let Limits { request, .. } = broker.0.limits;
+        Self::new(request.0, Refused::RequestBody { limit: request.0 }, broker)
+    }
+
+    fn new(left: u64, refused: Refused, broker: &TcpBroker) -> Self {
+        Self { left, refused, journal: Arc::clone(&broker.0.journal) }
+    }
+
+    fn spend(&mut self, bytes: usize) -> StreamResult<()> {
+        match self.left.checked_sub(bytes as u64) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => {
+                self.left = 0;
+                self.journal.refuse(self.refused.clone());
+                Err(StreamError::LastOperationFailed(wasmtime::Error::msg(self.refused.to_string())))
+            }
+        }
+    }
+}
+
+struct Incoming {
+    inner: DynInputStream,
+    meter: Meter,
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Incoming {
+    async fn ready(&mut self) {
+        self.inner.ready().await;
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl InputStream for Incoming {
+    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        // One byte more than may come shows that more comes.
+        let most = usize::try_from(self.meter.left.saturating_add(1)).unwrap_or(usize::MAX);
+        let bytes = self.inner.read(size.min(most))?;
+        self.meter.spend(bytes.len())?;
+        self.meter.journal.received(bytes.len());
+        Ok(bytes)
+    }
+
+    async fn cancel(&mut self) {
+        self.inner.cancel().await;
+    }
+}
+
+struct Outgoing {
+    inner: DynOutputStream,
+    meter: Meter,
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Outgoing {
+    async fn ready(&mut self) {
+        self.inner.ready().await;
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl OutputStream for Outgoing {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.meter.spend(bytes.len())?;
+        self.meter.journal.sent(bytes.len());
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        self.inner.flush()
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.inner.check_write()
+    }
+
+    async fn cancel(&mut self) {
+        self.inner.cancel().await;
+    }
+}
