@@ -1,16 +1,17 @@
-//! What no single call of a guest can show: memory over many of them, code at rest, a plugin that is replaced, and a host
-//! that is told to end.
+//! What no single call of a guest can show: memory and logs over many of them, how neighbours are served, code at rest, a
+//! plugin that is replaced, and a host that is told to end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
-use razar_conform::case::PLUGIN;
+use razar_conform::Case;
+use razar_conform::case::{PLUGIN, Ready};
 use razar_conform::run::call;
 use razar_conform::world::World;
-use razar_core::grant::{Grant, Request};
+use razar_core::grant::{Grant, LimitField, Request};
 use razar_core::id::PluginId;
 use razar_runtime::Runtime;
 use razar_runtime::guard::{self, Guard};
@@ -56,7 +57,14 @@ pub(crate) fn trials() -> Vec<Trial> {
         })
     };
     vec![
+        own("every_limit_has_a_case", |_| every_limit_has_a_case()),
+        own("A1c_near_the_deadline", near_the_deadline),
+        own("A14b_neighbours_are_served", neighbours_are_served),
         own("A26_memory_returns", memory_returns),
+        own("C9_flood_over_many_calls", flood_over_many_calls),
+        own("D7b_many_raced_opens", many_raced_opens),
+        own("F2b_cut_anywhere", cut_anywhere),
+        own("F4_mutants", mutants),
         own("F22_changed_code", |_| {
             let (source, warnings) = changed_code();
             assert_eq!((source, warnings), (CodeSource::Compiled, vec![Warning::ForeignCode]));
@@ -72,20 +80,173 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
+/// What an operator may write is what is tried.
+fn every_limit_has_a_case() {
+    for field in LimitField::ALL {
+        let cases = corpus::cases().iter().filter(|case| case.limit() == Some(*field)).count();
+        assert_eq!(cases, 1, "cases about `{field}`");
+    }
+}
+
+/// A case of the corpus, loaded; the world lies in `home`.
+fn loaded(stage: &Stage, case: &Case, home: &Path) -> (Arc<LoadedPlugin>, Ready, World) {
+    let world = World::make(home, &case.world().unwrap()).unwrap();
+    let ready = stage.ready(case, &world);
+    let wasm = corpus::corpus().guest(&ready.guest).unwrap().into();
+    let source = Source { id: ready.plugin.clone(), request: ready.request.clone(), wasm };
+    let plugin = stage.tokio.block_on(stage.runtime.load(source, &ready.grant)).unwrap();
+    (Arc::new(plugin), ready, world)
+}
+
+fn case(name: &str) -> &'static Case {
+    corpus::corpus().case(name).unwrap_or_else(|| panic!("there is no case {name}"))
+}
+
+/// A guest that never returns is ended soon after its deadline. The best of many counts: a machine may be busy, but it is
+/// not busy all the time.
+fn near_the_deadline(stage: &Arc<Stage>) {
+    let home = tempfile::tempdir().unwrap();
+    let (plugin, ready, _world) = loaded(stage, case("A1_infinite_loop"), home.path());
+    let mut late: Vec<Duration> = (0..rounds(10, 200))
+        .map(|_| {
+            let seen = stage.tokio.block_on(call(&plugin, &ready));
+            assert_eq!(seen[0].end, "deadline");
+            assert!(seen[0].wall >= ready.deadline, "ended early, after {:?}", seen[0].wall);
+            seen[0].wall - ready.deadline
+        })
+        .collect();
+    late.sort();
+    let p99 = late[(late.len() - 1) * 99 / 100];
+    println!("a runaway guest ends {:?} after its deadline at best, {p99:?} at the 99th percentile", late[0]);
+    assert!(late[0] < ready.deadline, "ended {:?} late at best", late[0]);
+}
+
+/// How long calls of the well-behaved plugin take beside eight that spin, against how long they take alone.
+fn neighbours_are_served(stage: &Arc<Stage>) {
+    let home = tempfile::tempdir().unwrap();
+    let mut spin = case("A14_many_spinners").ready(&stage.places(home.path())).unwrap();
+    (spin.at_once, spin.deadline) = (8, Duration::from_secs(2));
+    let source = Source {
+        id: spin.plugin.clone(),
+        request: spin.request.clone(),
+        wasm: corpus::corpus().guest(&spin.guest).unwrap().into(),
+    };
+    let plugin = Arc::new(stage.tokio.block_on(stage.runtime.load(source, &spin.grant)).unwrap());
+    let typical = |until: &dyn Fn(usize) -> bool| {
+        let mut took = Vec::new();
+        while !until(took.len()) {
+            let begun = Instant::now();
+            stage.tokio.block_on(healthy(&stage.good)).unwrap();
+            took.push(begun.elapsed());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        took.sort();
+        (took[took.len() / 2], took.len())
+    };
+    let (alone, _) = typical(&|asked| asked == 200);
+    let spinning = stage.tokio.spawn(async move { call(&plugin, &spin).await });
+    let (beside, asked) = typical(&|asked| spinning.is_finished() && asked > 0);
+    assert!(stage.tokio.block_on(spinning).unwrap().iter().all(|seen| seen.end == "deadline"));
+    println!("a call takes {alone:?} alone and {beside:?} beside spinners, typically ({asked} calls)");
+    // With turns of one tick each for all who spin, nobody waits for more than all of them; without, for two seconds.
+    let fair = (alone * 50).max(Duration::from_millis(200));
+    assert!(beside < fair, "{beside:?} beside spinners, {alone:?} alone ({asked} calls)");
+}
+
+/// However much a plugin prints over however many calls: a minute keeps a mebibyte of it.
+fn flood_over_many_calls(stage: &Arc<Stage>) {
+    let home = tempfile::tempdir().unwrap();
+    let mut wide = case("C1_flood").ready(&stage.places(home.path())).unwrap();
+    wide.grant.limits.set(LimitField::Stdout, 16 << 20);
+    let source = Source {
+        id: wide.plugin.clone(),
+        request: wide.request.clone(),
+        wasm: corpus::corpus().guest(&wide.guest).unwrap().into(),
+    };
+    let plugin = Arc::new(stage.tokio.block_on(stage.runtime.load(source, &wide.grant)).unwrap());
+    let begun = Instant::now();
+    let (calls, mut kept) = (rounds(4, 54), 0);
+    for _ in 0..calls {
+        for seen in stage.tokio.block_on(call(&plugin, &wide)) {
+            assert_eq!(seen.end, "reply", "{seen:?}");
+            kept += seen.log.lines.iter().map(|line| line.text.len()).sum::<usize>();
+        }
+    }
+    println!("of {} MB printed in {calls} calls {kept} bytes are kept", calls * 20);
+    // A mebibyte at once, and again in every minute.
+    let most = (1 << 20) + (1 << 20) * (usize::try_from(begun.elapsed().as_secs()).unwrap() + 1) / 60;
+    assert!(kept <= most, "{kept} bytes are kept, {most} may be");
+    assert!(kept > 0, "nothing is kept");
+}
+
+/// Opens that race with a directory becoming a link to outside: none ever leads there.
+fn many_raced_opens(stage: &Arc<Stage>) {
+    let home = tempfile::tempdir().unwrap();
+    let (plugin, ready, _world) = loaded(stage, case("D7_race"), home.path());
+    let mut both = false;
+    for _ in 0..rounds(4, 200) {
+        let seen = stage.tokio.block_on(call(&plugin, &ready));
+        assert!(seen[0].message.contains(" 0 outside,"), "{seen:?}");
+        both |= seen[0].message.contains("both seen");
+    }
+    assert!(both, "the directory never was a link when it was opened: nothing raced");
+}
+
+/// A component that ends too early is refused wherever it ends, unless all it has lost are names at its end.
+fn cut_anywhere(stage: &Arc<Stage>) {
+    let whole = corpus::corpus().guest("grow").unwrap();
+    let mut taken = 0;
+    for at in 0..whole.len() {
+        match refused(stage, whole[..at].to_vec()) {
+            None => taken += 1,
+            Some(error) => {
+                assert!(error.len() <= 1_024 && !error.chars().any(char::is_control), "cut at {at}: {error}");
+            }
+        }
+    }
+    assert!(taken <= 4, "{taken} of {} beginnings of a component were taken for one", whole.len());
+}
+
+/// One bit is another: it is refused, or it is a plugin like any other, and the host is never at fault.
+fn mutants(stage: &Arc<Stage>) {
+    let whole = corpus::corpus().guest("grow").unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let ready = case("A6_refused_growth").ready(&stage.places(home.path())).unwrap();
+    // Without a cache: nobody meets any of them again.
+    let runtime = Runtime::new(options(None, None)).unwrap();
+    let many = rounds(100, 10_000);
+    let (mut bits, mut ran) = (0x9e37_79b9_7f4a_7c15_u64, 0);
+    for _ in 0..many {
+        // A generator of its own, so that every run has the same mutants.
+        bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut wasm = whole.clone();
+        let at = usize::try_from(bits >> 20).unwrap() % wasm.len();
+        wasm[at] ^= 1 << (bits >> 61);
+        let source = Source { wasm: wasm.into(), ..source("grow") };
+        let Ok(plugin) = stage.tokio.block_on(runtime.load(source, &Grant::default())) else { continue };
+        if plugin.probe().is_some() {
+            let seen = stage.tokio.block_on(call(&Arc::new(plugin), &ready));
+            assert_ne!(seen[0].end, "host-bug", "byte {at}: {seen:?}");
+            ran += 1;
+        }
+    }
+    println!("{ran} of {many} mutants ran");
+    assert!(ran > 0, "none of {many} mutants ran");
+}
+
+fn refused(stage: &Stage, wasm: Vec<u8>) -> Option<String> {
+    let source = Source { wasm: wasm.into(), ..source("grow") };
+    stage.tokio.block_on(stage.runtime.load(source, &Grant::default())).err().map(|error| error.to_string())
+}
+
 /// Hundreds of calls that go wrong in every way leave the process as large as it was.
 fn memory_returns(stage: &Arc<Stage>) {
     let home = tempfile::tempdir().unwrap();
     let mut calls = Vec::new();
     for name in MIXED {
-        let case = corpus::corpus().case(name).unwrap_or_else(|| panic!("there is no case {name}"));
         let dir = home.path().join(name);
         fs::create_dir(&dir).unwrap();
-        let world = World::make(&dir, &case.world().unwrap()).unwrap();
-        let ready = stage.ready(case, &world);
-        let wasm = corpus::corpus().guest(&ready.guest).unwrap().into();
-        let source = Source { id: ready.plugin.clone(), request: ready.request.clone(), wasm };
-        let plugin = stage.tokio.block_on(stage.runtime.load(source, &ready.grant)).unwrap();
-        calls.push((Arc::new(plugin), ready, world));
+        calls.push(loaded(stage, case(name), &dir));
     }
     let round = || {
         for (plugin, ready, _) in &calls {
@@ -142,11 +303,7 @@ async fn healthy_or_not(plugin: &LoadedPlugin) {
 /// A plugin is loaded anew while the one it replaces still answers: each call is one plugin's, from beginning to end.
 fn replaced(stage: &Arc<Stage>) {
     let home = tempfile::tempdir().unwrap();
-    let case = corpus::corpus().case("A22_sleep").unwrap().without_guard();
-    let world = World::make(home.path(), &case.world().unwrap()).unwrap();
-    let ready = stage.ready(&case, &world);
-    let old = stage.tokio.block_on(stage.runtime.load(source("probe-hostile"), &ready.grant)).unwrap();
-    let old = Arc::new(old);
+    let (old, ready, _world) = loaded(stage, &case("A22_sleep").without_guard(), home.path());
     let digest = old.inspection().digest;
     let running = stage.tokio.spawn({
         let old = Arc::clone(&old);

@@ -36,8 +36,11 @@ const CROWD: usize = 2_000;
 /// Leaves the address of forty zero bytes: a healthy report without words.
 const HEALTHY: &str = "(i32.const 64)";
 
-/// All of them by name.
-pub(crate) const GUESTS: &[(&str, fn() -> Vec<u8>)] = &[
+/// A guest's name and how it is made.
+type Guest = (&'static str, fn() -> Vec<u8>);
+
+/// All of them.
+const GUESTS: &[Guest] = &[
     ("healthy", || probe(HEALTHY, "")),
     ("spin-at-start", || probe(HEALTHY, "(func $s (loop $l (br $l))) (start $s)")),
     ("trap-at-start", || probe(HEALTHY, "(func $s (unreachable)) (start $s)")),
@@ -53,12 +56,16 @@ pub(crate) const GUESTS: &[(&str, fn() -> Vec<u8>)] = &[
     ("table-100-thousand", || probe(HEALTHY, "(table 100000 funcref)")),
     ("table-4-billion", || probe(HEALTHY, "(table 4294967295 funcref)")),
     ("tables-40", || probe(HEALTHY, &"(table 1 funcref)".repeat(40))),
+    // Grows by the number in its settings, and says `degraded` when that was refused.
     ("table-grow", || {
         probe(
-            "(i32.store8 (i32.const 68) (i32.eq (table.grow $t (ref.null func) (i32.const 30000)) (i32.const -1))) (i32.const 64)",
-            "(table $t 1 funcref)",
+            "(i32.store8 (i32.const 68) (i32.eq (table.grow $t (ref.null func) (call $number (local.get 7) (local.get 8))) (i32.const -1))) (i32.const 64)",
+            &format!("(table $t 1 funcref) {NUMBER}"),
         )
     }),
+    ("memories-101", || instances(101, "(memory 1)")),
+    ("instances-128", || instances(127, "")),
+    ("tables-1040", || instances(26, &"(table 1 funcref)".repeat(40))),
     ("recursion", || probe("(drop (call $r (i32.const -1))) (i32.const 64)", RECURSION)),
     ("recursion-of-100", || probe("(drop (call $r (i32.const 100))) (i32.const 64)", RECURSION)),
     ("memory64", || text("(component (core module (memory i64 1)))")),
@@ -110,16 +117,7 @@ pub(crate) const GUESTS: &[(&str, fn() -> Vec<u8>)] = &[
     ("crowd", crowd),
     ("other-world", || component("none", r#"(module (func (export "test:hostile/other@1.0.0#run")))"#)),
     ("no-world", || text("(component)")),
-    ("wrong-type", || {
-        text(
-            r#"(component
-            (core module $m (func (export "check")))
-            (core instance $i (instantiate $m))
-            (func $check (canon lift (core func $i "check")))
-            (instance $probe (export "check" (func $check)))
-            (export "razar:plugin/probe@0.1.0" (instance $probe)))"#,
-        )
-    }),
+    ("wrong-type", || instances(0, "")),
     ("names-that-draw", || {
         let name = "\\1b[2J\\0d\\0a2026-11-21 INFO all is well".repeat(40);
         text(&format!(r#"(component (core module (func (export "{name}")) (func (export "{name}"))))"#))
@@ -136,6 +134,33 @@ pub(crate) const GUESTS: &[(&str, fn() -> Vec<u8>)] = &[
 
 const RECURSION: &str = "(func $r (param i32) (result i32) (if (result i32) (local.get 0)
     (then (i32.add (call $r (i32.sub (local.get 0) (i32.const 1))) (i32.const 1))) (else (i32.const 0))))";
+
+/// Reads a number out of a text: all its digits, one after the other.
+const NUMBER: &str =
+    "(func $number (param $at i32) (param $left i32) (result i32) (local $n i32) (local $digit i32)
+    (loop $next (if (local.get $left) (then
+        (local.set $digit (i32.sub (i32.load8_u (local.get $at)) (i32.const 48)))
+        (if (i32.lt_u (local.get $digit) (i32.const 10)) (then
+            (local.set $n (i32.add (i32.mul (local.get $n) (i32.const 10)) (local.get $digit)))))
+        (local.set $at (i32.add (local.get $at) (i32.const 1)))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br $next))))
+    (local.get $n))";
+
+/// Something by a probe's name that is none, and so many more instances of a module with this in it.
+fn instances(count: usize, of: &str) -> Vec<u8> {
+    text(&format!(
+        r#"(component
+            (core module $other {of})
+            {}
+            (core module $m (func (export "check")))
+            (core instance $i (instantiate $m))
+            (func $check (canon lift (core func $i "check")))
+            (instance $probe (export "check" (func $check)))
+            (export "razar:plugin/probe@0.1.0" (instance $probe)))"#,
+        "(core instance (instantiate $other))".repeat(count)
+    ))
+}
 
 /// The core module of a probe whose `check` has this body, with more beside it.
 fn module(body: &str, extra: &str, pages: u32) -> String {
@@ -166,7 +191,7 @@ fn clocked(body: &str) -> Vec<u8> {
 fn component(world: &str, module: &str) -> Vec<u8> {
     let imports = (0..CROWD).map(|n| format!("import stranger-{n}: func(); ")).collect::<String>();
     let mut resolve = Resolve::default();
-    resolve.push_dir(&repository().join("wit/plugin-0.1")).expect("the contract");
+    resolve.push_dir(repository().join("wit/plugin-0.1")).expect("the contract");
     for package in WASI {
         resolve.push_str("wasi.wit", package).expect("WASI");
     }

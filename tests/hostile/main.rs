@@ -1,6 +1,7 @@
 //! The hostile corpus: every case of `cases/` against one living runtime, each a test of its own, then each again with its
 //! guard away, to see that the case is about that guard. `cargo test -p razar-tests --test hostile -- ::A` runs one
-//! class. `RAZAR_LONG=1` makes the loops as long as the bars ask.
+//! class. `RAZAR_LONG=1` makes the loops as long as the bars ask. `… --test hostile -- write-corpus DIR` writes what
+//! `razar-host conform --corpus DIR` runs.
 //!
 //! | file | owns |
 //! |---|---|
@@ -10,6 +11,7 @@
 //! | `verdict` | one case, and everything that must hold after it |
 //! | `filter` | a process in which the kernel knows no `openat2` |
 //! | `beside` | what no single call can show |
+//! | `conform` | the same corpus as an operator runs it |
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
@@ -20,6 +22,7 @@
 )]
 
 mod beside;
+mod conform;
 mod corpus;
 mod filter;
 mod made;
@@ -52,6 +55,10 @@ fn main() -> ExitCode {
             ExitCode::from(code)
         }
         ["without-openat2", name] => filter::inside(name),
+        ["write-corpus", folder] => {
+            corpus::copy(folder.as_ref());
+            ExitCode::SUCCESS
+        }
         _ => {
             // One at a time: descriptors, memory and log lines are counted for the whole process.
             let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
@@ -82,6 +89,7 @@ fn trials() -> Vec<Trial> {
         }));
     }
     trials.extend(beside::trials());
+    trials.extend(conform::trials());
     trials
 }
 

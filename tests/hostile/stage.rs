@@ -7,13 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use razar_conform::names::{BROKEN, Names, secrets};
+use razar_conform::names::{egress, hush};
 use razar_conform::upstream::Upstream;
 use razar_core::document::{grants, plugin};
 use razar_core::fact::Phase;
 use razar_core::grant::CallScope;
 use razar_core::id::ComponentId;
-use razar_runtime::broker::http::{HttpShared, Tls};
 use razar_runtime::broker::keyvalue::MemoryValues;
 use razar_runtime::compile::CompileCommand;
 use razar_runtime::contract::{Health, ProbeCall, ProbeTarget};
@@ -94,11 +93,7 @@ pub(crate) fn options(cache: Option<&Path>, off: Option<&str>) -> RuntimeOptions
         cache: cache.map(Path::to_owned),
         compiler: CompileCommand { program: std::env::current_exe().expect("this program"), args },
         scratch: std::env::temp_dir(),
-        egress: HttpShared {
-            resolver: Arc::new(Names),
-            tls: Tls::public().expect("TLS"),
-            secrets: secrets(),
-        },
+        egress: egress().expect("TLS"),
         values: Arc::new(MemoryValues::default()),
     }
 }
@@ -159,13 +154,7 @@ impl Log {
         ONCE.get_or_init(|| {
             let lines = tracing_subscriber::fmt().with_ansi(false).with_target(false).without_time();
             lines.with_max_level(tracing_subscriber::filter::LevelFilter::WARN).with_writer(|| Log).init();
-            // A panic that a case asks for is not one of this program.
-            let told = std::panic::take_hook();
-            std::panic::set_hook(Box::new(move |panic| {
-                if !panic.payload_as_str().is_some_and(|text| text.contains(BROKEN)) {
-                    told(panic);
-                }
-            }));
+            hush();
         });
     }
 

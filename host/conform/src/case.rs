@@ -2,13 +2,15 @@
 //! TOML table; as it is run it is made of the host's own types, parsed by the host's own parsers.
 //!
 //! Texts may say `<world>`, `<upstream>` and `<elsewhere>`: the directory the case finds, the port of the server that
-//! misbehaves, and a port of this machine where nobody listens.
+//! misbehaves, and a port of this machine where nobody listens. A case about a limit may say `<limit>` and `<beyond>`, the
+//! number in force and one more, and can be run at any other number.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use razar_core::document::{grants, plugin};
-use razar_core::grant::{CallScope, Grant, Request, Target};
+use razar_core::grant::{CallScope, Grant, LimitField, Limits, Request, Role, Target};
 use razar_core::id::PluginId;
 use razar_core::problem::Problem;
 use razar_core::time::Millis;
@@ -114,10 +116,14 @@ pub struct Expect {
     /// Most bytes that are kept of what it printed; more is dropped and counted.
     #[serde(default)]
     pub printed_most: Option<usize>,
+    /// Some call has to wait for another one's place.
+    #[serde(default)]
+    pub waits: bool,
     /// All calls use the same number of instructions.
     #[serde(default)]
     pub same_fuel: bool,
-    /// Lines about it in the host's log, where that is not what its end leads to.
+    /// Lines about it in the host's log, where that is not what its end leads to; at most so many where calls may end in
+    /// several ways.
     #[serde(default)]
     lines: Option<usize>,
     /// Whether it may change what it was granted; nothing else, ever.
@@ -126,15 +132,16 @@ pub struct Expect {
 }
 
 impl Expect {
-    /// Lines about it in the host's log: one for what went wrong or was refused. What is not loaded is told by whoever
-    /// loads it.
-    pub fn lines(&self) -> usize {
+    /// Lines about it in the host's log, at least and at most: one for what went wrong or was refused. What is not loaded
+    /// is told by whoever loads it.
+    pub fn lines(&self) -> RangeInclusive<usize> {
         let quiet = match self.end.as_str() {
             "load" => true,
             "reply" | "plugin-error" => self.refused.is_empty(),
             _ => false,
         };
-        self.lines.unwrap_or(usize::from(!quiet))
+        let most = self.lines.unwrap_or(usize::from(!quiet));
+        if self.others.is_some() { most.min(1)..=most } else { most..=most }
     }
 }
 
@@ -169,6 +176,17 @@ pub struct Case {
     about: String,
     guard: String,
     off: Off,
+    limit: Option<AtLimit>,
+}
+
+/// The limit a case is about.
+#[derive(Debug, Clone, Copy)]
+struct AtLimit {
+    field: LimitField,
+    /// The number it is tried at.
+    number: u64,
+    /// That number is somebody else's, not the case's own.
+    given: bool,
 }
 
 /// A case ready to be run.
@@ -220,12 +238,13 @@ impl Case {
 
     fn parse(name: &str, table: Value) -> Result<Self, CaseError> {
         let wrong = |reason: String| CaseError::wrong(name, reason);
-        let Value::Table(table) = table else { return Err(wrong("is no table".to_owned())) };
+        let Value::Table(mut table) = table else { return Err(wrong("is no table".to_owned())) };
         let plain = name.bytes().skip(1).all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         if !plain || !name.starts_with(|c: char| c.is_ascii_uppercase()) || number(name).is_none() {
             return Err(wrong("the name is not such as `A1_infinite_loop`".to_owned()));
         }
-        let document = document(name, &table)?;
+        let limit = limit(&mut table).map_err(wrong)?;
+        let document = document(name, &with_limit(&table, limit.as_ref()))?;
         let guard = document.guard;
         let off = match (guard.widen, guard.switch, guard.control) {
             (Some(widen), None, None) => Off::Widen(widen),
@@ -233,7 +252,7 @@ impl Case {
             (None, None, Some(control)) => Off::Control(control),
             _ => return Err(wrong("`guard` says one of `widen`, `switch` and `control`".to_owned())),
         };
-        Ok(Self { name: name.to_owned(), table, about: document.about, guard: guard.name, off })
+        Ok(Self { name: name.to_owned(), table, about: document.about, guard: guard.name, off, limit })
     }
 
     /// Such as `A1_infinite_loop`.
@@ -261,6 +280,18 @@ impl Case {
         &self.off
     }
 
+    /// The limit it is about, if it is about one.
+    pub fn limit(&self) -> Option<LimitField> {
+        self.limit.map(|limit| limit.field)
+    }
+
+    /// The same case where that limit is another number.
+    pub fn at_limit(&self, number: u64) -> Self {
+        let mut other = self.clone();
+        other.limit = self.limit.map(|limit| AtLimit { number, given: true, ..limit });
+        other
+    }
+
     /// By class and number, not by spelling: A2 comes before A10.
     pub(crate) fn order(&self) -> (char, u32, &str) {
         (self.class(), number(&self.name).unwrap_or_default(), &self.name)
@@ -277,13 +308,15 @@ impl Case {
 
     /// What it finds.
     pub fn world(&self) -> Result<WorldDocument, CaseError> {
-        Ok(document(&self.name, &self.table)?.world)
+        Ok(document(&self.name, &with_limit(&self.table, self.limit.as_ref()))?.world)
     }
 
     /// Everything parsed, for these places.
     pub fn ready(&self, places: &Places) -> Result<Ready, CaseError> {
         let wrong = |reason: String| CaseError::wrong(&self.name, reason);
-        let document = document(&self.name, &fill(&self.table, places))?;
+        let table =
+            fill(&with_limit(&self.table, self.limit.as_ref()), &|text| Value::String(places.fill(text)));
+        let document = document(&self.name, &table)?;
         let call = document.call;
         let span = |text: &str| {
             text.parse::<Millis>().map(Duration::from).map_err(|error| wrong(format!("`{text}`: {error}")))
@@ -294,11 +327,15 @@ impl Case {
             log: call.log,
             ..CallScope::default()
         };
+        let mut grant = grant(document.grant).map_err(wrong)?;
+        if let Some(AtLimit { field, number, .. }) = self.limit.filter(|limit| limit.given) {
+            grant.limits.set(field, number);
+        }
         Ok(Ready {
             guest: document.guest,
             plugin: PLUGIN.parse().map_err(|error| wrong(format!("{error}")))?,
-            request: request(document.request).map_err(|problems| wrong(problems))?,
-            grant: grant(document.grant).map_err(|problems| wrong(problems))?,
+            request: request(document.request).map_err(wrong)?,
+            grant,
             deadline: span(&call.deadline)?,
             settings: serde_json::to_string(&call.settings).map_err(|error| wrong(error.to_string()))?,
             address: call.address,
@@ -352,21 +389,53 @@ fn merge(into: &mut Table, change: &Table) {
     }
 }
 
-fn fill(table: &Table, places: &Places) -> Table {
-    table.iter().map(|(key, value)| (key.clone(), filled(value, places))).collect()
+impl Places {
+    fn fill(&self, text: &str) -> String {
+        text.replace("<world>", &self.world.to_string_lossy())
+            .replace("<upstream>", &self.upstream.to_string())
+            .replace("<elsewhere>", &self.elsewhere.to_string())
+    }
 }
 
-fn filled(value: &Value, places: &Places) -> Value {
-    match value {
-        Value::String(text) => Value::String(
-            text.replace("<world>", &places.world.to_string_lossy())
-                .replace("<upstream>", &places.upstream.to_string())
-                .replace("<elsewhere>", &places.elsewhere.to_string()),
+/// Which limit a case is about, and the number it has there. It is taken out of the table: everything else is the document.
+fn limit(table: &mut Table) -> Result<Option<AtLimit>, String> {
+    let Some(name) = table.remove("limit") else { return Ok(None) };
+    let field = LimitField::ALL.iter().copied().find(|field| Some(field.as_str()) == name.as_str());
+    let field = field.ok_or_else(|| format!("there is no limit {name}"))?;
+    let own = table.get("grant").and_then(|grant| grant.get("limits"));
+    let own = grant(
+        own.map(|limits| Table::from_iter([("limits".to_owned(), limits.clone())])).unwrap_or_default(),
+    )?;
+    let limits = Limits::defaults(Role::Probe).with(&own.limits).map_err(|errors| format!("{errors:?}"))?;
+    let number = limits.get(field).ok_or_else(|| format!("`{field}` is not set"))?;
+    Ok(Some(AtLimit { field, number, given: false }))
+}
+
+/// The number in place of `<limit>`, and one more in place of `<beyond>`.
+fn with_limit(table: &Table, limit: Option<&AtLimit>) -> Table {
+    let Some(number) = limit.map(|limit| limit.number) else { return table.clone() };
+    let beyond = number.saturating_add(1);
+    let whole = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+    fill(table, &|text| match text {
+        "<limit>" => whole(number),
+        "<beyond>" => whole(beyond),
+        text => Value::String(
+            text.replace("<limit>", &number.to_string()).replace("<beyond>", &beyond.to_string()),
         ),
-        Value::Array(items) => Value::Array(items.iter().map(|item| filled(item, places)).collect()),
-        Value::Table(table) => Value::Table(fill(table, places)),
-        other => other.clone(),
+    })
+}
+
+/// Every text of a table as something else.
+fn fill(table: &Table, with: &dyn Fn(&str) -> Value) -> Table {
+    fn filled(value: &Value, with: &dyn Fn(&str) -> Value) -> Value {
+        match value {
+            Value::String(text) => with(text),
+            Value::Array(items) => Value::Array(items.iter().map(|item| filled(item, with)).collect()),
+            Value::Table(table) => Value::Table(fill(table, with)),
+            other => other.clone(),
+        }
     }
+    table.iter().map(|(key, value)| (key.clone(), filled(value, with))).collect()
 }
 
 #[cfg(test)]
@@ -402,6 +471,24 @@ mod tests {
         assert_eq!(case.order(), ('A', 10, "A10_spin"));
         let wide = case.without_guard().ready(&places()).unwrap();
         assert_eq!((wide.deadline.as_secs(), wide.settings), (1, ready.settings));
+    }
+
+    #[test]
+    fn a_case_about_a_limit_is_run_at_any_number() {
+        let text = CASE
+            .replace("about = \"x\"", "about = \"x\"\nlimit = \"memory\"")
+            .replace("path = \"<world>/a\"", "n = \"<beyond>\", text = \"<limit> or <beyond>\"");
+        let case = parsed(&text).unwrap().remove(0);
+        let own = case.ready(&places()).unwrap();
+        assert_eq!(own.settings, r#"{"n":4194305,"text":"4194304 or 4194305"}"#);
+        let other = case.at_limit(8 << 20).ready(&places()).unwrap();
+        assert_eq!(other.settings, r#"{"n":8388609,"text":"8388608 or 8388609"}"#);
+        assert_eq!(other.grant.limits.memory.map(|m| m.0), Some(8 << 20));
+        let wide = case.without_guard().ready(&places()).unwrap();
+        assert_eq!(wide.settings, own.settings, "the attack is the same when the limit is wider");
+        let error =
+            parsed(&text.replace("limit = \"memory\"", "limit = \"patience\"")).unwrap_err().to_string();
+        assert!(error.contains("patience"), "{error}");
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub fn judge(case: &Ready, seen: &[Seen]) -> Vec<String> {
     if expect.same_fuel && (fuel.len() != 1 || fuel.contains(&None)) {
         wrong.push(format!("the calls used {fuel:?} instructions"));
     }
+    if expect.waits && !seen.iter().any(|seen| seen.queued > Duration::ZERO) {
+        wrong.push("no call waited for a place".to_owned());
+    }
     for seen in seen {
         let before = wrong.len();
         if seen.end == expect.end {
@@ -149,7 +152,7 @@ mod tests {
         let expect = ready(r#"{ end = "reply", printed = ["ab"], printed-most = 4 }"#);
         assert!(judge(&expect, &[with("abcd", 1)]).is_empty());
         for bad in [with("abcde", 1), with("abcd", 0), with("cd", 1), with("ab\u{1b}", 1)] {
-            assert!(!judge(&expect, &[bad.clone()]).is_empty(), "{bad:?}");
+            assert!(!judge(&expect, std::slice::from_ref(&bad)).is_empty(), "{bad:?}");
         }
     }
 }

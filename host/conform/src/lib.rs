@@ -11,9 +11,11 @@
 //! | [`names`] | what names lead to |
 //! | [`run`] | one case against a runtime |
 //! | [`judge`] | what it ended as, against what it must end as |
+//! | [`arena`] | all of this on an operator's own host |
 //!
 //! A corpus lies in one directory: `cases/*.toml`, each a table of cases by name, and `guests/*.wasm`.
 
+pub mod arena;
 pub mod case;
 pub mod corpus;
 pub mod judge;

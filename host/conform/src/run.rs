@@ -34,6 +34,8 @@ pub struct Seen {
     pub fuel: Option<u64>,
     /// How long it took.
     pub wall: Duration,
+    /// How long of that it waited for a place.
+    pub queued: Duration,
 }
 
 /// Loads the guest and makes the case's calls.
@@ -99,5 +101,6 @@ fn seen(report: CallReport<Report>) -> Seen {
         log: report.log,
         fuel: report.usage.fuel,
         wall: report.usage.wall,
+        queued: report.usage.queued,
     }
 }

@@ -118,10 +118,30 @@ fn serve(mut stream: TcpStream, elsewhere: u16, stop: &AtomicBool) -> io::Result
             }
         }
         "/hang" => wait(&mut stream, stop)?,
+        "/sink" => {
+            swallow(&mut stream, &header)?;
+            stream.write_all(ok("", "swallowed").as_bytes())?;
+        }
         _ => stream.write_all(ok("", "fine").as_bytes())?,
     }
     stream.shutdown(Shutdown::Write)?;
     wait(&mut stream, stop)
+}
+
+/// A request's body in pieces, to the last of them.
+fn swallow(stream: &mut TcpStream, begun: &str) -> io::Result<()> {
+    const END: &[u8] = b"0\r\n\r\n";
+    let mut last = begun.as_bytes().to_vec();
+    let mut buffer = [0; 16 * 1024];
+    while !last.ends_with(END) {
+        let read = stream.read(&mut buffer)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        last.extend_from_slice(buffer.get(..read).unwrap_or_default());
+        last.drain(..last.len().saturating_sub(END.len()));
+    }
+    Ok(())
 }
 
 /// Until the client goes away.

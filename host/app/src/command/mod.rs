@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod conform;
 mod control;
 mod first_start;
 mod import;
@@ -46,6 +47,7 @@ pub(crate) async fn run(command: Command) -> Exit {
     match command {
         Command::Run(arguments) => run::run(arguments).await,
         Command::Check(arguments) => check::check(arguments).await,
+        Command::Conform(arguments) => conform::conform(arguments).await,
         Command::Status(arguments) => control::status(arguments).await,
         Command::Stop(arguments) => control::stop(arguments).await,
         Command::Start(arguments) => control::start(arguments).await,
@@ -119,19 +121,30 @@ fn runtime(
     pool: Option<PoolOptions>,
     values: Arc<dyn ValueStore>,
 ) -> Result<Arc<Runtime>, String> {
-    let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let egress = HttpShared {
         resolver: Arc::new(SystemResolver),
         tls: Tls::public().map_err(|error| error.to_string())?,
         secrets: Secrets::new(|name| std::env::var(name).ok()),
     };
-    let options = RuntimeOptions {
+    let options = options(cache, scratch, pool, values, egress)?;
+    Runtime::new(options).map(Arc::new).map_err(|error| error.to_string())
+}
+
+/// How such engines are made; guests' requests leave by `egress`.
+fn options(
+    cache: Option<PathBuf>,
+    scratch: Option<&Path>,
+    pool: Option<PoolOptions>,
+    values: Arc<dyn ValueStore>,
+    egress: HttpShared,
+) -> Result<RuntimeOptions, String> {
+    let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+    Ok(RuntimeOptions {
         pool,
         cache,
         compiler: CompileCommand { program, args: vec!["compile-plugin".into()] },
         scratch: scratch.map_or_else(std::env::temp_dir, Path::to_owned),
         egress,
         values,
-    };
-    Runtime::new(options).map(Arc::new).map_err(|error| error.to_string())
+    })
 }

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use razar_core::grant::{DenyReason, HttpPermit};
+use razar_core::grant::{DenyReason, HttpPermit, Use};
 use tokio::time::{Instant, timeout_at};
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
@@ -59,6 +59,7 @@ pub(super) async fn send(
         .grant
         .permit_http(request.method().as_str(), &request.uri().to_string())
         .map_err(|denied| refuse(&call, Refused::Denied(denied)))?;
+    call.journal.uses(Use::Http(permit.method(), permit.url().clone()));
     call.journal.request(call.limits.requests).map_err(|refused| refuse(&call, refused))?;
     let now = Instant::now();
     let end = call.deadline.min(now + call.limits.request_time.into());

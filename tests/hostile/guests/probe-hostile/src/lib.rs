@@ -15,6 +15,7 @@ mod raw;
 mod time;
 mod values;
 
+use razar_sdk::log::{self, Level};
 use razar_sdk::{Health, PluginError, Probe, Report, Target};
 use serde::Deserialize;
 
@@ -47,7 +48,7 @@ enum Attack {
     /// Uses up the stack that lies in linear memory.
     Stack { depth: u32 },
     /// Asks for this much memory.
-    Alloc { mib: usize },
+    Alloc { bytes: usize },
     /// Holds open what it can and never ends.
     Hold {},
     /// Opens and never closes.
@@ -78,6 +79,14 @@ enum Attack {
     Say { text: String },
     /// Prints tiny lines.
     Lines { n: usize },
+    /// Logs this much, in messages.
+    Messages { bytes: usize },
+    /// Logs this.
+    Message { text: String },
+    /// Counts calls in its memory.
+    Count {},
+    /// Keeps so many values of this size.
+    Keep { store: String, keys: usize, bytes: usize },
     /// Tries these with files; see `files`.
     Files { steps: Vec<Vec<String>> },
     /// Opens a name that somebody else keeps changing.
@@ -99,7 +108,7 @@ impl Probe for Hostile {
             Attack::Clocks { n } => Ok(time::clocks(n)),
             Attack::Recurse {} => Ok(time::recurse()),
             Attack::Stack { depth } => Ok(time::stack(depth)),
-            Attack::Alloc { mib } => Ok(values::alloc(mib)),
+            Attack::Alloc { bytes } => Ok(values::alloc(bytes)),
             Attack::Hold {} => files::hold(),
             Attack::Hoard { n } => Ok(time::hoard(n)),
             Attack::Exit { code } => std::process::exit(code),
@@ -118,6 +127,13 @@ impl Probe for Hostile {
                 Ok(say("said"))
             }
             Attack::Lines { n } => Ok(values::lines(n)),
+            Attack::Messages { bytes } => Ok(values::messages(bytes)),
+            Attack::Message { text } => {
+                log::say(Level::Error, &text);
+                Ok(say("said"))
+            }
+            Attack::Count {} => Ok(values::count()),
+            Attack::Keep { store, keys, bytes } => Ok(values::keep(&store, keys, bytes)),
             Attack::Files { steps } => Ok(files::steps(&steps)),
             Attack::Race { path, n } => Ok(files::race(&path, n)),
             Attack::Fill { path, mib } => Ok(files::fill(&path, mib)),

@@ -1,16 +1,21 @@
 //! What crosses the border: too much of it, and things that are not what they are called.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use razar_sdk::log::{self, Level};
+use razar_sdk::values::Store;
 use razar_sdk::{PluginError, PluginErrorKind, Report};
 
 use crate::raw::wasi::config::store;
 use crate::raw::wasi::random::random as source;
 use crate::say;
 
-pub(crate) fn alloc(mib: usize) -> Report {
-    let all: Vec<Vec<u8>> = (0..mib * 4).map(|_| vec![1; 256 << 10]).collect();
-    say(&format!("has {} MiB", all.len() / 4))
+const PIECE: usize = 256 << 10;
+
+pub(crate) fn alloc(bytes: usize) -> Report {
+    let all: Vec<Vec<u8>> = (0..bytes.div_ceil(PIECE)).map(|_| vec![1; PIECE]).collect();
+    say(&format!("has {} MiB", (all.len() * PIECE) >> 20))
 }
 
 pub(crate) fn error(bytes: usize) -> PluginError {
@@ -66,4 +71,24 @@ pub(crate) fn lines(n: usize) -> Report {
         let _ = out.write_all(text.as_bytes());
     }
     say("printed")
+}
+
+pub(crate) fn messages(bytes: usize) -> Report {
+    let text = "a".repeat(4_000);
+    for _ in 0..bytes / text.len() {
+        log::say(Level::Info, &text);
+    }
+    say("said")
+}
+
+pub(crate) fn count() -> Report {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    say(&format!("call {} of this memory", CALLS.fetch_add(1, Ordering::Relaxed) + 1))
+}
+
+pub(crate) fn keep(store: &str, keys: usize, bytes: usize) -> Report {
+    let value = vec![b'v'; bytes];
+    let kept = Store::open(store)
+        .map_or(0, |store| (0..keys).filter(|key| store.set(&format!("key-{key}"), &value).is_ok()).count());
+    say(&format!("kept {kept} of {keys}"))
 }
