@@ -21,6 +21,7 @@ use razar_tests::artifact;
 use razar_tests::scene::Scene;
 use serde_json::json;
 
+use crate::filter::{self, RACES};
 use crate::stage::{GENEROUS, Stage, healthy, options, resident};
 use crate::{corpus, rounds, trial};
 
@@ -62,7 +63,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         own("A14b_neighbours_are_served", neighbours_are_served),
         own("A26_memory_returns", memory_returns),
         own("C9_flood_over_many_calls", flood_over_many_calls),
-        own("D7b_many_raced_opens", many_raced_opens),
+        own(RACES, many_raced_opens),
+        trial(format!("hostile::without_openat2::{RACES}"), |_| filter::outside(RACES)),
         own("F2b_cut_anywhere", cut_anywhere),
         own("F4_mutants", mutants),
         own("F22_changed_code", |_| {
@@ -180,7 +182,7 @@ fn flood_over_many_calls(stage: &Arc<Stage>) {
 }
 
 /// Opens that race with a directory becoming a link to outside: none ever leads there.
-fn many_raced_opens(stage: &Arc<Stage>) {
+pub(crate) fn many_raced_opens(stage: &Arc<Stage>) {
     let home = tempfile::tempdir().unwrap();
     let (plugin, ready, _world) = loaded(stage, case("D7_race"), home.path());
     let mut both = false;

@@ -60,7 +60,7 @@ async fn try_conform(arguments: &cli::Conform) -> Result<Exit, Failed> {
         tell.begin(packages.iter().count(), corpus.cases().len());
         // Each guest is compiled once, and of what is compiled here nothing stays.
         let code = tempfile::tempdir().map_err(internal)?;
-        let arena = arena(corpus, code.path())?;
+        let arena = arena(corpus, &code.path().join("code"))?;
         limits(&arena, &packages, &mut tell).await?;
         for case in arena.corpus().cases() {
             tell.case(case, &arena.run(case).await.map_err(usage)?);
