@@ -48,11 +48,18 @@ pub fn plugins() -> &'static Path {
 /// The directory of plugin packages that only tests have.
 pub fn guests() -> &'static Path {
     static GUESTS: OnceLock<PathBuf> = OnceLock::new();
-    GUESTS.get_or_init(|| {
-        let folder = repository().join("target/guests");
-        run(cargo().args(["xtask", "plugins", "--dir", "tests/guests", "--out", "target/guests"]));
-        folder
-    })
+    GUESTS.get_or_init(|| packages("tests/guests", repository().join("target/guests")))
+}
+
+/// The directory of packages of hostile guests.
+pub fn hostile() -> &'static Path {
+    static HOSTILE: OnceLock<PathBuf> = OnceLock::new();
+    HOSTILE.get_or_init(|| packages("tests/hostile/guests", repository().join("target/hostile/packages")))
+}
+
+fn packages(of: &str, folder: PathBuf) -> PathBuf {
+    run(cargo().args(["xtask", "plugins", "--dir", of, "--out"]).arg(&folder));
+    folder
 }
 
 /// Gives a state directory the compiled code of the shipped plugins, as a host that ran there before had left it.

@@ -111,6 +111,16 @@ pub(crate) enum Command {
     Run(Run),
     /// Check configuration, grants and plugins; start nothing, write nothing
     Check(Check),
+    /// What the sandbox withstands with these plugins, grants and limits
+    ///
+    /// Lists every line of the grants that no call needed, and every attempt that was denied with the line that would allow
+    /// it (`--config`). Tries every limit of every plugin, at the number in force, with a guest that goes beyond it, and
+    /// runs every hostile case; what does not end as it must is a hole (`--corpus`). Starts no service, writes nothing, and
+    /// hostile guests reach nothing but this machine's loopback.
+    ///
+    /// Ends with 0 when there is no hole, 1 when there is one, and 2 when a plugin or its grants cannot be used: a limit that
+    /// this host cannot enforce is refused there.
+    Conform(Conform),
     /// What every component is doing
     ///
     /// Ends with 1 when there is nothing to show, or while the host holds its decisions back because nothing can be
@@ -244,6 +254,25 @@ pub(crate) struct Check {
     pub(crate) plugins: Plugins,
     #[command(flatten)]
     pub(crate) stack: Stack,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `conform`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Conform {
+    #[command(flatten)]
+    pub(crate) plugins: Plugins,
+    /// A hostile corpus, `cases/*.toml` and `guests/*.wasm`; without it no limit is tried and no case is run. The host's
+    /// own is written by `cargo test -p razar-tests --test hostile -- write-corpus DIR`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) corpus: Option<PathBuf>,
+    /// A boot configuration whose probes are asked, each once and as a host would ask it; without it nothing is known of
+    /// what plugins use. Services that run make the answers real; directories, configuration and environment are handed
+    /// over whole, so whether they are used is never known
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Shape of the answer
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,

@@ -22,6 +22,7 @@ use crate::broker::files::{FilesError, Mounts};
 use crate::broker::journal::CallRecord;
 use crate::broker::log::LogRecord;
 use crate::engine::EngineKind;
+use crate::incident;
 use crate::limits::{count, number};
 use crate::outcome::{CallReport, Outcome, PluginError, PluginErrorKind, PluginFailure, Usage};
 use crate::plugin::Shared;
@@ -55,8 +56,11 @@ pub(crate) async fn call<I: Invocation>(
     let begun = Instant::now();
     let deadline = begun + time;
     let mut usage = Usage::default();
-    let never_ran =
-        |outcome, usage| ended(outcome, usage, begun, CallRecord::default(), LogRecord::default());
+    let never_ran = |outcome, usage| {
+        let report = ended(outcome, usage, begun, CallRecord::default(), LogRecord::default());
+        incident::tell(plugin, &report);
+        report
+    };
     let _place = match place(plugin, deadline, begun, &mut usage.queued).await {
         Ok(place) => place,
         Err(failure) => return never_ran(Outcome::Failed(failure), usage),
@@ -99,7 +103,9 @@ pub(crate) async fn call<I: Invocation>(
     }
     usage.network = record.sent.saturating_add(record.received);
     usage.requests = record.requests.saturating_add(record.connections).saturating_add(record.lookups);
-    ended(outcome, usage, begun, record, log)
+    let report = ended(outcome, usage, begun, record, log);
+    incident::tell(plugin, &report);
+    report
 }
 
 fn ended<T>(

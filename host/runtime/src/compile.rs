@@ -21,6 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::cwasm::{MAX_CWASM, Verified};
 use crate::engine::{self, Flavor};
+use crate::incident::words;
 use crate::prescan::ScanLimits;
 
 /// CPU seconds of one compile: CPython (25 MiB) needs twelve, bombs want minutes.
@@ -212,7 +213,7 @@ fn judge(answer: Vec<u8>, status: ExitStatus) -> Result<Verified, CompileError> 
         }
         Some(b'-') => {
             let text = answer.get(1..).unwrap_or_default();
-            Err(CompileError::Invalid(String::from_utf8_lossy(text).trim().to_owned()))
+            Err(CompileError::Invalid(words(String::from_utf8_lossy(text).trim())))
         }
         _ => Err(CompileError::Failed(status.to_string())),
     }

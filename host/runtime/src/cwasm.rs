@@ -12,6 +12,7 @@ use razar_core::id::Digest;
 use wasmtime::component::Component;
 
 use crate::engine::Engine;
+use crate::guard::{self, Guard};
 use crate::limits::number;
 use crate::prescan;
 
@@ -151,7 +152,8 @@ impl Cache {
         let (magic, mac) = head.split_at(MAGIC.len());
         let Ok(mac) = <[u8; MAC]>::try_from(mac) else { return Ok(Entry::Foreign) };
         // `blake3::Hash` compares in constant time.
-        if magic != MAGIC || copy.mac.finalize() != blake3::Hash::from_bytes(mac) {
+        let known = copy.mac.finalize() == blake3::Hash::from_bytes(mac) || !guard::on(Guard::Mac);
+        if magic != MAGIC || !known {
             return Ok(Entry::Foreign);
         }
         Ok(Entry::Hit(Verified::sealed(copy.file).map_err(CacheError::io(&path))?))

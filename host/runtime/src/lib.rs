@@ -9,6 +9,7 @@
 //! | [`plugin`] | a loaded plugin and what is known about it |
 //! | [`contract`] | the plugin contract as the host sees it |
 //! | [`outcome`] | how a call ends |
+//! | [`incident`] | the line in the log about a call that went wrong |
 //! | [`engine`] | how guests are allocated, interrupted and counted |
 //! | [`prescan`] | what a plugin may look like |
 //! | [`compile`] | wasm to native code, in a limited process |
@@ -25,6 +26,11 @@ pub mod compile;
 pub mod contract;
 pub mod cwasm;
 pub mod engine;
+#[cfg(not(feature = "mutate"))]
+mod guard;
+#[cfg(feature = "mutate")]
+pub mod guard;
+pub mod incident;
 mod limits;
 pub mod link;
 pub mod load;

@@ -14,6 +14,7 @@ use crate::broker::log::LogRate;
 use crate::contract::Probe;
 use crate::contract::roles::Export;
 use crate::engine::{Engine, EngineKind};
+use crate::incident::Incidents;
 
 /// Initial memory above this costs every call: it is cleared each time. Authors' templates link with 256 KiB.
 const LARGE_INITIAL_MEMORY: u64 = 512 << 10;
@@ -22,6 +23,9 @@ const LARGE_INITIAL_MEMORY: u64 = 512 << 10;
 pub(crate) struct Shared {
     /// Whose: its values are kept under this name.
     pub(crate) id: PluginId,
+    pub(crate) digest: Digest,
+    /// What has been said about calls that went wrong.
+    pub(crate) incidents: Incidents,
     pub(crate) engine: Arc<Engine>,
     /// Slots one call takes.
     pub(crate) weight: u32,

@@ -8,6 +8,9 @@ use std::fmt;
 
 use wasmparser::{Encoding, Parser, Payload, TypeRef};
 
+use crate::guard::{self, Guard};
+use crate::incident::words;
+
 /// Changes when a limit changes, so that cached code accepted under older limits is looked at again.
 pub(crate) const POLICY: u32 = 3;
 
@@ -155,7 +158,11 @@ impl fmt::Display for What {
 }
 
 fn within(what: What, found: u64, limit: u64) -> Result<(), ScanError> {
-    if found <= limit { Ok(()) } else { Err(ScanError::Beyond { what, found, limit }) }
+    if found <= limit || !guard::on(Guard::Shape) {
+        Ok(())
+    } else {
+        Err(ScanError::Beyond { what, found, limit })
+    }
 }
 
 fn size(bytes: usize) -> u64 {
@@ -278,7 +285,7 @@ fn kind(bytes: &[u8]) -> Result<(), ScanError> {
 }
 
 fn damaged(error: &wasmparser::BinaryReaderError) -> ScanError {
-    ScanError::Damaged { at: error.offset(), reason: error.message().to_owned() }
+    ScanError::Damaged { at: error.offset(), reason: words(error.message()) }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Which crate may depend on which.
 //!
 //! ```text
-//! core ◄── runtime      core ◄── ledger      all three ◄── app ◄── tests      sdk ◄── plugins
+//! core ◄── runtime ◄── conform    core ◄── ledger    all four ◄── app ◄── tests    sdk ◄── plugins
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
@@ -40,7 +40,9 @@ fn allowed(room: &str) -> Option<&'static [&'static str]> {
     match room {
         "host/core" | "plugins/sdk" => Some(&[]),
         "host/runtime" | "host/ledger" => Some(&["razar-core"]),
-        "host/app" => Some(&["razar-core", "razar-ledger", "razar-runtime"]),
+        "host/conform" => Some(&["razar-core", "razar-runtime"]),
+        "host/app" => Some(&["razar-conform", "razar-core", "razar-ledger", "razar-runtime"]),
+        room if room.starts_with("tests/hostile/guests") => Some(&["razar-sdk"]),
         room if room.starts_with("tests") => None,
         _ => Some(&["razar-sdk"]),
     }
@@ -83,6 +85,39 @@ fn only_the_runtime_names_wasmtime() {
         }
     }
     none(&findings, "give razar-runtime a function or type of its own for it");
+}
+
+/// The feature with which a guard can be switched off.
+const MUTATE: &str = "mutate";
+
+#[test]
+fn no_guard_can_be_switched_off_in_what_ships() {
+    let mut findings = Vec::new();
+    for member in members() {
+        let room = directory(member);
+        if room.starts_with("tests") {
+            continue;
+        }
+        for dependency in
+            member.dependencies.iter().filter(|dependency| dependency.name.starts_with("razar-"))
+        {
+            if dependency.features.iter().any(|feature| feature == MUTATE) {
+                findings.push(format!("{}/Cargo.toml: `{}`", room.display(), dependency.name));
+            }
+        }
+        for (feature, enables) in &member.features {
+            let names = |other: &String| other == MUTATE || other.ends_with(&format!("/{MUTATE}"));
+            if feature != MUTATE && enables.iter().any(names) {
+                findings.push(format!("{}/Cargo.toml: the feature `{feature}`", room.display()));
+            }
+        }
+    }
+    let runtime = members().into_iter().find(|member| member.name.as_str() == "razar-runtime");
+    assert!(
+        runtime.is_some_and(|runtime| runtime.features.contains_key(MUTATE)),
+        "razar-runtime has no feature `{MUTATE}` any more: change this test"
+    );
+    none(&findings, "only mutation runs below `tests` enable `razar-runtime/mutate`");
 }
 
 #[test]

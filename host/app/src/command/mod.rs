@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod conform;
 mod control;
 mod doctor;
 mod first_start;
@@ -50,6 +51,7 @@ pub(crate) enum Exit {
 pub(crate) async fn run(command: Command) -> Exit {
     match command {
         Command::Check(arguments) => check::check(arguments).await,
+        Command::Conform(arguments) => conform::conform(arguments).await,
         Command::Status(arguments) => control::status(arguments).await,
         Command::Stop(arguments) => control::stop(arguments).await,
         Command::Start(arguments) => control::start(arguments).await,
@@ -126,13 +128,17 @@ fn code_cache(state: &Path) -> PathBuf {
 
 /// The engines of a command that is not the state directory's host: what plugins keep is forgotten at its end.
 fn one_shot(cache: Option<PathBuf>) -> Result<Arc<Runtime>, String> {
+    runtime(cache, None, None, Arc::new(MemoryValues::default()), own_compiler()?)
+}
+
+/// This program, started by this process.
+fn own_compiler() -> Result<Compiler, String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     // Its environment is empty, so it is told.
     let wall = std::env::var_os("RAZAR_WALL").filter(|wall| wall == Wall::Off.as_str());
     let wall = wall.map_or(Wall::On, |_| Wall::Off);
     let args = ["compile-plugin", "--wall", wall.as_str()].map(Into::into).into();
-    let compiler = CompileCommand { program, args };
-    runtime(cache, None, None, Arc::new(MemoryValues::default()), compiler.into())
+    Ok(CompileCommand { program, args }.into())
 }
 
 /// The engines; compiled plugins are kept in `cache`, copies of logs lie below `scratch`, `values` keeps what plugins
@@ -149,13 +155,26 @@ fn runtime(
         tls: Tls::public().map_err(|error| error.to_string())?,
         secrets: Secrets::new(|name| std::env::var(name).ok()),
     };
-    let options = RuntimeOptions {
+    Runtime::new(options(cache, scratch, pool, values, egress, compiler))
+        .map(Arc::new)
+        .map_err(|error| error.to_string())
+}
+
+/// How such engines are made; guests' requests leave by `egress`.
+fn options(
+    cache: Option<PathBuf>,
+    scratch: Option<&Path>,
+    pool: Option<PoolOptions>,
+    values: Arc<dyn ValueStore>,
+    egress: HttpShared,
+    compiler: Compiler,
+) -> RuntimeOptions {
+    RuntimeOptions {
         pool,
         cache,
         compiler,
         scratch: scratch.map_or_else(std::env::temp_dir, Path::to_owned),
         egress,
         values,
-    };
-    Runtime::new(options).map(Arc::new).map_err(|error| error.to_string())
+    }
 }

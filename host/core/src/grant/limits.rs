@@ -64,6 +64,8 @@ trait Limit: Copy + PartialOrd {
     fn written(self) -> String;
     /// The unit as it ends a key, and the number in it.
     fn measured(self) -> (&'static str, u64);
+    /// From that number; what is more than can be said is the most that can.
+    fn of(number: u64) -> Self;
 }
 
 impl Limit for Bytes {
@@ -73,6 +75,10 @@ impl Limit for Bytes {
 
     fn measured(self) -> (&'static str, u64) {
         ("_bytes", self.0)
+    }
+
+    fn of(number: u64) -> Self {
+        Self(number)
     }
 }
 
@@ -84,6 +90,10 @@ impl Limit for Millis {
     fn measured(self) -> (&'static str, u64) {
         ("_ms", self.0)
     }
+
+    fn of(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 impl Limit for u32 {
@@ -94,6 +104,10 @@ impl Limit for u32 {
     fn measured(self) -> (&'static str, u64) {
         ("", u64::from(self))
     }
+
+    fn of(number: u64) -> Self {
+        Self::try_from(number).unwrap_or(Self::MAX)
+    }
 }
 
 impl Limit for u64 {
@@ -103,6 +117,10 @@ impl Limit for u64 {
 
     fn measured(self) -> (&'static str, u64) {
         ("", self)
+    }
+
+    fn of(number: u64) -> Self {
+        number
     }
 }
 
@@ -146,6 +164,14 @@ macro_rules! limits {
         }
 
         impl LimitsOverride {
+            /// Changes one limit to so many bytes, milliseconds or pieces.
+            pub fn set(&mut self, field: LimitField, number: u64) {
+                match field {
+                    $(LimitField::$variant => self.$field = Some(Limit::of(number)),)*
+                    LimitField::Fuel => self.fuel = Some(number),
+                }
+            }
+
             /// What lies outside floor and ceiling.
             pub fn check(&self) -> Vec<LimitError> {
                 let mut errors = Vec::new();
@@ -175,6 +201,14 @@ macro_rules! limits {
                     return Err(vec![LimitError::Reply { reply, hostcall }]);
                 }
                 Ok(changed)
+            }
+
+            /// One limit in bytes, milliseconds or pieces; nothing for fuel that is not set.
+            pub fn get(&self, field: LimitField) -> Option<u64> {
+                match field {
+                    $(LimitField::$variant => Some(self.$field.measured().1),)*
+                    LimitField::Fuel => self.fuel,
+                }
             }
 
             /// Each limit as `grants.toml` would write it; fuel only when it is set.

@@ -27,6 +27,7 @@ mod scope;
 mod secret;
 mod store;
 mod url;
+mod used;
 
 pub use address::{AddressClass, address_is_public, canonical};
 pub use capability::{Capability, Role};
@@ -48,6 +49,7 @@ pub(crate) use secret::{config_key, env_name};
 pub use store::Quota;
 pub(crate) use store::store_name;
 pub use url::HttpUrl;
+pub use used::Use;
 
 #[cfg(test)]
 mod tests;

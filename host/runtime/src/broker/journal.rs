@@ -3,12 +3,15 @@
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use razar_core::grant::Denied;
+use razar_core::grant::{Denied, Use};
 
 use super::secret::SecretError;
 
 /// How many refusals and names are kept. A guest that is refused in a loop fills no memory; the count goes on.
 const KEPT: usize = 32;
+
+/// How many uses are kept: more than the default of requests in one call.
+const KEPT_USES: usize = 128;
 
 /// Something a call was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +88,8 @@ pub struct CallRecord {
     pub received: u64,
     /// The first names looked up, each once.
     pub names: Vec<String>,
+    /// The first uses that were permitted, each once.
+    pub used: Vec<Use>,
 }
 
 impl CallRecord {
@@ -163,6 +168,14 @@ impl Journal {
         Ok(())
     }
 
+    /// Writes down a use that was permitted.
+    pub(super) fn uses(&self, used: Use) {
+        let mut record = self.lock();
+        if record.used.len() < KEPT_USES && !record.used.contains(&used) {
+            record.used.push(used);
+        }
+    }
+
     pub(super) fn sent(&self, bytes: usize) {
         let mut record = self.lock();
         record.sent = record.sent.saturating_add(bytes as u64);
@@ -196,7 +209,10 @@ mod tests {
             journal.refuse(Refused::RequestBody { limit });
             journal.refuse(Refused::Encoded);
             journal.name(&format!("n{limit}.example"));
+            journal.uses(Use::Store(format!("store-{limit}")));
+            journal.uses(Use::Store("same".to_owned()));
         }
+        assert_eq!(journal.record().used.len(), KEPT_USES);
         let record = journal.take();
         assert_eq!((record.refused.len(), record.refusals, record.names.len()), (KEPT, 20_000, KEPT));
         assert_eq!(journal.record(), CallRecord::default());

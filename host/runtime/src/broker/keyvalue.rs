@@ -16,7 +16,7 @@ mod wasi;
 
 use std::sync::Arc;
 
-use razar_core::grant::{EffectiveGrant, Limits, Quota, StorePermit};
+use razar_core::grant::{EffectiveGrant, Limits, Quota, StorePermit, Use};
 use razar_core::id::PluginId;
 
 pub use self::memory::MemoryValues;
@@ -132,6 +132,7 @@ impl KeyValueBroker {
             self.0.journal.refuse(Refused::Denied(denied));
             KeyValueError::Denied
         })?;
+        self.0.journal.uses(Use::Store(permit.store().to_owned()));
         let name = StoreName { plugin: self.0.plugin.clone(), store: permit.store().to_owned() };
         Ok(Bucket { name, quota: *permit.quota() })
     }

@@ -23,6 +23,7 @@ pub use self::escape::escaped;
 pub use self::rate::LogRate;
 pub(crate) use self::wasi::INTERFACES;
 pub use self::wasi::add_logging_to_linker;
+use crate::guard::{self, Guard};
 
 /// What one kept line costs beside its text, so that a flood of empty lines is a flood too.
 const LINE_OVERHEAD: usize = 32;
@@ -226,7 +227,7 @@ impl Kept {
             return;
         }
         self.budget = self.budget.saturating_sub(LINE_OVERHEAD);
-        self.record.lines.push(LogLine { stream, text: escaped(&line) });
+        self.record.lines.push(LogLine { stream, text: harmless(&line) });
     }
 
     /// Line ends inside a message are escaped: a message is never more than one line.
@@ -242,11 +243,11 @@ impl Kept {
         let kept = context.len() + message.len();
         self.messages = room - kept;
         self.record.dropped = self.record.dropped.saturating_add((said - kept) as u64);
-        let mut text = escaped(context.as_bytes());
+        let mut text = harmless(context.as_bytes());
         if !text.is_empty() {
             text.push_str(": ");
         }
-        text.push_str(&escaped(message.as_bytes()));
+        text.push_str(&harmless(message.as_bytes()));
         self.record.lines.push(LogLine { stream: LogStream::Message(level), text });
     }
 
@@ -257,6 +258,11 @@ impl Kept {
             LogStream::Stderr | LogStream::Message(_) => &mut self.stderr,
         }
     }
+}
+
+/// A guest's words as they are kept.
+fn harmless(text: &[u8]) -> String {
+    if guard::on(Guard::Escape) { escaped(text) } else { String::from_utf8_lossy(text).into_owned() }
 }
 
 /// The beginning of a text, cut at a character border.

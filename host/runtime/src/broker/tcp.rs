@@ -9,7 +9,7 @@ mod names;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use razar_core::grant::{EffectiveGrant, Host, Limits, ResolvedName};
+use razar_core::grant::{EffectiveGrant, Host, Limits, ResolvedName, Use};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::sockets::SocketAddrUse;
 
@@ -85,7 +85,17 @@ impl TcpBroker {
     }
 
     fn connect(&self, address: SocketAddr) -> Result<(), Refused> {
-        self.0.grant.permit_socket(address, &self.resolved()).map_err(Refused::Denied)?;
+        let permitted = self.0.grant.permit_socket(address, &self.resolved()).map_err(Refused::Denied)?;
+        let (ip, port) = (permitted.socket().ip(), address.port());
+        let names: Vec<Host> = self
+            .resolved()
+            .iter()
+            .filter(|name| name.address() == ip)
+            .map(|name| name.host().clone())
+            .collect();
+        for host in names.into_iter().chain([Host::Address(ip)]) {
+            self.0.journal.uses(Use::Tcp(host, port));
+        }
         self.0.journal.connection(self.0.limits.requests)
     }
 
@@ -96,6 +106,7 @@ impl TcpBroker {
             LookupError::Denied
         };
         let permit = self.0.grant.permit_name(name).map_err(denied)?;
+        self.0.journal.uses(Use::Name(permit.host().clone()));
         let found = match permit.host() {
             Host::Address(address) => vec![*address],
             Host::Name(name) => {

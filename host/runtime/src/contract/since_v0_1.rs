@@ -11,6 +11,7 @@ use wasmtime::component::types::ComponentItem;
 use self::probe::exports::razar::plugin::probe as wit;
 use super::{BoxFuture, Health, Measurement, Probe, ProbeCall, Report};
 use crate::call::Invocation;
+use crate::incident::words;
 use crate::outcome::{CallReport, PluginError, PluginErrorKind, extensions_size};
 use crate::plugin::Shared;
 use crate::state::{Stage, State};
@@ -85,6 +86,12 @@ impl Invocation for Check<'_> {
         let instance = self.pre.instantiate_async(&mut *store).await?;
         store.data_mut().stage = Stage::Calling;
         let answer = instance.razar_plugin_probe().call_check(&mut *store, &self.target).await?;
+        if let Ok(report) = &answer
+            && let Some(wrong) = report.measurements.iter().find(|measured| !measured.value.is_finite())
+        {
+            let name = words(&wrong.name);
+            return Err(wasmtime::Error::msg(format!("the measurement `{name}` is not a finite number")));
+        }
         Ok(answer.map(Report::from).map_err(PluginError::from))
     }
 

@@ -46,6 +46,27 @@ fn defaults_are_these() {
 }
 
 #[test]
+fn a_limit_is_read_and_written_by_its_name() {
+    let mut change = LimitsOverride::default();
+    for (at, field) in LimitField::ALL.iter().copied().enumerate() {
+        change.set(field, 2_000_000 + at as u64);
+    }
+    let limits = Limits {
+        memory: Bytes(change.memory.unwrap().0),
+        fuel: change.fuel,
+        ..Limits::defaults(Role::Probe)
+    };
+    assert_eq!(
+        (limits.get(LimitField::Memory), limits.get(LimitField::Handles)),
+        (Some(2_000_000), Some(64))
+    );
+    assert_eq!(limits.get(LimitField::Fuel), change.fuel);
+    assert_eq!(change.deadline, Some(Millis(2_000_005)));
+    change.set(LimitField::Handles, u64::MAX);
+    assert_eq!(change.handles, Some(u32::MAX));
+}
+
+#[test]
 fn defaults_lie_between_floor_and_ceiling() {
     for role in Role::ALL {
         let Limits { memory, deadline, headers, handles, requests, random, .. } = Limits::defaults(role);

@@ -7,6 +7,7 @@ mod limits;
 mod meeting;
 mod net;
 mod rules;
+mod used;
 
 use std::sync::Arc;
 

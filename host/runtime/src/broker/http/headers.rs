@@ -7,14 +7,17 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, ForbiddenHeaderFilter};
 
+use crate::guard::{self, Guard};
+
 static FILTER: LazyLock<ForbiddenHeaderFilter> = LazyLock::new(|| Arc::new(is_forbidden));
 
 /// Whether a guest may not set it. The header of a secret is not here: the host replaces it when it sends.
 pub(super) fn is_forbidden(name: &HeaderName) -> bool {
-    *name == AUTHORIZATION
+    let hosts = *name == AUTHORIZATION
         || DEFAULT_FORBIDDEN_HEADERS.contains(name)
         || matches!(name.as_str(), "te" | "trailer" | "expect" | "forwarded")
-        || name.as_str().starts_with("proxy-")
+        || name.as_str().starts_with("proxy-");
+    hosts && guard::on(Guard::Headers)
 }
 
 /// The same, for wasmtime.

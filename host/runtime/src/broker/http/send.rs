@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use razar_core::grant::{DenyReason, HttpPermit};
+use razar_core::grant::{DenyReason, HttpPermit, Use};
 use tokio::time::{Instant, timeout_at};
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
@@ -21,6 +21,7 @@ use super::dial::{Stream, dial};
 use super::scrub::Needles;
 use super::{Call, Reply, headers};
 use crate::broker::journal::Refused;
+use crate::guard::{self, Guard};
 
 /// The smallest read buffer hyper accepts.
 const MIN_BUFFER: u64 = 8 * 1024;
@@ -58,6 +59,7 @@ pub(super) async fn send(
         .grant
         .permit_http(request.method().as_str(), &request.uri().to_string())
         .map_err(|denied| refuse(&call, Refused::Denied(denied)))?;
+    call.journal.uses(Use::Http(permit.method(), permit.url().clone()));
     call.journal.request(call.limits.requests).map_err(|refused| refuse(&call, refused))?;
     let now = Instant::now();
     let end = call.deadline.min(now + call.limits.request_time.into());
@@ -111,7 +113,7 @@ fn prepare(
             parts.headers.insert(name, header.value);
             // What is compressed cannot be scrubbed.
             parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            Some(header.needles)
+            guard::on(Guard::Scrub).then_some(header.needles)
         }
     };
     Ok((Request::from_parts(parts, BoundedBody::new(body, Arc::clone(call))), needles))
@@ -147,7 +149,7 @@ fn clean(call: &Call, response: &mut Response<Incoming>, needles: &Needles) -> R
         .get_all(CONTENT_ENCODING)
         .iter()
         .all(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if !plain {
+    if !plain && guard::on(Guard::Encoded) {
         return Err(refuse(call, Refused::Encoded));
     }
     needles.clean_headers(response.headers_mut());

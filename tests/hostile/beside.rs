@@ -1,0 +1,345 @@
+//! What no single call of a guest can show: memory and logs over many of them, how neighbours are served, code at rest, a
+//! plugin that is replaced, and a host that is told to end.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Failed, Trial};
+use razar_conform::Case;
+use razar_conform::case::{PLUGIN, Ready};
+use razar_conform::run::call;
+use razar_conform::world::World;
+use razar_core::grant::{Grant, LimitField, Request};
+use razar_core::id::PluginId;
+use razar_runtime::Runtime;
+use razar_runtime::guard::{self, Guard};
+use razar_runtime::load::Source;
+use razar_runtime::plugin::{CodeSource, LoadedPlugin, Warning};
+use razar_tests::artifact;
+use razar_tests::scene::Scene;
+use serde_json::json;
+
+use crate::filter::{self, RACES};
+use crate::stage::{GENEROUS, Stage, healthy, options, resident};
+use crate::{corpus, rounds, trial};
+
+/// Cases whose calls are short, of every kind of end.
+const MIXED: &[&str] = &[
+    "A4_trap_at_start",
+    "A5_endless_memory",
+    "A6_refused_growth",
+    "A10_endless_recursion",
+    "A11_stack_in_memory",
+    "A25_exit",
+    "B1b_slightly_large_reply",
+    "B5_use_after_drop",
+    "B6_not_utf8",
+    "B11_random",
+    "C3_forged_line",
+    "D1_out_by_dots",
+    "D9_handles",
+    "D11_fifo",
+    "E4_other_host",
+    "E28_quota",
+    "E31_not_http",
+    "J13_panic_in_the_host",
+];
+
+/// Beyond a tenth: what an allocator keeps for next time.
+const SLACK_KIB: u64 = 16 << 10;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let own = |name: &str, run: fn(&Arc<Stage>)| {
+        trial(format!("hostile::{name}"), move |stage| -> Result<(), Failed> {
+            run(stage);
+            Ok(())
+        })
+    };
+    vec![
+        own("every_limit_has_a_case", |_| every_limit_has_a_case()),
+        own("A1c_near_the_deadline", near_the_deadline),
+        own("A14b_neighbours_are_served", neighbours_are_served),
+        own("A26_memory_returns", memory_returns),
+        own("C9_flood_over_many_calls", flood_over_many_calls),
+        own(RACES, many_raced_opens),
+        trial(format!("hostile::without_openat2::{RACES}"), |_| filter::outside(RACES)),
+        own("F2b_cut_anywhere", cut_anywhere),
+        own("F4_mutants", mutants),
+        own("F22_changed_code", |_| {
+            let (source, warnings) = changed_code();
+            assert_eq!((source, warnings), (CodeSource::Compiled, vec![Warning::ForeignCode]));
+        }),
+        own("mutation::F22_changed_code", |_| {
+            guard::off(Some(Guard::Mac));
+            let (source, warnings) = changed_code();
+            guard::off(None);
+            assert_eq!((source, warnings), (CodeSource::Cached, vec![]), "the MAC is not what refuses it");
+        }),
+        own("F24_replaced_while_running", replaced),
+        own("J14_told_to_end", told_to_end),
+    ]
+}
+
+/// What an operator may write is what is tried.
+fn every_limit_has_a_case() {
+    for field in LimitField::ALL {
+        let cases = corpus::cases().iter().filter(|case| case.limit() == Some(*field)).count();
+        assert_eq!(cases, 1, "cases about `{field}`");
+    }
+}
+
+/// A case of the corpus, loaded; the world lies in `home`.
+fn loaded(stage: &Stage, case: &Case, home: &Path) -> (Arc<LoadedPlugin>, Ready, World) {
+    let world = World::make(home, &case.world().unwrap()).unwrap();
+    let ready = stage.ready(case, &world);
+    let wasm = corpus::corpus().guest(&ready.guest).unwrap().into();
+    let source = Source { id: ready.plugin.clone(), request: ready.request.clone(), wasm };
+    let plugin = stage.tokio.block_on(stage.runtime.load(source, &ready.grant)).unwrap();
+    (Arc::new(plugin), ready, world)
+}
+
+fn case(name: &str) -> &'static Case {
+    corpus::corpus().case(name).unwrap_or_else(|| panic!("there is no case {name}"))
+}
+
+/// A guest that never returns is ended soon after its deadline. The best of many counts: a machine may be busy, but it is
+/// not busy all the time.
+fn near_the_deadline(stage: &Arc<Stage>) {
+    let home = tempfile::tempdir().unwrap();
+    let (plugin, ready, _world) = loaded(stage, case("A1_infinite_loop"), home.path());
+    let mut late: Vec<Duration> = (0..rounds(10, 200))
+        .map(|_| {
+            let seen = stage.tokio.block_on(call(&plugin, &ready));
+            assert_eq!(seen[0].end, "deadline");
+            assert!(seen[0].wall >= ready.deadline, "ended early, after {:?}", seen[0].wall);
+            seen[0].wall - ready.deadline
+        })
+        .collect();
+    late.sort();
+    let p99 = late[(late.len() - 1) * 99 / 100];
+    println!("a runaway guest ends {:?} after its deadline at best, {p99:?} at the 99th percentile", late[0]);
+    assert!(late[0] < ready.deadline, "ended {:?} late at best", late[0]);
+}
+
+/// How long calls of the well-behaved plugin take beside eight that spin, against how long they take alone.
+fn neighbours_are_served(stage: &Arc<Stage>) {
+    let home = tempfile::tempdir().unwrap();
+    let mut spin = case("A14_many_spinners").ready(&stage.places(home.path())).unwrap();
+    (spin.at_once, spin.deadline) = (8, Duration::from_secs(2));
+    let source = Source {
+        id: spin.plugin.clone(),
+        request: spin.request.clone(),
+        wasm: corpus::corpus().guest(&spin.guest).unwrap().into(),
+    };
+    let plugin = Arc::new(stage.tokio.block_on(stage.runtime.load(source, &spin.grant)).unwrap());
+    let typical = |until: &dyn Fn(usize) -> bool| {
+        let mut took = Vec::new();
+        while !until(took.len()) {
+            let begun = Instant::now();
+            stage.tokio.block_on(healthy(&stage.good)).unwrap();
+            took.push(begun.elapsed());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        took.sort();
+        (took[took.len() / 2], took.len())
+    };
+    let (alone, _) = typical(&|asked| asked == 200);
+    let spinning = stage.tokio.spawn(async move { call(&plugin, &spin).await });
+    let (beside, asked) = typical(&|asked| spinning.is_finished() && asked > 0);
+    assert!(stage.tokio.block_on(spinning).unwrap().iter().all(|seen| seen.end == "deadline"));
+    println!("a call takes {alone:?} alone and {beside:?} beside spinners, typically ({asked} calls)");
+    // With turns of one tick each for all who spin, nobody waits for more than all of them; without, for two seconds.
+    let fair = (alone * 50).max(Duration::from_millis(200));
+    assert!(beside < fair, "{beside:?} beside spinners, {alone:?} alone ({asked} calls)");
+}
+
+/// However much a plugin prints over however many calls: a minute keeps a mebibyte of it.
+fn flood_over_many_calls(stage: &Arc<Stage>) {
+    let home = tempfile::tempdir().unwrap();
+    let mut wide = case("C1_flood").ready(&stage.places(home.path())).unwrap();
+    wide.grant.limits.set(LimitField::Stdout, 16 << 20);
+    let source = Source {
+        id: wide.plugin.clone(),
+        request: wide.request.clone(),
+        wasm: corpus::corpus().guest(&wide.guest).unwrap().into(),
+    };
+    let plugin = Arc::new(stage.tokio.block_on(stage.runtime.load(source, &wide.grant)).unwrap());
+    let begun = Instant::now();
+    let (calls, mut kept) = (rounds(4, 54), 0);
+    for _ in 0..calls {
+        for seen in stage.tokio.block_on(call(&plugin, &wide)) {
+            assert_eq!(seen.end, "reply", "{seen:?}");
+            kept += seen.log.lines.iter().map(|line| line.text.len()).sum::<usize>();
+        }
+    }
+    println!("of {} MB printed in {calls} calls {kept} bytes are kept", calls * 20);
+    // A mebibyte at once, and again in every minute.
+    let most = (1 << 20) + (1 << 20) * (usize::try_from(begun.elapsed().as_secs()).unwrap() + 1) / 60;
+    assert!(kept <= most, "{kept} bytes are kept, {most} may be");
+    assert!(kept > 0, "nothing is kept");
+}
+
+/// Opens that race with a directory becoming a link to outside: none ever leads there.
+pub(crate) fn many_raced_opens(stage: &Arc<Stage>) {
+    let home = tempfile::tempdir().unwrap();
+    let (plugin, ready, _world) = loaded(stage, case("D7_race"), home.path());
+    let mut both = false;
+    for _ in 0..rounds(4, 200) {
+        let seen = stage.tokio.block_on(call(&plugin, &ready));
+        assert!(seen[0].message.contains(" 0 outside,"), "{seen:?}");
+        both |= seen[0].message.contains("both seen");
+    }
+    assert!(both, "the directory never was a link when it was opened: nothing raced");
+}
+
+/// A component that ends too early is refused wherever it ends, unless all it has lost are names at its end.
+fn cut_anywhere(stage: &Arc<Stage>) {
+    let whole = corpus::corpus().guest("grow").unwrap();
+    let mut taken = 0;
+    for at in 0..whole.len() {
+        match refused(stage, whole[..at].to_vec()) {
+            None => taken += 1,
+            Some(error) => {
+                assert!(error.len() <= 1_024 && !error.chars().any(char::is_control), "cut at {at}: {error}");
+            }
+        }
+    }
+    assert!(taken <= 4, "{taken} of {} beginnings of a component were taken for one", whole.len());
+}
+
+/// One bit is another: it is refused, or it is a plugin like any other, and the host is never at fault.
+fn mutants(stage: &Arc<Stage>) {
+    let whole = corpus::corpus().guest("grow").unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let ready = case("A6_refused_growth").ready(&stage.places(home.path())).unwrap();
+    // Without a cache: nobody meets any of them again.
+    let runtime = Runtime::new(options(None, None)).unwrap();
+    let many = rounds(100, 10_000);
+    let (mut bits, mut ran) = (0x9e37_79b9_7f4a_7c15_u64, 0);
+    for _ in 0..many {
+        // A generator of its own, so that every run has the same mutants.
+        bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let mut wasm = whole.clone();
+        let at = usize::try_from(bits >> 20).unwrap() % wasm.len();
+        wasm[at] ^= 1 << (bits >> 61);
+        let source = Source { wasm: wasm.into(), ..source("grow") };
+        let Ok(plugin) = stage.tokio.block_on(runtime.load(source, &Grant::default())) else { continue };
+        if plugin.probe().is_some() {
+            let seen = stage.tokio.block_on(call(&Arc::new(plugin), &ready));
+            assert_ne!(seen[0].end, "host-bug", "byte {at}: {seen:?}");
+            ran += 1;
+        }
+    }
+    println!("{ran} of {many} mutants ran");
+    assert!(ran > 0, "none of {many} mutants ran");
+}
+
+fn refused(stage: &Stage, wasm: Vec<u8>) -> Option<String> {
+    let source = Source { wasm: wasm.into(), ..source("grow") };
+    stage.tokio.block_on(stage.runtime.load(source, &Grant::default())).err().map(|error| error.to_string())
+}
+
+/// Hundreds of calls that go wrong in every way leave the process as large as it was.
+fn memory_returns(stage: &Arc<Stage>) {
+    let home = tempfile::tempdir().unwrap();
+    let mut calls = Vec::new();
+    for name in MIXED {
+        let dir = home.path().join(name);
+        fs::create_dir(&dir).unwrap();
+        calls.push(loaded(stage, case(name), &dir));
+    }
+    let round = || {
+        for (plugin, ready, _) in &calls {
+            let seen = stage.tokio.block_on(call(plugin, ready));
+            assert_eq!(seen[0].end, ready.expect.end, "{seen:?}");
+        }
+    };
+    let all = rounds(300, 10_000);
+    for _ in 0..3 {
+        round();
+    }
+    let before = resident();
+    for _ in 0..all.div_ceil(calls.len()) {
+        round();
+    }
+    let after = resident();
+    assert!(after <= before + before / 10 + SLACK_KIB, "{before} KiB before {all} calls, {after} KiB after");
+}
+
+fn source(guest: &str) -> Source {
+    let id: PluginId = PLUGIN.parse().unwrap();
+    Source { id, request: Request::default(), wasm: corpus::corpus().guest(guest).unwrap().into() }
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(dir).unwrap().flatten().map(|entry| entry.path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "cwasm")).collect()
+}
+
+/// One plugin's code lies under another plugin's name: where the other's code comes from, and what is said of it.
+fn changed_code() -> (CodeSource, Vec<Warning>) {
+    let home = tempfile::tempdir().unwrap();
+    let cache = home.path().join("code");
+    let tokio = &Stage::shared().tokio;
+    let load = |guest: &str| -> LoadedPlugin {
+        let runtime = Runtime::new(options(Some(&cache), None)).unwrap();
+        tokio.block_on(runtime.load(source(guest), &Grant::default())).unwrap()
+    };
+    load("healthy");
+    let own = entries(&cache).remove(0);
+    load("grow");
+    let other = entries(&cache).into_iter().find(|path| *path != own).unwrap();
+    fs::copy(&other, &own).unwrap();
+    let loaded = load("healthy");
+    tokio.block_on(healthy_or_not(&loaded));
+    (loaded.inspection().code, loaded.inspection().warnings.clone())
+}
+
+/// Whatever code it is, the host goes on.
+async fn healthy_or_not(plugin: &LoadedPlugin) {
+    drop(healthy(plugin).await);
+}
+
+/// A plugin is loaded anew while the one it replaces still answers: each call is one plugin's, from beginning to end.
+fn replaced(stage: &Arc<Stage>) {
+    let home = tempfile::tempdir().unwrap();
+    let (old, ready, _world) = loaded(stage, &case("A22_sleep").without_guard(), home.path());
+    let digest = old.inspection().digest;
+    let running = stage.tokio.spawn({
+        let old = Arc::clone(&old);
+        async move { call(&old, &ready).await }
+    });
+    let new = stage.tokio.block_on(stage.runtime.load(source("healthy"), &Grant::default())).unwrap();
+    drop(old);
+    assert_ne!(new.inspection().digest, digest);
+    stage.tokio.block_on(healthy(&new)).unwrap();
+    let seen = stage.tokio.block_on(running).unwrap();
+    assert_eq!((seen[0].end.as_str(), seen[0].message.as_str()), ("reply", "healthy: slept"));
+}
+
+/// The real host ends although a plugin never does.
+fn told_to_end(_: &Arc<Stage>) {
+    let scene = Scene::new();
+    let grants = scene.write("grants.toml", "[probe-hostile]\nlimits = { deadline = \"1 h\" }\n");
+    scene.stack(
+        &["all"],
+        &[json!({
+            "id": "one",
+            "entrypoint": ["sleep", "600"],
+            "health": {
+                "probe": "probe-hostile", "settings": { "do": "spin" }, "address": "127.0.0.1:1",
+                "deadline": "1 h", "timeout": "1 h",
+            },
+        })],
+    );
+    let (plugins, grants) = (artifact::hostile().display().to_string(), grants.display().to_string());
+    let run = scene.run_with(&["--plugins", &plugins, "--grants", &grants]);
+    scene.until("the service runs and is asked about", || !scene.running().is_empty());
+    let begun = Instant::now();
+    let ended = run.terminate();
+    assert!(ended.code.is_some(), "{ended:?}");
+    assert!(begun.elapsed() < GENEROUS, "it took {:?} to end", begun.elapsed());
+    assert!(scene.running().is_empty(), "services are left behind");
+}
