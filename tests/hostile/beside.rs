@@ -185,9 +185,16 @@ fn flood_over_many_calls(stage: &Arc<Stage>) {
 pub(crate) fn many_raced_opens(stage: &Arc<Stage>) {
     let home = tempfile::tempdir().unwrap();
     let (plugin, ready, _world) = loaded(stage, case("D7_race"), home.path());
-    let mut both = false;
-    for _ in 0..rounds(4, 200) {
+    let (mut both, mut raced, mut refused) = (false, 0, 0);
+    while raced < rounds(4, 200) {
         let seen = stage.tokio.block_on(call(&plugin, &ready));
+        // Between two renames there is no directory to grant.
+        if seen[0].message.contains("is not a directory that can be granted") {
+            refused += 1;
+            assert!(refused < 100 * (raced + 10), "it is hardly ever there: {seen:?}");
+            continue;
+        }
+        raced += 1;
         assert!(seen[0].message.contains(" 0 outside,"), "{seen:?}");
         both |= seen[0].message.contains("both seen");
     }
