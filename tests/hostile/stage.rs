@@ -91,7 +91,7 @@ pub(crate) fn options(cache: Option<&Path>, off: Option<&str>) -> RuntimeOptions
     RuntimeOptions {
         pool: Some(PoolOptions { slots: 64, ..PoolOptions::default() }),
         cache: cache.map(Path::to_owned),
-        compiler: CompileCommand { program: std::env::current_exe().expect("this program"), args },
+        compiler: CompileCommand { program: std::env::current_exe().expect("this program"), args }.into(),
         scratch: std::env::temp_dir(),
         egress: egress().expect("TLS"),
         values: Arc::new(MemoryValues::default()),

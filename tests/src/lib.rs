@@ -11,6 +11,7 @@
 use std::path::{Path, PathBuf};
 
 pub mod artifact;
+pub mod faults;
 pub mod process;
 pub mod scene;
 pub mod wait;

@@ -31,12 +31,14 @@ pub struct Scene {
 /// One line that a service wrote about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// `start` or `stop`.
+    /// `start` or `stop`; `twice` when it found another process of its name alive.
     pub word: String,
     /// Which component.
     pub name: String,
     /// Which process.
     pub pid: u32,
+    /// What marks the launch: state directory, component, instance.
+    pub marker: String,
 }
 
 /// A command that has ended.
@@ -163,7 +165,12 @@ impl Scene {
     /// A command line of the host, with this stage as its working directory and an environment of its own.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(artifact::host());
-        command.args(words).current_dir(self.dir.path()).env_remove("RAZAR_STATE").env_remove("RAZAR_LOG");
+        command
+            .args(words)
+            .current_dir(self.dir.path())
+            .env_remove("RAZAR_STATE")
+            .env_remove("RAZAR_LOG")
+            .env_remove("RAZAR_WALL");
         command.env("RAZAR_METRICS_PORT", self.port("metrics").to_string()).stdin(Stdio::null());
         command
     }
@@ -185,7 +192,12 @@ impl Scene {
 
     /// The command line of `run`.
     pub fn run_command(&self, more: &[&str]) -> Command {
-        let mut command = self.command(&["run", "--output", "plain", "--config", "boot_config.json"]);
+        self.run_command_as("plain", more)
+    }
+
+    /// The same, with another shape of output.
+    pub fn run_command_as(&self, output: &str, more: &[&str]) -> Command {
+        let mut command = self.command(&["run", "--output", output, "--config", "boot_config.json"]);
         command.arg("--plugins").arg(artifact::plugins()).arg("--state").arg(self.state());
         command.args(["--metrics-address", &self.address.to_string()]).args(more);
         command
@@ -214,7 +226,8 @@ impl Scene {
         let event = |line: &str| {
             let mut words = line.split(' ').map(str::to_owned);
             let (word, name) = (words.next()?, words.next()?);
-            Some(Event { word, name, pid: words.next()?.parse().ok()? })
+            let pid = words.next()?.parse().ok()?;
+            Some(Event { word, name, pid, marker: words.next()? })
         };
         text.lines().map(|line| event(line).unwrap_or_else(|| panic!("no event: {line}"))).collect()
     }
@@ -359,6 +372,11 @@ impl Run<'_> {
     /// What it has printed so far.
     pub fn printed(&self) -> String {
         fs::read_to_string(&self.out).unwrap_or_default()
+    }
+
+    /// It has ended by itself, or was killed.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child of ours").is_some()
     }
 
     /// SIGKILL, and waits until it is gone.

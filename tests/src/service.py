@@ -1,9 +1,11 @@
 """A small service whose behavior is written in its environment. It listens on HOST:PORT and answers HTTP.
 
-Every start and clean stop is a line in SCENE/events: the word, NAME, the pid. Files in SCENE steer it while it runs:
+Every start and clean stop is a line in SCENE/events: the word, NAME, the pid, and what marks the launch. A start while
+another process of NAME lives is a line with the word `twice`. Files in SCENE steer it while it runs:
 `NAME.crash` makes it exit with code 70, once; `NAME.sick` makes it answer 503 while it exists.
 """
 
+import fcntl
 import os
 import select
 import signal
@@ -13,6 +15,7 @@ import time
 
 BEGAN = time.monotonic()
 NAME, SCENE = os.environ["NAME"], os.environ["SCENE"]
+MARKER = os.environ.get("RAZAR_INSTANCE", "-")
 ready_after = float(os.environ.get("READY_AFTER", "0"))
 healthy_from = int(os.environ.get("HEALTHY_FROM_START", "1"))
 behavior = os.environ.get("BEHAVIOR", "")  # never, flap, stubborn, gated
@@ -21,7 +24,7 @@ answers = 0
 
 def event(word):
     file = os.open(f"{SCENE}/events", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    os.write(file, f"{word} {NAME} {os.getpid()}\n".encode())
+    os.write(file, f"{word} {NAME} {os.getpid()} {MARKER}\n".encode())
     os.close(file)
 
 
@@ -61,6 +64,16 @@ def answer(connection):
         connection.close()
 
 
+def alone():
+    """Held until the kernel has taken this process apart."""
+    lock = os.open(f"{SCENE}/{NAME}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        event("twice")
+
+
+alone()
 signal.signal(signal.SIGTERM, signal.SIG_IGN if behavior == "stubborn" else stop)
 event("start")
 start = starts()

@@ -20,9 +20,10 @@ use crate::conduct::misbehavior;
 use crate::drive::{Handle, Question, Watching};
 use crate::evidence::output_file;
 use crate::guest_log;
-use crate::launcher::{CheckEnd, Launcher, process, record};
-use crate::listener::{self, Owner};
+use crate::launcher::{CheckEnd, Launcher, record};
+use crate::listener::Owner;
 use crate::packages::Packages;
+use crate::porter::{Porter, Seen};
 use crate::serve::metrics::Metrics;
 
 /// While a component starts it is asked this often at first, then ever more slowly: readiness is noticed within five
@@ -34,6 +35,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(10);
 pub(crate) struct Asker {
     pub(crate) packages: Arc<Packages>,
     pub(crate) launcher: Launcher,
+    pub(crate) porter: Arc<Porter>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) state: PathBuf,
 }
@@ -91,7 +93,8 @@ impl Asker {
     ) -> Option<CallScope> {
         let Check::Plugin { log: Some(LogSource::Output), .. } = check else { return Some(scope) };
         let log_begin = record::begin(&self.state, &question.plan.id, question.instance).await;
-        (log_begin.is_some() || lives(question.process)).then_some(CallScope { log_begin, ..scope })
+        let over = log_begin.is_none() && matches!(self.look(question.process, None).await, Ok(Seen::Gone));
+        (!over).then_some(CallScope { log_begin, ..scope })
     }
 
     /// Whether a good answer is one of this process: it may have ended, or somebody else may have its port.
@@ -102,20 +105,31 @@ impl Asker {
         target: Option<&Target>,
     ) -> Result<(), String> {
         let process = question.process;
-        if !lives(process) {
-            return Err("it has just ended".to_owned());
-        }
-        let (Check::Plugin { listener: Listener::Own, .. }, Some(target)) = (check, target.cloned()) else {
-            return Ok(());
+        let listener = match (check, target) {
+            (Check::Plugin { listener: Listener::Own, .. }, Some(target)) => {
+                Some((target.clone(), self.launcher.marker(&question.plan.id, question.instance)))
+            }
+            _ => None,
         };
-        let (port, marker) = (target.port(), self.launcher.marker(&question.plan.id, question.instance));
-        let owner = tokio::task::spawn_blocking(move || listener::owner(&target, process, &marker)).await;
-        match owner {
-            Ok(Owner::Other(holder)) => Err(format!(
+        let port = listener.as_ref().map_or(0, |(target, _)| target.port());
+        match self.look(process, listener).await {
+            Ok(Seen::Gone) => Err("it has just ended".to_owned()),
+            Ok(Seen::Alive(Owner::Other(holder))) => Err(format!(
                 "port {port} is held by {holder}, not by this service: end that one or change the port, or set `\"listener\": \"any\"` if it is meant to answer"
             )),
-            Ok(Owner::Service) | Err(_) => Ok(()),
+            Ok(Seen::Alive(Owner::Service)) => Ok(()),
+            Err(error) => {
+                tracing::warn!(component = %question.plan.id, "nobody can tell whose answer it was: {error}");
+                Ok(())
+            }
         }
+    }
+
+    /// Through the porter, and on a thread that may wait for him.
+    async fn look(&self, process: Process, listener: Option<(Target, String)>) -> std::io::Result<Seen> {
+        let porter = Arc::clone(&self.porter);
+        let look = move || porter.look(process, listener);
+        tokio::task::spawn_blocking(look).await.unwrap_or_else(|error| Err(std::io::Error::other(error)))
     }
 
     async fn plugin(&self, plugin: &PluginId, probe: &dyn Probe, call: ProbeCall<'_>) -> Answer {
@@ -217,11 +231,6 @@ impl Asker {
             tokio::time::sleep(wait).await;
         }
     }
-}
-
-/// This very process, not one that has its number now.
-fn lives(process: Process) -> bool {
-    process::entry(process.pid).is_some_and(|entry| entry.process == process && !entry.zombie)
 }
 
 /// A place between one half and one, from the name.

@@ -137,6 +137,11 @@ pub(crate) enum Command {
     Quarantine(Quarantine),
     /// What happened, one line an event
     Timeline(Timeline),
+    /// What this machine lacks for a host, and what to do about it
+    ///
+    /// Looks at the layers of the host's wall, at the kernel and its tools, at the state directory and its disk, and at
+    /// versions known to be bad. Ends with 1 if something that is needed is missing.
+    Doctor(Doctor),
     /// Look at plugins, or run one once
     #[command(subcommand)]
     Plugin(Plugin),
@@ -161,9 +166,26 @@ pub(crate) enum Command {
         #[arg(long)]
         state: PathBuf,
     },
-    /// Compiles one plugin under limits; started by the host
+    /// Does what the host may not do behind its wall; started by `run`
     #[command(hide = true)]
-    CompilePlugin,
+    Porter {
+        /// Whose.
+        #[arg(long)]
+        state: PathBuf,
+        /// Taken away at the end if nothing is in it.
+        #[arg(long)]
+        made: Vec<PathBuf>,
+        /// Around the compilers it starts.
+        #[arg(long, value_enum, default_value_t)]
+        wall: Wall,
+    },
+    /// Compiles one plugin under limits; started by the porter, or by whoever runs one plugin
+    #[command(hide = true)]
+    CompilePlugin {
+        /// Whether it sees nothing but what it is given.
+        #[arg(long, value_enum, default_value_t)]
+        wall: Wall,
+    },
 }
 
 /// Arguments of `run`.
@@ -194,6 +216,35 @@ pub(crate) struct Run {
     /// is only appended to, or a URL that takes it with POST; `log verify --witness` asks it
     #[arg(long, value_name = "FILE|URL", env = "RAZAR_WITNESS")]
     pub(crate) witness: Option<Place>,
+    /// Whether the host's own process is walled in (Landlock and seccomp): it then writes to nothing but the state
+    /// directory and what plugins are granted, and starts nothing; the plugin compiler sees no file at all. Services are
+    /// never behind this wall. `off` is for
+    /// machines on which something else does that, or on which it is in the way
+    #[arg(long, value_enum, default_value_t, env = "RAZAR_WALL")]
+    pub(crate) wall: Wall,
+    /// Start nothing if a layer of that wall is missing on this machine
+    #[arg(long)]
+    pub(crate) require_sandbox: bool,
+}
+
+/// Whether a process of the host's is walled in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wall {
+    /// As far as this machine can; what is missing is said.
+    #[default]
+    On,
+    /// Not at all, which is said.
+    Off,
+}
+
+impl Wall {
+    /// As it is typed.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Arguments of `check`.
@@ -232,6 +283,16 @@ pub(crate) struct Conform {
 pub(crate) struct Status {
     /// Only this one
     pub(crate) component: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Doctor {
     #[command(flatten)]
     pub(crate) state: State,
     /// Shape of the answer

@@ -1,6 +1,6 @@
 //! Whose socket answers at an address of this machine: a service is not up because somebody else has its port. Looks
 //! only, and says nothing that it cannot prove: other machines, other namespaces and other users' processes are not
-//! judged.
+//! judged. It runs in the porter's process: the wall hides other processes' files from the host's.
 
 mod sockets;
 
@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use razar_core::effect::Process;
 use razar_core::grant::{Host, Target};
+use serde::{Deserialize, Serialize};
 
 use crate::launcher::process::{self, SERVICE_MARKER, Table, Variable};
 use sockets::{Socket, listening};
@@ -19,7 +20,8 @@ use sockets::{Socket, listening};
 const MAX_NAME: usize = 40;
 
 /// What is known about who listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Owner {
     /// A process of the service, or nobody can tell.
     Service,
@@ -28,7 +30,8 @@ pub(crate) enum Owner {
 }
 
 /// Somebody else.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Holder {
     /// This process.
     Process {

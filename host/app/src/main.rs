@@ -5,6 +5,7 @@ mod ask;
 mod cli;
 mod command;
 mod conduct;
+mod doctor;
 mod drive;
 mod environment;
 mod evidence;
@@ -13,10 +14,12 @@ mod launcher;
 mod listener;
 mod packages;
 mod perform;
+mod porter;
 mod preflight;
 mod report;
 mod serve;
 mod values;
+mod wall;
 mod witness;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -38,10 +41,20 @@ fn main() -> ExitCode {
             Ok(()) => Exit::Done,
             Err(error) => complain(&error.to_string(), Exit::Internal),
         },
-        Command::CompilePlugin => {
-            let code =
-                razar_runtime::compile::compile_main(std::io::stdin().lock(), std::io::stdout().lock());
-            return ExitCode::from(code);
+        Command::Porter { state, made, wall } => match porter::server::run(&state, &made, wall) {
+            Ok(()) => Exit::Done,
+            Err(error) => complain(&error.to_string(), Exit::Internal),
+        },
+        Command::Run(arguments) => run_walled(arguments, &cli.logging),
+        Command::CompilePlugin { wall } => {
+            let confine = || {
+                if wall == cli::Wall::On {
+                    // What is missing, the host has said; there is nobody to tell here.
+                    drop(wall::raise(&wall::Ground::default()));
+                }
+            };
+            let (stdin, stdout) = (std::io::stdin().lock(), std::io::stdout().lock());
+            return ExitCode::from(razar_runtime::compile::compile_confined(stdin, stdout, confine));
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -50,18 +63,40 @@ fn main() -> ExitCode {
             let _ = std::io::stdout().write_all(&script);
             Exit::Done
         }
-        other => match (prepare(&cli.logging, &other), threads(&other)) {
-            (Ok(()), Ok(runtime)) => {
-                let exit = runtime.block_on(command::run(other));
-                // A guest stuck in a system call must not keep the process.
-                runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-                exit
-            }
-            (Err(error), _) => complain(&error, Exit::Usage),
-            (_, Err(error)) => complain(&error, Exit::Internal),
+        other => match prepare(&cli.logging, matches!(other, Command::Conform(_))) {
+            Ok(()) => with_threads(threads(&other), command::run(other)),
+            Err(error) => complain(&error, Exit::Usage),
         },
     };
     ExitCode::from(exit as u8)
+}
+
+/// The host: first what must be done outside of the wall, then the wall, and only then threads.
+fn run_walled(arguments: cli::Run, logging: &Logging) -> Exit {
+    if let Err(error) = prepare(logging, false) {
+        return complain(&error, Exit::Usage);
+    }
+    match command::prepare(&arguments) {
+        Ok((behind, porter)) => {
+            let threads = tokio::runtime::Builder::new_multi_thread();
+            let exit = with_threads(threads, command::run_host(arguments, behind));
+            porter.wait();
+            exit
+        }
+        Err(exit) => exit,
+    }
+}
+
+fn with_threads(mut threads: tokio::runtime::Builder, command: impl Future<Output = Exit>) -> Exit {
+    match threads.enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(command);
+            // A guest stuck in a system call must not keep the process.
+            runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+            exit
+        }
+        Err(error) => complain(&format!("no threads can be started: {error}"), Exit::Internal),
+    }
 }
 
 fn complain(message: &str, exit: Exit) -> Exit {
@@ -71,17 +106,16 @@ fn complain(message: &str, exit: Exit) -> Exit {
 }
 
 /// One probe asked once is over before more threads have begun.
-fn threads(command: &Command) -> Result<tokio::runtime::Runtime, String> {
-    let mut builder = match command {
+fn threads(command: &Command) -> tokio::runtime::Builder {
+    match command {
         Command::Plugin(cli::Plugin::Run(_)) => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
-    };
-    builder.enable_all().build().map_err(|error| format!("no threads can be started: {error}"))
+    }
 }
 
-fn prepare(logging: &Logging, command: &Command) -> Result<(), String> {
+fn prepare(logging: &Logging, hostile: bool) -> Result<(), String> {
     let mut wanted = logging.log.clone();
-    if matches!(command, Command::Conform(_)) {
+    if hostile {
         // Guests misbehave there because they are told to; what came of it is the command's answer.
         wanted.push_str(",razar_runtime::incident=off");
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use razar_core::effect::{Authorized, Decided, EffectOutcome, Start, Stop};
 use razar_core::plan::{ComponentPlan, StopPolicy};
 use razar_core::supervisor::{Found, FoundState, Input};
+use razar_ledger::failpoint;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::drive::{Handle, Performer};
@@ -42,10 +43,17 @@ impl Performer for Hands {
 impl Hands {
     async fn start(&self, start: Authorized<Start>, plan: &ComponentPlan) {
         let id = start.id();
-        match self.launcher.start(start, plan).await {
+        failpoint::pass("effect.starting");
+        let answer = self.launcher.start(start, plan).await;
+        failpoint::pass("effect.started");
+        match answer {
             Ok(process) => self.finished(id, EffectOutcome::Running(process)),
             // The launcher's successor tells what runs.
             Err(StartError::Launcher(LauncherError::Lost)) => {}
+            Err(error) if error.says_nothing() => {
+                tracing::error!(%error, "it is not known whether a process was started; looking what runs");
+                self.look().await;
+            }
             Err(error) => {
                 let permanent = error.is_permanent();
                 self.finished(id, EffectOutcome::NotStarted { error: error.to_string(), permanent });
@@ -55,7 +63,10 @@ impl Hands {
 
     async fn stop(&self, stop: Authorized<Stop>, policy: StopPolicy) {
         let id = stop.id();
-        match self.launcher.stop(stop, policy).await {
+        failpoint::pass("effect.stopping");
+        let answer = self.launcher.stop(stop, policy).await;
+        failpoint::pass("effect.stopped");
+        match answer {
             Ok(exit) => self.finished(id, EffectOutcome::Ended { exit }),
             Err(StopError::Launcher(LauncherError::Lost)) => {}
             Err(error) => {
@@ -70,9 +81,13 @@ impl Hands {
     }
 
     async fn look(&self) {
-        match self.launcher.list().await {
-            Ok(situation) => self.driver.input(Input::Found(found(&situation))),
-            Err(error) => tracing::error!(%error, "the launcher cannot be asked what runs"),
+        loop {
+            match self.launcher.list().await {
+                Ok(situation) => return self.driver.input(Input::Found(found(&situation))),
+                // Its successor tells.
+                Err(LauncherError::Lost) => return,
+                Err(error) => tracing::error!(%error, "the launcher cannot be asked what runs; asking again"),
+            }
         }
     }
 }

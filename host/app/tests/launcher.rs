@@ -159,7 +159,15 @@ fn refusal(result: Result<Process, StartError>) -> (Refusal, String) {
 
 fn run(argv: &[&str]) -> Run {
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
-    Run { argv, base_env: BTreeMap::new(), env: BTreeMap::new(), workdir: "/".to_owned(), user: None }
+    Run {
+        argv,
+        base_env: BTreeMap::new(),
+        env: BTreeMap::new(),
+        workdir: "/".to_owned(),
+        user: None,
+        no_new_privileges: false,
+        limits: BTreeMap::new(),
+    }
 }
 
 fn spec(component: &str, instance: u64, argv: &[&str]) -> StartSpec {
@@ -836,4 +844,35 @@ async fn a_state_directory_that_cannot_be_used_is_said_at_once() {
     fs::write(state.join("run"), "a file").unwrap();
     let error = Launcher::connect_or_spawn(&state, exe).await.unwrap_err().to_string();
     assert!(error.contains("cannot use the state directory"), "{error}");
+}
+
+#[tokio::test]
+async fn what_a_process_is_held_to_is_taken_before_it_begins_and_of_its_checks_too() {
+    let stage = Stage::new();
+    let host = stage.host().await;
+    let script = "ulimit -n; ulimit -c; grep NoNewPrivs /proc/self/status; exec sleep 600";
+    let mut held = spec("held", 1, &["sh", "-c", script]);
+    held.run.no_new_privileges = true;
+    held.run.limits = BTreeMap::from([("open_files".to_owned(), 64), ("core_dump".to_owned(), 0)]);
+    let check = CheckSpec { run: held.run.clone(), timeout_ms: 40_000, output_bytes: 1_000 };
+    let process = undecided::start(&host.launcher, held.clone()).await.unwrap();
+    eventually("all is said", || stage.log("held").lines().count() == 3);
+    assert_eq!(stage.log("held"), "64\n0\nNoNewPrivs:\t1\n");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", process.pid)).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let files: Vec<&str> = files.split_ascii_whitespace().collect();
+    assert_eq!(files[3..5], ["64", "64"], "soft and hard, so that it cannot be raised again");
+
+    let check = CheckSpec {
+        run: Run { argv: vec!["sh".into(), "-c".into(), "ulimit -n".into()], ..check.run },
+        ..check
+    };
+    assert_eq!(undecided::check(&host.launcher, check).await.unwrap().output, "64\n");
+
+    // What this launcher does not know is no reason to go without.
+    let mut strange = spec("strange", 2, &["sleep", "600"]);
+    strange.run.limits = BTreeMap::from([("patience".to_owned(), 1)]);
+    let (why, message) = refusal(undecided::start(&host.launcher, strange).await);
+    assert!(why == Refusal::Impossible && message.contains("no limit `patience`"), "{message}");
+    assert_eq!(host.stop(1, 1_000).await, ExitStatus::Signal(15));
 }

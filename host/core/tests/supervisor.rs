@@ -338,6 +338,25 @@ fn the_next_host_gives_no_second_startup_deadline() {
 }
 
 #[test]
+fn a_clock_set_back_while_no_host_was_there_keeps_nobody_waiting_for_it() {
+    let mut world = World::new(plan(vec![component("late"), component("down")]), |id, launch| Script {
+        ready_after: if id.as_str() == "late" { u64::MAX } else { 0 },
+        starts: id.as_str() == "late" || launch > 1,
+        ..Script::default()
+    });
+    world.boot();
+    world.run(100);
+    assert_eq!((world.launches("down"), world.status("down")), (1, Status::BackingOff));
+    world.now = razar_core::time::Timestamp(1);
+    world.crash_and_resume();
+    world.run(100);
+    assert_eq!((world.launches("down"), world.status("down")), (2, Status::Ready), "its back-off is over");
+    assert_eq!(world.launches("late"), 1);
+    world.run(20_000);
+    assert!(world.story("late").contains(&"failed".to_owned()), "its deadline is not in the far future");
+}
+
+#[test]
 fn whoever_became_ready_while_no_host_was_there_is_asked_before_it_is_judged() {
     let mut world =
         World::new(plan(vec![component("a")]), |_, _| Script { ready_after: 4_500, ..Script::default() });

@@ -4,12 +4,15 @@ use razar_core::id::Digest;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::error::{AppendError, LedgerError};
+use crate::failpoint;
 
 pub(crate) fn put(connection: &Connection, bytes: &[u8]) -> Result<Digest, AppendError> {
     let digest = Digest::of(bytes);
+    failpoint::pass("blob.putting");
     connection
         .prepare_cached("INSERT INTO blobs (digest, bytes) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
         .execute((digest.as_bytes(), bytes))?;
+    failpoint::pass("blob.put");
     Ok(digest)
 }
 

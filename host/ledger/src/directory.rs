@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::LedgerError;
+use crate::failpoint;
 
 /// Only the owner reads what the host remembers.
 const PRIVATE_DIR: u32 = 0o700;
@@ -73,6 +74,7 @@ pub(crate) fn hold(dir: &Path) -> Result<Held, LedgerError> {
     // The number only helps whoever is refused: on a full disk the lock holds without it.
     let _ =
         lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
+    failpoint::pass("ledger.held");
     Ok(Held { _lock: lock })
 }
 
@@ -84,5 +86,7 @@ pub(crate) fn create_private(path: &Path) -> Result<(), LedgerError> {
         .mode(PRIVATE_FILE)
         .open(path)
         .map(drop)
-        .map_err(LedgerError::io("open", path))
+        .map_err(LedgerError::io("open", path))?;
+    failpoint::pass("ledger.made");
+    Ok(())
 }

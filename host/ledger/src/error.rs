@@ -44,6 +44,13 @@ pub enum LedgerError {
     /// There is nothing to read.
     #[error("there is no ledger in `{}`: name the directory of a host that has run here with `--state DIR`", .0.display())]
     Absent(PathBuf),
+    /// Nothing may be written beside it, and part of it lies there.
+    #[error(
+        "`{}` cannot be read where nothing may be written, because `razar.db-wal` lies beside it: make the directory \
+         writable, or copy it and name the copy with `--state DIR`",
+        .0.display()
+    )]
+    LogBeside(PathBuf),
     /// The file is damaged.
     #[error(
         "`{}` is damaged ({detail}); nothing was changed: {}; or restore the file from a backup, or start with another \

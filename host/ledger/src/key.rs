@@ -12,6 +12,7 @@ use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
 use crate::error::LedgerError;
+use crate::failpoint;
 
 /// Below the state directory; left out of a backup unless it is asked for.
 pub const KEYS: &str = "keys";
@@ -20,6 +21,9 @@ const PUBLIC: &str = "ledger.pub";
 
 const SECRET_PREFIX: &str = "ed25519-secret:";
 const PUBLIC_PREFIX: &str = "ed25519:";
+
+/// The name of a key that is not in place yet, around the number of the process that makes it.
+const TEMP: (&str, &str) = (".ledger.key.", ".tmp");
 
 /// Longer than any key file.
 const MAX_KEY_FILE: u64 = 1024;
@@ -46,10 +50,11 @@ pub struct NotAKey(&'static str);
 impl LedgerKey {
     /// The key of a state directory, made now if there is none.
     pub fn open_or_create(state: &Path) -> Result<Self, LedgerError> {
+        sweep(&state.join(KEYS));
         match Self::open(state)? {
             Some(key) => {
-                // A crash may have come between the two halves.
-                if !public_key_file(state).exists() {
+                // A crash may have come between the two halves, or into the second.
+                if PublicKey::read(&public_key_file(state)).ok() != Some(key.public()) {
                     key.publish(&state.join(KEYS))?;
                 }
                 Ok(key)
@@ -98,10 +103,12 @@ impl LedgerKey {
         getrandom::fill(&mut bytes).map_err(LedgerError::Entropy)?;
         let key = Self(SigningKey::from_bytes(&bytes));
         let path = dir.join(SECRET);
-        let temp = dir.join(format!(".{SECRET}.{}.tmp", std::process::id()));
+        let temp = dir.join(format!("{}{}{}", TEMP.0, std::process::id(), TEMP.1));
         let written = write_private(&temp, &format!("{SECRET_PREFIX}{}\n", hex::encode(bytes)))
             // A link, not a rename: of two who make a key at once, one wins and the other takes that one's.
+            .inspect(|()| failpoint::pass("key.written"))
             .and_then(|()| fs::hard_link(&temp, &path));
+        failpoint::pass("key.linked");
         // It was only a step on the way; a copy of the key must not stay.
         let _ = fs::remove_file(&temp);
         match written {
@@ -157,6 +164,18 @@ impl PublicKey {
     /// Whether the owner of this key vouched for these bytes; weak keys and ambiguous signatures count as no.
     pub(crate) fn vouches(&self, bytes: &[u8], signature: &Signature) -> bool {
         self.0.verify_strict(bytes, &signature.0).is_ok()
+    }
+}
+
+/// Removes the copies of keys whose makers died: a secret has one place.
+fn sweep(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let maker = name.to_str().and_then(|name| name.strip_prefix(TEMP.0)?.strip_suffix(TEMP.1));
+        if maker.is_some_and(|maker| !Path::new("/proc").join(maker).exists()) {
+            // What cannot be removed is as private as the key itself.
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -236,7 +255,12 @@ mod tests {
         assert_eq!(fs::metadata(&secret).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(dir.path().join(KEYS)).unwrap().mode() & 0o777, 0o700);
         assert_eq!(PublicKey::read(&public_key_file(dir.path())).unwrap(), key.public());
+        // What crashes leave: no second half, half of it, and a copy of the first.
         fs::remove_file(public_key_file(dir.path())).unwrap();
+        LedgerKey::open_or_create(dir.path()).unwrap();
+        assert_eq!(PublicKey::read(&public_key_file(dir.path())).unwrap(), key.public(), "made good");
+        fs::write(public_key_file(dir.path()), "ed25519:12").unwrap();
+        fs::write(dir.path().join(KEYS).join(".ledger.key.4194305.tmp"), "ed25519-secret:").unwrap();
         LedgerKey::open_or_create(dir.path()).unwrap();
         assert_eq!(PublicKey::read(&public_key_file(dir.path())).unwrap(), key.public(), "made good");
         let names: Vec<_> = fs::read_dir(dir.path().join(KEYS)).unwrap().collect();

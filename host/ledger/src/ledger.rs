@@ -16,7 +16,7 @@ use crate::error::{AppendError, LedgerError};
 use crate::once::{self, Use};
 use crate::replay::Replay;
 use crate::values::PluginValues;
-use crate::{blob, meta, schema};
+use crate::{blob, failpoint, meta, schema};
 
 /// What the host remembers. Dropping it gives the directory back.
 #[derive(Debug)]
@@ -58,6 +58,7 @@ impl Ledger {
         let mut head = self.head;
         let mut recorded = Vec::with_capacity(facts.len());
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        failpoint::pass("facts.begun");
         {
             let mut insert =
                 tx.prepare_cached("INSERT INTO facts (seq, at, body, hash) VALUES (?1, ?2, ?3, ?4)")?;
@@ -67,9 +68,12 @@ impl Ledger {
                 insert.execute((column("the position", head.seq)?, at_column, body, head.hash))?;
                 recorded.push(Recorded { seq: head.seq, at, fact: fact.clone() });
             }
+            failpoint::pass("facts.inserted");
             meta::set_head(&tx, head)?;
         }
+        failpoint::pass("facts.committing");
         tx.commit()?;
+        failpoint::pass("facts.committed");
         self.head = head;
         Ok(recorded)
     }

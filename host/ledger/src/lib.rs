@@ -33,6 +33,7 @@ mod chain;
 pub mod checkpoint;
 mod directory;
 mod error;
+pub mod failpoint;
 pub mod import;
 pub mod key;
 pub mod ledger;
@@ -57,3 +58,8 @@ pub use reader::LedgerReader;
 pub use replay::Replay;
 pub use store::FactStore;
 pub use views::Views;
+
+/// The version of the database library this program carries.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}

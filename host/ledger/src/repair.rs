@@ -32,7 +32,7 @@ use crate::directory::{self, DATABASE, REPAIRING};
 use crate::error::LedgerError;
 use crate::replay::{Link, Links};
 use crate::verify::verify;
-use crate::{meta, schema};
+use crate::{failpoint, meta, schema};
 
 pub use rest::Rest;
 
@@ -77,7 +77,9 @@ pub fn repair(dir: &Path) -> Result<Option<Repaired>, LedgerError> {
             return Ok(None);
         }
     }
+    failpoint::pass("repair.begun");
     let aside = set_aside(dir, &database)?;
+    failpoint::pass("repair.aside");
     let source = Source::open(&aside)?;
     let (links, expected) = source.facts(dir)?;
     if links.is_empty() && !source.is_sqlite {
@@ -88,6 +90,7 @@ pub fn repair(dir: &Path) -> Result<Option<Repaired>, LedgerError> {
     }
     let kept = links.last().map_or(Head::GENESIS, |link| link.head);
     let rest = source.write(&dir.join(REPAIRING), &links)?;
+    failpoint::pass("repair.written");
     drop(source);
     // Their content is in the evidence, under its name; beside the new database they would be applied to it.
     for suffix in ["-wal", "-shm"] {
@@ -95,8 +98,10 @@ pub fn repair(dir: &Path) -> Result<Option<Repaired>, LedgerError> {
     }
     remove(&with_suffix(&aside, "-shm"))?;
     sync(dir)?;
+    failpoint::pass("repair.renaming");
     let new = dir.join(REPAIRING);
     fs::rename(&new, &database).map_err(LedgerError::io("put the repaired ledger in place", &new))?;
+    failpoint::pass("repair.renamed");
     sync(dir)?;
     Ok(Some(Repaired { kept: kept.anchor(), expected, damage, aside, rest }))
 }
@@ -173,6 +178,7 @@ impl Source {
     /// Writes the new database and checks it before anybody relies on it.
     fn write(&self, new: &Path, links: &[Link]) -> Result<Rest, LedgerError> {
         directory::create_private(new)?;
+        failpoint::pass("repair.filling");
         // Emptied, not removed: while it is there nobody takes the directory for whole.
         File::options()
             .write(true)

@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::backup::{FORMAT, Hashing, Listed, MANIFEST, Manifest, ROOMS};
 use crate::directory::{self, DATABASE, RESTORING};
 use crate::error::LedgerError;
+use crate::failpoint;
 use crate::key::KEYS;
 use crate::verify::{self, Report};
 
@@ -104,7 +105,9 @@ pub fn restore(file: &Path, dir: &Path) -> Result<Restored, RestoreError> {
     refuse_used(dir)?;
     let staged = dir.join(RESTORING);
     DirBuilder::new().mode(0o700).create(&staged).map_err(failed("create", &staged))?;
+    failpoint::pass("restore.begun");
     let unpacked = unpack(&mut archive, &manifest, &staged);
+    failpoint::pass("restore.unpacked");
     if unpacked.is_err() {
         // Ours alone; without it the directory is empty again and may be tried again.
         let _ = fs::remove_dir_all(&staged);
@@ -274,6 +277,7 @@ fn settle(staged: &Path, dir: &Path) -> Result<(), RestoreError> {
         let (from, to) = (staged.join(&name), dir.join(&name));
         fs::rename(&from, &to).map_err(failed("put in place", &to))?;
     }
+    failpoint::pass("restore.placed");
     fs::remove_dir(staged).map_err(failed("remove", staged))?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("sync", dir))
 }

@@ -3,14 +3,16 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::chain::Head;
 use crate::error::LedgerError;
+use crate::failpoint;
 
 /// `RAZR`, in the header of every ledger.
 const APPLICATION_ID: i64 = 0x5241_5a52;
@@ -66,8 +68,37 @@ pub(crate) fn open_relaxed(path: &Path) -> Result<Connection, LedgerError> {
 /// Opens for reading beside a running host or without one.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
     refuse_by_header(path)?;
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    if accepted(&connection, path)? { Ok(connection) } else { Err(LedgerError::Absent(path.to_owned())) }
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let accepted = match accepted(&connection, path) {
+        Err(LedgerError::Database(error)) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => {
+            connection = connect_where_nothing_can_be_written(path)?;
+            accepted(&connection, path)?
+        }
+        accepted => accepted?,
+    };
+    if accepted { Ok(connection) } else { Err(LedgerError::Absent(path.to_owned())) }
+}
+
+/// SQLite wants to make files beside the database, also to read it. Without a write-ahead log nobody uses it, and it is
+/// all there is; a disk that the system has made read-only must not keep anybody from looking.
+fn connect_where_nothing_can_be_written(path: &Path) -> Result<Connection, LedgerError> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if Path::new(&log).exists() {
+        return Err(LedgerError::LogBeside(path.to_owned()));
+    }
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                uri.push(char::from(*byte))
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(format!("{uri}?immutable=1"), flags).map_err(LedgerError::database(path))
 }
 
 fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, LedgerError> {
@@ -152,9 +183,12 @@ fn create(connection: &mut Connection, path: &Path) -> Result<(), LedgerError> {
         tx.execute("INSERT INTO meta VALUES ('head', ?1)", [Head::GENESIS.to_bytes()])?;
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
         tx.pragma_update(None, "user_version", VERSION)?;
+        failpoint::pass("tables.committing");
         tx.commit()
     };
-    make(connection).map_err(LedgerError::database(path))
+    make(connection).map_err(LedgerError::database(path))?;
+    failpoint::pass("tables.committed");
+    Ok(())
 }
 
 fn check(connection: &Connection, path: &Path) -> Result<(), LedgerError> {

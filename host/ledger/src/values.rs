@@ -12,6 +12,7 @@ use razar_core::id::PluginId;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 
 use crate::error::{AppendError, LedgerError};
+use crate::failpoint;
 
 /// Between a store's name, which has none, and a key.
 const SEPARATOR: char = '/';
@@ -166,7 +167,10 @@ fn commit(tx: Transaction<'_>, plugin: &PluginId, store: &str, quota: &Quota) ->
     if bytes > i64::try_from(quota.bytes.0).unwrap_or(i64::MAX) || keys > i64::from(quota.keys) {
         return Err(ValueError::Quota);
     }
-    Ok(tx.commit()?)
+    failpoint::pass("values.committing");
+    tx.commit()?;
+    failpoint::pass("values.committed");
+    Ok(())
 }
 
 #[cfg(test)]

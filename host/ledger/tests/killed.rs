@@ -17,12 +17,15 @@ use tempfile::TempDir;
 
 /// Set in the process that will be killed.
 const CHILD: &str = "RAZAR_LEDGER_KILLED_DIR";
+/// Where it is killed.
+#[cfg(debug_assertions)]
+const PLACES: &str = "RAZAR_FAILPOINTS";
 const KILLS: u64 = 12;
 
 #[test]
 fn a_host_killed_at_any_moment_loses_nothing_it_had_recorded() {
     if let Ok(dir) = std::env::var(CHILD) {
-        return record_until_killed(Path::new(&dir));
+        return record_until_killed(Path::new(&dir), 1);
     }
     let dir = TempDir::new().unwrap();
     let mut recorded = 0;
@@ -41,6 +44,45 @@ fn a_host_killed_at_any_moment_loses_nothing_it_had_recorded() {
     let files = read(&dir.path().join("files"));
     assert!(!files.is_empty());
     assert_eq!(files, read(&dir.path().join("unharmed")));
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn a_host_killed_while_it_rotates_a_log_completes_it() {
+    if let Ok(dir) = std::env::var(CHILD) {
+        return record_until_killed(Path::new(&dir), 100);
+    }
+    for place in ["rotate.renaming", "rotate.renamed", "cursor.storing", "cursor.stored", "log.synced"] {
+        let dir = TempDir::new().unwrap();
+        // The first rotation, or in the middle of the second segment.
+        let passed = if place.starts_with("rotate") { "0" } else { "110" };
+        fs::write(dir.path().join(place), passed).unwrap();
+        let test = "a_host_killed_while_it_rotates_a_log_completes_it";
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test])
+            .envs([(CHILD, dir.path()), (PLACES, dir.path())])
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), None, "it is killed at {place}");
+        assert!(dir.path().join("fired").exists(), "{place}");
+        let ledger = Ledger::open(&dir.path().join("state")).unwrap();
+        for files in ["files", "unharmed"] {
+            let views = Views::open(&ledger, &dir.path().join(files)).unwrap();
+            assert!(views.behind().is_empty(), "{place}: {:?}", views.behind());
+        }
+        let files = read(&dir.path().join("files"));
+        assert!(files.keys().any(|name| name.ends_with(".1")), "{place}: a full segment");
+        let segments = files.iter().filter(|(name, _)| name.starts_with("logs/razar.log"));
+        let seen: usize =
+            segments.map(|(_, bytes)| bytes.iter().filter(|byte| **byte == b'\n').count()).sum();
+        assert!(
+            files.iter().all(|(name, bytes)| !name.contains(".log") || bytes.ends_with(b"\n")),
+            "{place}"
+        );
+        let facts: Result<Vec<Recorded>, _> = ledger.replay(1).collect();
+        assert_eq!(seen, facts.unwrap().len(), "{place}: one line a fact, none twice");
+    }
 }
 
 /// Lets a child record so many turns, kills it, and returns the last fact it acknowledged.
@@ -66,11 +108,11 @@ fn number(line: &str) -> Option<u64> {
     line.rsplit("recorded=").next()?.parse().ok().filter(|_| line.contains("recorded="))
 }
 
-fn record_until_killed(dir: &Path) {
+fn record_until_killed(dir: &Path, bulk: usize) {
     let mut ledger = Ledger::open(&dir.join("state")).unwrap();
     let mut views = Views::open(&ledger, &dir.join("files")).unwrap();
     let component = "service".parse::<razar_core::id::ComponentId>().unwrap();
-    let error = "no module named x".to_owned();
+    let error = "no module named x".repeat(bulk);
     let failure = Failure { kind: FailureKind::Exited, class: FailureClass::of(&error), error };
     let reason = QuarantineReason::Operator;
     let mut out = std::io::stdout();
@@ -86,7 +128,7 @@ fn record_until_killed(dir: &Path) {
             Fact::Quarantined { component: component.clone(), reason, failure: failure.clone(), attempts: 1 },
             Fact::Released { component: component.clone(), note: Some("again".to_owned()) },
         ];
-        let recorded = ledger.append(at, &turn).unwrap();
+        let recorded = ledger.append(at, &vec![turn; bulk].concat()).unwrap();
         writeln!(out, "recorded={}", ledger.head().seq).unwrap();
         out.flush().unwrap();
         assert!(views.project(&recorded).unwrap().is_empty());

@@ -3,8 +3,9 @@
 //! vouch for. This is the one module with `unsafe` in it.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io::{BufReader, ErrorKind, Read, Seek, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use razar_core::id::Digest;
@@ -12,6 +13,7 @@ use wasmtime::component::Component;
 
 use crate::engine::Engine;
 use crate::guard::{self, Guard};
+use crate::limits::number;
 use crate::prescan;
 
 const MAGIC: &[u8; 16] = b"razar-cwasm-v1\r\n";
@@ -47,17 +49,23 @@ impl CacheError {
     }
 }
 
-/// Native code this host has compiled itself: either just now or before, with a MAC that says so.
-pub(crate) struct Verified(Vec<u8>, usize);
+/// Native code this host has compiled itself: either just now or before, with a MAC that says so. It lies in a file
+/// without a name, sealed against every change, so that what was checked is what is mapped.
+pub(crate) struct Verified(File);
 
 impl Verified {
     /// Code that our compiler process has just handed over.
-    pub(crate) fn compiled(bytes: Vec<u8>) -> Self {
-        Self(bytes, 0)
+    pub(crate) fn compiled(code: &[u8]) -> std::io::Result<Self> {
+        let mut file = unnamed()?;
+        file.write_all(code)?;
+        Self::sealed(file)
     }
 
-    fn code(&self) -> &[u8] {
-        self.0.get(self.1..).unwrap_or_default()
+    fn sealed(file: File) -> std::io::Result<Self> {
+        use rustix::fs::{SealFlags, fcntl_add_seals};
+        let all = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+        fcntl_add_seals(&file, all)?;
+        Ok(Self(file))
     }
 
     /// Makes the code runnable.
@@ -66,14 +74,21 @@ impl Verified {
         reason = "loading our own native code is unsafe by nature; `Verified` carries the proof"
     )]
     pub(crate) fn load(&self, engine: &Engine) -> wasmtime::Result<Component> {
-        // SAFETY: `Component::deserialize` asks that the bytes come unchanged from `Engine::precompile_component`.
-        // They do: `Verified` is made only from what our compiler process printed, or from a file whose MAC, under
-        // a key that only this user can read, covers every one of these bytes together with the digest of the
-        // wasm and the engine's compatibility hash. It owns the bytes in this process's memory from the check
-        // until here. Mapping the file instead would save a copy, but a file can change after it was checked.
+        let path = format!("/proc/self/fd/{}", self.0.as_raw_fd());
+        // SAFETY: `Component::deserialize_file` asks that the file holds what `Engine::precompile_component` made, and
+        // that it never changes while it is mapped. It holds that: `Verified` is made only from what our compiler
+        // process printed, or from a copy whose MAC, under a key that only this user can read, covers every one of
+        // its bytes together with the digest of the wasm and the engine's compatibility hash. It does not change:
+        // the file has no name, and the kernel refuses every write, to us as well, since before the first mapping.
         // A version or configuration that does not fit is refused by wasmtime itself.
-        unsafe { Component::deserialize(engine.wasm(), self.code()) }
+        unsafe { Component::deserialize_file(engine.wasm(), path) }
     }
+}
+
+/// A new file that no directory names.
+fn unnamed() -> std::io::Result<File> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    Ok(File::from(memfd_create("cwasm", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?))
 }
 
 /// What a look into the cache found.
@@ -107,10 +122,11 @@ impl Cache {
         self.dir.join(format!("{}-{}.cwasm", wasm.hex(), compatibility(engine)))
     }
 
-    fn mac(&self, wasm: &Digest, engine: &Engine, code: &[u8]) -> blake3::Hash {
+    /// A MAC that waits for the code.
+    fn mac(&self, wasm: &Digest, engine: &Engine) -> blake3::Hasher {
         let mut mac = blake3::Hasher::new_keyed(&self.key);
         mac.update(MAGIC).update(wasm.as_bytes()).update(compatibility(engine).as_bytes());
-        mac.update(code).finalize()
+        mac
     }
 
     /// Code for this wasm and this engine.
@@ -123,20 +139,24 @@ impl Cache {
             Err(error) if error.kind() == ErrorKind::InvalidData => return Ok(Entry::Foreign),
             Err(source) => return Err(CacheError::Io { path, source }),
         };
-        let most = u64::try_from(MAGIC.len() + MAC + MAX_CWASM).unwrap_or(u64::MAX);
-        let size = file.metadata().map_err(CacheError::io(&path))?.len().min(most);
-        // One byte more: reading to the end needs no second allocation to find it.
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
-        (&mut file).take(most).read_to_end(&mut bytes).map_err(CacheError::io(&path))?;
-        let Some((head, code)) = bytes.split_at_checked(MAGIC.len() + MAC) else { return Ok(Entry::Foreign) };
+        let mut head = [0; MAGIC.len() + MAC];
+        match file.read_exact(&mut head) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(Entry::Foreign),
+            Err(source) => return Err(CacheError::Io { path, source }),
+        }
+        let copied = unnamed().and_then(|copy| {
+            Tee { mac: self.mac(wasm, engine), file: copy }.filled(file.take(number(MAX_CWASM)))
+        });
+        let copy = copied.map_err(CacheError::io(&path))?;
         let (magic, mac) = head.split_at(MAGIC.len());
         let Ok(mac) = <[u8; MAC]>::try_from(mac) else { return Ok(Entry::Foreign) };
         // `blake3::Hash` compares in constant time.
-        let known = self.mac(wasm, engine, code) == blake3::Hash::from_bytes(mac) || !guard::on(Guard::Mac);
+        let known = copy.mac.finalize() == blake3::Hash::from_bytes(mac) || !guard::on(Guard::Mac);
         if magic != MAGIC || !known {
             return Ok(Entry::Foreign);
         }
-        Ok(Entry::Hit(Verified(bytes, MAGIC.len() + MAC)))
+        Ok(Entry::Hit(Verified::sealed(copy.file).map_err(CacheError::io(&path))?))
     }
 
     /// Remembers code. Readers see the whole file or none.
@@ -147,8 +167,11 @@ impl Cache {
         let written = (|| {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temp)?;
             file.write_all(MAGIC)?;
-            file.write_all(self.mac(wasm, engine, code.code()).as_bytes())?;
-            file.write_all(code.code())?;
+            file.write_all(&[0; MAC])?;
+            let mut code = &code.0;
+            code.rewind()?;
+            let Tee { mac, file } = Tee { mac: self.mac(wasm, engine), file }.filled(code)?;
+            file.write_all_at(mac.finalize().as_bytes(), number(MAGIC.len()))?;
             file.sync_all()?;
             std::fs::rename(&temp, &path)?;
             File::open(&self.dir)?.sync_all()
@@ -176,6 +199,31 @@ impl Cache {
         for (_, path) in files.into_iter().take(excess) {
             let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+/// A file, and the MAC of what is written to it.
+struct Tee {
+    mac: blake3::Hasher,
+    file: File,
+}
+
+impl Tee {
+    fn filled(mut self, from: impl Read) -> std::io::Result<Self> {
+        std::io::copy(&mut BufReader::with_capacity(64 << 10, from), &mut self)?;
+        Ok(self)
+    }
+}
+
+impl Write for Tee {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.mac.update(bytes.get(..written).unwrap_or(bytes));
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use razar_core::grant::{Capability, Grant, LimitError, Limits, Request, Role, StandingGrant};
 use razar_core::id::{Digest, PluginId};
 use tokio::sync::Semaphore;
@@ -43,7 +44,7 @@ pub struct Source {
     /// What it would like to reach.
     pub request: Request,
     /// The component.
-    pub wasm: Arc<[u8]>,
+    pub wasm: Bytes,
 }
 
 /// Why a plugin is not loaded.

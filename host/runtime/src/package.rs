@@ -1,13 +1,15 @@
 //! Reads a plugin package: a directory with `plugin.toml`, the component it names, and perhaps a settings schema.
 //! Each file is read once, whole, and bounded; nothing in it is believed yet.
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use razar_core::document::plugin::{self, PluginPackage};
+use razar_core::id::PluginId;
 use razar_core::problem::Problem;
 use rustix::fs::OFlags;
 
@@ -31,7 +33,7 @@ pub struct Package {
     /// JSON Schema of its settings, as text.
     pub settings: Option<String>,
     /// The component.
-    pub wasm: Arc<[u8]>,
+    pub wasm: Bytes,
 }
 
 /// Why a package cannot be read.
@@ -121,9 +123,15 @@ impl Package {
         Source {
             id: self.manifest.name.clone(),
             request: self.manifest.request.clone(),
-            wasm: Arc::clone(&self.wasm),
+            wasm: self.wasm.clone(),
         }
     }
+}
+
+/// The names in the manifests of a directory's packages, whether they can be used or not.
+pub fn names(dir: &Path) -> BTreeSet<PluginId> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some(Named::open(&entry.path()).ok()?.manifest.name)).collect()
 }
 
 /// The files of one package, and no others: links may lead anywhere inside of it.

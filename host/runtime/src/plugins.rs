@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use razar_core::grant::Grant;
 use razar_core::id::PluginId;
 use tokio::task::JoinSet;
@@ -163,7 +164,7 @@ impl Runtime {
 
     async fn install(&self, mut package: Package, grant: &Grant) -> Result<Installed, LoadError> {
         let source = package.source();
-        package.wasm = Arc::default();
+        package.wasm = Bytes::new();
         Ok(Installed { plugin: Arc::new(self.load(source, grant).await?), package })
     }
 }

@@ -6,13 +6,13 @@
 
 use std::fmt;
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{Encoding, Parser, Payload, TypeRef};
 
 use crate::guard::{self, Guard};
 use crate::incident::words;
 
 /// Changes when a limit changes, so that cached code accepted under older limits is looked at again.
-pub(crate) const POLICY: u32 = 2;
+pub(crate) const POLICY: u32 = 3;
 
 /// What a plugin may look like. The largest useful things measured are whole interpreters compiled to wasm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct ScanLimits {
     pub depth: u32,
     /// Modules and components altogether. A composed plugin has a dozen.
     pub modules: u32,
+    /// Memories of one core module. The engine has more than one, for its own adapters between composed components.
+    pub memories: u32,
     /// Core instances that one call creates: each costs time on every call. Python plugins have 65.
     pub core_instances: u32,
     /// Types, imports, exports, globals and the like, altogether.
@@ -46,6 +48,7 @@ impl ScanLimits {
         locals: 2_000,
         depth: 8,
         modules: 64,
+        memories: 1,
         core_instances: 128,
         items: 500_000,
         custom: 32 << 20,
@@ -127,6 +130,8 @@ pub enum What {
     Depth,
     /// Modules and components.
     Modules,
+    /// Memories of a core module.
+    Memories,
     /// Core instances.
     CoreInstances,
     /// Declared items.
@@ -144,6 +149,7 @@ impl fmt::Display for What {
             Self::Locals => "locals in one function",
             Self::Depth => "levels of nesting",
             Self::Modules => "modules and components",
+            Self::Memories => "memories in one module",
             Self::CoreInstances => "core instances",
             Self::Items => "declared items",
             Self::CustomBytes => "bytes of custom sections",
@@ -170,9 +176,14 @@ pub(crate) fn scan(bytes: &[u8], limits: &ScanLimits) -> Result<Shape, ScanError
     let mut shape = Shape::default();
     let mut depth = 0_u32;
     let mut first = true;
+    let mut memories = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload.map_err(|error| damaged(&error))? {
+        let payload = payload.map_err(|error| damaged(&error))?;
+        memories = memories.saturating_add(declared_memories(&payload)?);
+        within(What::Memories, memories.into(), limits.memories.into())?;
+        match payload {
             Payload::Version { encoding, .. } => {
+                memories = 0;
                 if std::mem::take(&mut first) && encoding == Encoding::Module {
                     return Err(ScanError::CoreModule);
                 }
@@ -213,6 +224,22 @@ pub(crate) fn scan(bytes: &[u8], limits: &ScanLimits) -> Result<Shape, ScanError
         }
     }
     Ok(shape)
+}
+
+/// How many memories of a core module a section declares.
+fn declared_memories(payload: &Payload<'_>) -> Result<u32, ScanError> {
+    match payload {
+        Payload::MemorySection(section) => Ok(section.count()),
+        Payload::ImportSection(section) => {
+            let mut count = 0_u32;
+            for import in section.clone().into_imports() {
+                let import = import.map_err(|error| damaged(&error))?;
+                count = count.saturating_add(u32::from(matches!(import.ty, TypeRef::Memory(_))));
+            }
+            Ok(count)
+        }
+        _ => Ok(0),
+    }
 }
 
 /// How many things a section declares.

@@ -9,7 +9,7 @@ use wasmtime::component::Linker;
 use crate::broker::files::{FilesError, Scratch};
 use crate::broker::http::HttpShared;
 use crate::broker::keyvalue::ValueStore;
-use crate::compile::CompileCommand;
+use crate::compile::Compiler;
 use crate::cwasm::{Cache, CacheError};
 use crate::engine::{Engine, EngineError, EngineKind, PoolFallback, PoolOptions};
 use crate::link::linker;
@@ -21,8 +21,8 @@ pub struct RuntimeOptions {
     pub pool: Option<PoolOptions>,
     /// Where native code is kept; nothing is kept without.
     pub cache: Option<PathBuf>,
-    /// The command that compiles.
-    pub compiler: CompileCommand,
+    /// Who starts the compiler.
+    pub compiler: Compiler,
     /// Where copies of logs lie for the length of a call, if there is no file system in memory.
     pub scratch: PathBuf,
     /// How guests' requests leave the host.
@@ -49,7 +49,7 @@ pub struct Runtime {
     /// Engines that only some plugins need, made when the first of them is loaded.
     others: Mutex<Vec<Arc<Home>>>,
     pub(crate) cache: Option<Cache>,
-    pub(crate) compiler: CompileCommand,
+    pub(crate) compiler: Compiler,
     /// Compilers at work at once: one per core, counted when the first is needed.
     compilers: OnceLock<Semaphore>,
     pub(crate) egress: Arc<HttpShared>,

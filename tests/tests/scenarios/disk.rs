@@ -144,29 +144,71 @@ fn a_code_cache_that_others_may_write_is_refused_with_the_remedy() {
     assert_eq!(run.terminate().code, Some(0));
 }
 
-/// A file system of a few megabytes on the state directory, seen by this command and what it starts.
-fn on_a_small_disk(scene: &Scene) -> Option<Command> {
-    let inside = scene.run_command(&[]);
+/// The command in a mount namespace of its own, in which the script has changed something first; as root, or as root of a
+/// user namespace. None where neither may be had, and that is said.
+fn after_mounting(scene: &Scene, inside: &Command, script: &str) -> Option<Command> {
+    let may = |how: &str| {
+        let tried = Command::new("unshare").args([how, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
+        tried.is_ok_and(|tried| tried.status.success())
+    };
+    let Some(how) = ["-m", "-rm"].into_iter().find(|how| may(how)) else {
+        eprintln!(
+            "NOT TESTED: nothing can be mounted here, neither as root nor in a user namespace (`unshare -rm`); the disk \
+             that is full or read-only by other means is tested by `cargo test -p razar-tests --test crashes disk`"
+        );
+        return None;
+    };
     let words: Vec<String> = std::iter::once(inside.get_program())
         .chain(inside.get_args())
         .map(|word| format!("'{}'", word.to_string_lossy()))
         .collect();
-    let state = scene.state().display().to_string();
-    let script = format!(
-        "mkdir -p '{state}' && mount -t tmpfs -o size=8m,mode=700 tmpfs '{state}' && exec {}",
-        words.join(" ")
-    );
-    // Without the right to mount there is no small disk to be had.
-    let may = Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success());
     let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", &script]).current_dir(scene.path(""));
+    command.args([how, "sh", "-c", &format!("{script} && exec {}", words.join(" "))]);
+    command.current_dir(scene.path(""));
     for (name, value) in inside.get_envs() {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
         };
     }
-    may.then_some(command)
+    Some(command)
+}
+
+/// A file system of a few megabytes on the state directory, seen by this command and what it starts.
+fn on_a_small_disk(scene: &Scene) -> Option<Command> {
+    let state = scene.state().display().to_string();
+    let script = format!("mkdir -p '{state}' && mount -t tmpfs -o size=8m,mode=700 tmpfs '{state}'");
+    after_mounting(scene, &scene.run_command(&[]), &script)
+}
+
+#[test]
+fn a_state_directory_that_is_read_only_is_named_and_nothing_is_started() {
+    let scene = Scene::new();
+    one(&scene);
+    let run = scene.run();
+    scene.until_booted(1);
+    assert_eq!(run.terminate().code, Some(0));
+    let before = fs::read(scene.state().join("razar.db")).unwrap();
+    let state = scene.state().display().to_string();
+    let script = format!("mount --bind '{state}' '{state}' && mount -o remount,bind,ro '{state}'");
+    let Some(mut command) = after_mounting(&scene, &scene.run_command(&[]), &script) else { return };
+    let ended = scene.begin(&mut command).end();
+    ended.complains(2, &["cannot use the state directory", "check its owner and mode", "`--state DIR`"]);
+    // Looking needs no right to write.
+    let state = ["--state", state.as_str()];
+    for words in [&["status"][..], &["log", "verify"], &["timeline"]] {
+        let words = [words, &state].concat();
+        let mut look = after_mounting(&scene, &scene.command(&words), &script).expect("as before");
+        let seen = scene.begin(&mut look).end();
+        assert_eq!(seen.code, Some(0), "{words:?}: {}{}", seen.out, seen.err);
+    }
+    assert_eq!(scene.pids("good").len(), 1, "nothing was started");
+    assert_eq!(fs::read(scene.state().join("razar.db")).unwrap(), before);
+    // What a killed host leaves beside it cannot be left out.
+    fs::write(scene.state().join("razar.db-wal"), "x").unwrap();
+    let words = ["status", state[0], state[1]];
+    let mut look = after_mounting(&scene, &scene.command(&words), &script).expect("as before");
+    scene.begin(&mut look).end().complains(1, &["where nothing may be written", "copy it"]);
 }
 
 #[test]
@@ -248,6 +290,10 @@ fn on_a_full_disk_ctrl_c_waits_and_a_second_one_leaves_the_services_running() {
     fs::remove_file(format!("/proc/{launcher}/root{state}/filler")).unwrap();
     let stop = scene.command(&["stop", "--state", &state]);
     let mut there = Command::new("nsenter");
+    let user = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/user")).unwrap();
+    if user("self") != user(&launcher.to_string()) {
+        there.args(["-U", "--preserve-credentials"]);
+    }
     there.args(["-t", &launcher.to_string(), "-m"]).arg(stop.get_program()).args(stop.get_args());
     let stopped = scene.begin(&mut there).end();
     assert_eq!(stopped.code, Some(0), "{}", stopped.err);

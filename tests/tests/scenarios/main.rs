@@ -13,13 +13,15 @@
 //! | `conduct` | what plugins keep, what they say, and what becomes of one that crashes |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
 //! | `control` | the commands of a second terminal |
+//! | `wall` | the host behind its second wall |
 //! | `ledger` | verification, repair, proofs, import, backup |
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test ends where it cannot go on"
+    clippy::print_stderr,
+    reason = "a test ends where it cannot go on, and says what it cannot test"
 )]
 
 mod boot;
@@ -33,3 +35,4 @@ mod packages;
 mod plugin;
 mod probes;
 mod services;
+mod wall;

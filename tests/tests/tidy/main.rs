@@ -8,6 +8,7 @@
 //! | `purity` | core has no clock, no I/O, no environment |
 //! | `files` | what every file and the top of the repository look like |
 //! | `packages` | versions that must not be older, dependencies that must be used |
+//! | `release` | what only debug builds may have |
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -19,6 +20,7 @@ mod arrows;
 mod files;
 mod packages;
 mod purity;
+mod release;
 mod tokens;
 mod tree;
 mod workspace;

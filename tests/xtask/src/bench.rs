@@ -12,7 +12,7 @@ use crate::{plugins, say, setup};
 /// What `cargo xtask bench` may be told.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Watch two hundred components for ten minutes instead of one
+    /// Watch two hundred components for ten minutes instead of one, simulate ten times as many steps
     #[arg(long)]
     long: bool,
 }
@@ -47,7 +47,9 @@ impl Figure {
 pub(crate) fn bench(root: &Path, arguments: &Arguments) -> Result<()> {
     setup::setup(root)?;
     plugins::build(root, &plugins::Arguments::default())?;
-    let mut figures = run(root, "razar-runtime", "runtime", &[], None)?;
+    let steps = if arguments.long { "100000000" } else { "10000000" };
+    let mut figures = run(root, "razar-core", "simulation", &["--steps", steps], None)?;
+    figures.extend(run(root, "razar-runtime", "runtime", &[], None)?);
     let raw = figures.iter().find(|figure| figure.name == RAW_CPU);
     let raw = raw.and_then(|figure| figure.value.split(' ').next()).map(str::to_owned);
     let seconds = if arguments.long { "600" } else { "60" };

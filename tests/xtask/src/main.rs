@@ -5,6 +5,7 @@
 mod bench;
 mod debian;
 mod demo;
+mod dependencies;
 mod plugins;
 mod run;
 mod setup;
@@ -33,6 +34,8 @@ enum Command {
     Demo,
     /// Measure everything that has a bar, in release
     Bench(bench::Arguments),
+    /// Check other people's crates: licences, bans, sources, advisories
+    Dependencies,
     /// Run everything that must hold before a change is accepted
     Test,
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Plugins(arguments) => plugins::build(&root, &arguments),
         Command::Demo => demo::demo(&root),
         Command::Bench(arguments) => bench::bench(&root, &arguments),
+        Command::Dependencies => dependencies::check(&root, test::cargo().as_ref()),
         Command::Test => test::run(),
     };
     match done {

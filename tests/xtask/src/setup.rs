@@ -32,7 +32,7 @@ pub(crate) fn setup(root: &Path) -> Result<()> {
             say(format_args!("target `{TARGET}` is installed"));
             return Ok(());
         }
-        Ok(()) => say("rustup installed it for another toolchain than this one"),
+        Ok(()) => say("rustup calls it installed, but this toolchain has no files of it"),
         Err(problem) => say(format_args!("rustup could not: {problem:#}")),
     }
 

@@ -3,7 +3,7 @@
 //! person could type.
 
 use std::ffi::OsString;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -21,9 +21,6 @@ const fn step(heading: &'static str, arguments: &'static [&'static str]) -> Step
     Step { heading, variable: None, arguments }
 }
 
-/// Without the network, which the advisory database would need.
-const DENY: Step = step("dependencies", &["deny", "check", "bans", "licenses", "sources"]);
-
 /// In this order: the plugins and the host come before the tests that start them.
 const STEPS: &[Step] = &[
     step("toolchain", &["xtask", "setup"]),
@@ -36,6 +33,7 @@ const STEPS: &[Step] = &[
         variable: Some(("RUSTDOCFLAGS", "-Dwarnings")),
         arguments: &["doc", "--workspace", "--no-deps"],
     },
+    step("dependencies", &["xtask", "dependencies"]),
     step("tests", &["test", "--workspace"]),
 ];
 
@@ -44,11 +42,6 @@ pub(crate) fn run() -> Result<()> {
     let begun = Instant::now();
     for step in STEPS {
         perform(step)?;
-    }
-    if is_installed("deny") {
-        perform(&DENY)?;
-    } else {
-        say("dependencies: not checked, because cargo-deny is not installed; `cargo install cargo-deny`");
     }
     say(format_args!("all steps passed in {}", in_words(begun.elapsed())));
     Ok(())
@@ -94,14 +87,8 @@ fn line(step: &Step) -> String {
     format!("{variable}cargo {}", step.arguments.join(" "))
 }
 
-fn is_installed(subcommand: &str) -> bool {
-    let mut command = Command::new(cargo());
-    command.args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
-}
-
 /// The cargo that runs this program, so that one toolchain does everything.
-fn cargo() -> OsString {
+pub(crate) fn cargo() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
@@ -132,13 +119,6 @@ mod tests {
         assert!(error.starts_with("nothing failed after"), "{error}");
         assert!(error.ends_with("to repeat it: cargo no-such-subcommand"), "{error}");
     }
-
-    #[test]
-    fn what_cannot_be_run_is_not_installed() {
-        assert!(is_installed("fmt"));
-        assert!(!is_installed("no-such-subcommand"));
-    }
-
     #[test]
     fn durations_are_read_by_people() {
         assert_eq!(in_words(Duration::from_millis(1_260)), "1.3 s");

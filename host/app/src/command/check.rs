@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use razar_core::count::counted;
-use razar_core::plan::{BootPlan, Context, MAX_DOCUMENT, Overrides, build, count_components};
+use razar_core::plan::{BootPlan, Context, MAX_DOCUMENT, Overrides, Plugins, build, count_components};
 use razar_core::problem::Problem;
 
 use super::{Exit, complain, one_shot, say, show_problems, show_warnings};
@@ -18,11 +18,11 @@ pub(super) struct Checked {
     pub(super) document: Vec<u8>,
 }
 
-/// Reads and validates the boot configuration against these packages.
+/// Reads and validates the boot configuration against these plugins.
 pub(super) fn read_plan(
     config: &Path,
     overrides: &Overrides,
-    packages: &Packages,
+    packages: &dyn Plugins,
 ) -> Result<Checked, Vec<Problem>> {
     let document = read_document(config).map_err(|problem| vec![problem])?;
     let file = config.display().to_string();

@@ -37,7 +37,7 @@ pub(super) async fn stop(state_dir: &Path) -> Result<usize, String> {
     let views = ViewWriter::start(views).map_err(|error| error.to_string())?;
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let (launcher, events, situation) =
-        Launcher::connect_or_spawn(&state_dir, &program).await.map_err(|error| error.to_string())?;
+        Launcher::connect_or_spawn(&state_dir, program.as_path()).await.map_err(|error| error.to_string())?;
     let tokio = tokio::runtime::Handle::current();
     let (driver, handle) = Driver::new(state, ledger, views, Clock::start(), |handle| {
         let hands = Hands { launcher: launcher.clone(), driver: handle.clone(), runtime: tokio.clone() };

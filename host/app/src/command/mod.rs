@@ -4,7 +4,9 @@ mod backup;
 mod check;
 mod conform;
 mod control;
+mod doctor;
 mod first_start;
+mod ground;
 mod import;
 mod leftovers;
 mod log;
@@ -21,12 +23,15 @@ use razar_runtime::broker::http::{HttpShared, Tls};
 use razar_runtime::broker::keyvalue::{MemoryValues, ValueStore};
 use razar_runtime::broker::resolve::SystemResolver;
 use razar_runtime::broker::secret::Secrets;
-use razar_runtime::compile::CompileCommand;
+use razar_runtime::compile::{CompileCommand, Compiler};
 use razar_runtime::engine::PoolOptions;
 use razar_runtime::{Runtime, RuntimeOptions};
 use serde_json::json;
 
-use crate::cli::{Command, Output};
+use crate::cli::{Command, Output, Wall};
+
+pub(crate) use ground::prepare;
+pub(crate) use run::run as run_host;
 
 /// How a command ended; the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +47,9 @@ pub(crate) enum Exit {
     Internal = 3,
 }
 
-/// Runs one command to its end.
+/// Runs one command to its end; `run` has a way of its own, because it begins before there are threads.
 pub(crate) async fn run(command: Command) -> Exit {
     match command {
-        Command::Run(arguments) => run::run(arguments).await,
         Command::Check(arguments) => check::check(arguments).await,
         Command::Conform(arguments) => conform::conform(arguments).await,
         Command::Status(arguments) => control::status(arguments).await,
@@ -53,13 +57,18 @@ pub(crate) async fn run(command: Command) -> Exit {
         Command::Start(arguments) => control::start(arguments).await,
         Command::Restart(arguments) => control::restart(arguments).await,
         Command::Quarantine(arguments) => control::quarantine(arguments).await,
+        Command::Doctor(arguments) => blocking(move || doctor::doctor(&arguments)).await,
         Command::Timeline(arguments) => control::timeline(arguments).await,
         Command::Plugin(arguments) => plugin::plugin(arguments).await,
         Command::Log(arguments) => log::log(arguments).await,
         Command::Import(arguments) => import::import(arguments).await,
         Command::Backup(arguments) => backup::backup(arguments).await,
         Command::Restore(arguments) => restore::restore(arguments).await,
-        Command::Completions { .. } | Command::Launcher { .. } | Command::CompilePlugin => Exit::Usage,
+        Command::Run(_)
+        | Command::Completions { .. }
+        | Command::Launcher { .. }
+        | Command::Porter { .. }
+        | Command::CompilePlugin { .. } => Exit::Usage,
     }
 }
 
@@ -74,6 +83,15 @@ fn complain(output: Output, message: &str) {
         Output::Json => say(&json!({ "level": "error", "message": message }).to_string()),
         // A closed pipe is no failure; the exit code says it too.
         Output::Human | Output::Plain => drop(writeln!(std::io::stderr(), "error: {message}")),
+    }
+}
+
+/// One line about what holds nothing up and must be known.
+fn warn(output: Output, message: &str) {
+    match output {
+        Output::Json => say(&json!({ "level": "warning", "message": message }).to_string()),
+        // A closed pipe is no failure.
+        Output::Human | Output::Plain => drop(writeln!(std::io::stderr(), "warning: {message}")),
     }
 }
 
@@ -110,41 +128,40 @@ fn code_cache(state: &Path) -> PathBuf {
 
 /// The engines of a command that is not the state directory's host: what plugins keep is forgotten at its end.
 fn one_shot(cache: Option<PathBuf>) -> Result<Arc<Runtime>, String> {
-    runtime(cache, None, None, Arc::new(MemoryValues::default()))
+    runtime(cache, None, None, Arc::new(MemoryValues::default()), own_compiler()?)
 }
 
-/// The engines; compiled plugins are kept in `cache`, copies of logs lie below `scratch`, and `values` keeps what
-/// plugins keep.
+/// This program, as whoever is not behind a wall starts it.
+fn own_compiler() -> Result<Compiler, String> {
+    let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+    // Its environment is empty, so it is told.
+    let wall = std::env::var_os("RAZAR_WALL").filter(|wall| wall == Wall::Off.as_str());
+    let wall = wall.map_or(Wall::On, |_| Wall::Off);
+    let args = ["compile-plugin", "--wall", wall.as_str()].map(Into::into).into();
+    Ok(CompileCommand { program, args }.into())
+}
+
+/// The engines; compiled plugins are kept in `cache`, copies of logs lie below `scratch`, `values` keeps what plugins
+/// keep, and whoever `compiler` names compiles.
 fn runtime(
     cache: Option<PathBuf>,
     scratch: Option<&Path>,
     pool: Option<PoolOptions>,
     values: Arc<dyn ValueStore>,
+    compiler: Compiler,
 ) -> Result<Arc<Runtime>, String> {
     let egress = HttpShared {
         resolver: Arc::new(SystemResolver),
         tls: Tls::public().map_err(|error| error.to_string())?,
         secrets: Secrets::new(|name| std::env::var(name).ok()),
     };
-    let options = options(cache, scratch, pool, values, egress)?;
-    Runtime::new(options).map(Arc::new).map_err(|error| error.to_string())
-}
-
-/// How such engines are made; guests' requests leave by `egress`.
-fn options(
-    cache: Option<PathBuf>,
-    scratch: Option<&Path>,
-    pool: Option<PoolOptions>,
-    values: Arc<dyn ValueStore>,
-    egress: HttpShared,
-) -> Result<RuntimeOptions, String> {
-    let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
-    Ok(RuntimeOptions {
+    let options = RuntimeOptions {
         pool,
         cache,
-        compiler: CompileCommand { program, args: vec!["compile-plugin".into()] },
+        compiler,
         scratch: scratch.map_or_else(std::env::temp_dir, Path::to_owned),
         egress,
         values,
-    })
+    };
+    Runtime::new(options).map(Arc::new).map_err(|error| error.to_string())
 }

@@ -27,7 +27,7 @@ pub(super) async fn plugin(command: cli::Plugin) -> Exit {
             Ok(packages) => inspect(&packages, &name, output),
             Err(exit) => exit,
         },
-        cli::Plugin::Run(arguments) => once(arguments).await,
+        cli::Plugin::Run(arguments) => once(&arguments).await.unwrap_or_else(|exit| exit),
     }
 }
 
@@ -237,16 +237,6 @@ fn show<'a>(about: impl IntoIterator<Item = &'a (String, Value)>, depth: usize) 
     }
 }
 
-async fn once(arguments: cli::PluginRun) -> Exit {
-    match try_once(&arguments).await {
-        Ok((name, report)) => {
-            let grants = arguments.plugins.grants.as_deref().map(|file| file.display().to_string());
-            tell(&name, &report, grants.as_deref(), arguments.output)
-        }
-        Err(exit) => exit,
-    }
-}
-
 /// The plugin that is asked for; all of them when there is none of that name, to say what there is.
 async fn load_for_one(
     dirs: &[PathBuf],
@@ -263,7 +253,8 @@ async fn load_for_one(
     Packages::load(dirs, grants, runtime).await
 }
 
-async fn try_once(arguments: &cli::PluginRun) -> Result<(PluginId, CallReport<Report>), Exit> {
+/// Tells before it clears up: who waits for the answer does not wait for that.
+async fn once(arguments: &cli::PluginRun) -> Result<Exit, Exit> {
     let output = arguments.output;
     let usage = |message: String| {
         complain(output, &message);
@@ -327,7 +318,8 @@ async fn try_once(arguments: &cli::PluginRun) -> Result<(PluginId, CallReport<Re
     let target = ProbeTarget { component: &component, address, phase, settings: &arguments.settings };
     let deadline = std::time::Duration::from_millis(arguments.timeout);
     let report = probe.check(ProbeCall { target, scope, deadline }).await;
-    Ok((name.clone(), report))
+    let grants = grants.map(|file| file.display().to_string());
+    Ok(tell(name, &report, grants.as_deref(), output))
 }
 
 /// Where one-shots keep compiled plugins when no state directory is named: never where somebody happens to stand.

@@ -12,7 +12,8 @@ use razar_core::id::Digest;
 use razar_core::plan::Overrides;
 use razar_core::problem::{Problem, json_cause, json_place};
 use razar_core::supervisor::{BootRequest, Command, Input, Settings, Stage, State};
-use razar_ledger::{Ledger, LedgerError, Views};
+use razar_ledger::{Ledger, LedgerError, Views, failpoint};
+use razar_runtime::compile::Compiler;
 use razar_runtime::engine::PoolOptions;
 use rustix::fs::{Access, access};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,13 +21,15 @@ use tokio::sync::oneshot;
 
 use super::check::{Checked, read_plan};
 use super::first_start::CodeCache;
+use super::ground::Behind;
 use super::{Exit, complain, runtime, show_problems, show_warnings};
 use crate::ask::{Asker, Questions};
 use crate::cli;
 use crate::drive::{Clock, DriveError, Driver, Handle, NotDone, ViewWriter};
-use crate::launcher::Launcher;
+use crate::launcher::{Launcher, Starter};
 use crate::packages::Packages;
 use crate::perform::{self, Hands};
+use crate::porter::Porter;
 use crate::values::KeptValues;
 use crate::witness::Witnessing;
 use crate::{environment, report, serve};
@@ -55,9 +58,10 @@ impl Ended {
     }
 }
 
-pub(super) async fn run(arguments: cli::Run) -> Exit {
+/// Runs the host behind its wall.
+pub(crate) async fn run(arguments: cli::Run, behind: Behind) -> Exit {
     let output = arguments.output;
-    match try_run(arguments).await {
+    match try_run(arguments, behind).await {
         Ok(exit) => exit,
         Err(ended) => {
             show_problems(&ended.problems, output);
@@ -69,13 +73,15 @@ pub(super) async fn run(arguments: cli::Run) -> Exit {
     }
 }
 
-async fn try_run(arguments: cli::Run) -> Result<Exit, Ended> {
+async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
     // Before anything is started: nobody who is told to stop may be killed instead.
     let signals = Signals::listen().map_err(Ended::internal)?;
-    let ready = Ready::check(&arguments).await?;
+    let Behind { porter, code, usable, wall_lacks } = behind;
+    let ready = Ready::check(&arguments, code, &porter).await?;
     let state_dir = std::path::absolute(&arguments.state.state).map_err(Ended::internal)?;
-    usable(&arguments.state.state).map_err(|message| Ended::with(Exit::Usage, message))?;
+    usable.map_err(|message| Ended::with(Exit::Usage, message))?;
     let (ledger, opened, views, state) = remember(&state_dir, &arguments, &ready.checked)?;
+    failpoint::pass("run.remembered");
     ready.code.settle(&state_dir);
     let mut ledger = ledger;
     ready.kept.open(ledger.values().map_err(Ended::internal)?);
@@ -94,13 +100,18 @@ async fn try_run(arguments: cli::Run) -> Result<Exit, Ended> {
         ledger: Some(opened),
     };
 
-    let program = std::env::current_exe().map_err(Ended::internal)?;
+    let starter = {
+        let porter = Arc::clone(&porter);
+        Starter::Elsewhere(Arc::new(move || porter.start_launcher()))
+    };
     let (launcher, events, situation) =
-        Launcher::connect_or_spawn(&state_dir, &program).await.map_err(Ended::internal)?;
+        Launcher::connect_or_spawn(&state_dir, starter).await.map_err(Ended::internal)?;
+    failpoint::pass("run.connected");
     let metrics = Arc::new(serve::metrics::Metrics::new(&ready.checked.plan).map_err(Ended::internal)?);
     let asker = Asker {
         packages: Arc::clone(&ready.packages),
         launcher: launcher.clone(),
+        porter,
         metrics: Arc::clone(&metrics),
         state: state_dir.clone(),
     };
@@ -114,7 +125,8 @@ async fn try_run(arguments: cli::Run) -> Result<Exit, Ended> {
     // there, or a command, must not be judged by what the world was before.
     handle.input(Input::Found(perform::found(&situation)));
     handle.input(Input::Boot(request));
-    let served = serve::start(&state_dir, arguments.metrics_address, &handle, &metrics).await;
+    let served = serve::start(&state_dir, arguments.metrics_address, &handle, &metrics, wall_lacks).await;
+    failpoint::pass("run.serving");
     let told = report::start(arguments.output, &handle);
 
     tokio.spawn(perform::listen(events, handle.clone(), state_dir.clone()));
@@ -158,15 +170,15 @@ struct Ready {
 }
 
 impl Ready {
-    async fn check(arguments: &cli::Run) -> Result<Self, Ended> {
+    async fn check(arguments: &cli::Run, code: CodeCache, porter: &Arc<Porter>) -> Result<Self, Ended> {
         let state = &arguments.state.state;
-        let code = CodeCache::of(state);
         let scratch = state.exists().then_some(state.as_path());
         let kept = Arc::new(KeptValues::default());
         let values = Arc::<KeptValues>::clone(&kept);
         let cache = code.dir().map(Path::to_owned);
-        let runtime =
-            runtime(cache, scratch, Some(PoolOptions::default()), values).map_err(Ended::internal)?;
+        let compiler = Compiler::Elsewhere(Arc::<Porter>::clone(porter));
+        let runtime = runtime(cache, scratch, Some(PoolOptions::default()), values, compiler)
+            .map_err(Ended::internal)?;
         if let Some(fallback) = runtime.pool_fallback() {
             tracing::warn!("{fallback}");
         }
@@ -198,12 +210,12 @@ impl Ready {
     }
 }
 
-/// Makes the state directory when there is none: everything else lies below it.
-fn usable(state: &Path) -> Result<(), String> {
+/// Makes the state directory when there is none: everything else lies below it. `typed` is how the operator calls it.
+pub(super) fn usable(state: &Path, typed: &Path) -> Result<(), String> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(state);
     let needed = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
     made.and_then(|()| Ok(access(state, needed)?)).map_err(|error| {
-        let state = state.display();
+        let state = typed.display();
         format!("cannot use the state directory `{state}`: {error}; check its owner and mode, or name another one with `--state DIR`")
     })
 }
@@ -361,11 +373,12 @@ mod tests {
     #[test]
     fn a_state_directory_that_cannot_be_used_is_named_with_a_remedy() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(usable(&dir.path().join("a/b")), Ok(()));
+        let new = dir.path().join("a/b");
+        assert_eq!(usable(&new, &new), Ok(()));
         let file = dir.path().join("file");
         std::fs::write(&file, "").unwrap();
         for wrong in [file.clone(), file.join("below")] {
-            let said = usable(&wrong).unwrap_err();
+            let said = usable(&wrong, &wrong).unwrap_err();
             assert!(said.contains(&format!("state directory `{}`", wrong.display())), "{said}");
             assert!(said.ends_with("name another one with `--state DIR`"), "{said}");
         }

@@ -12,7 +12,7 @@ use razar_core::id::ComponentId;
 use razar_core::plan::ComponentPlan;
 use razar_core::supervisor::{Command, Input, Refused, Stage, State, step};
 use razar_core::time::Timestamp;
-use razar_ledger::{AppendError, Ledger};
+use razar_ledger::{AppendError, Ledger, failpoint};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use super::views::ViewWriter;
@@ -206,6 +206,7 @@ impl<P: Performer, W: Watching> Driver<P, W> {
     fn flush(&mut self) -> Result<(), AppendError> {
         while let Some(turn) = self.waiting.pop_front() {
             if !turn.facts.is_empty() {
+                failpoint::pass("turn.decided");
                 match self.ledger.append(turn.at, &turn.facts) {
                     Ok(recorded) => self.tell(recorded),
                     Err(error) if error.is_retriable() => {
@@ -216,9 +217,11 @@ impl<P: Performer, W: Watching> Driver<P, W> {
                     Err(error) => return Err(error),
                 }
             }
+            failpoint::pass("turn.told");
             for (answer, outcome) in turn.answers {
                 let _ = answer.send(outcome.map_err(NotDone::Refused));
             }
+            failpoint::pass("turn.answered");
             for decided in turn.started {
                 let (id, component) = match &decided {
                     Decided::Start(start) => (start.id(), &start.effect().component),
@@ -230,6 +233,7 @@ impl<P: Performer, W: Watching> Driver<P, W> {
                     self.performer.perform(decided, plan);
                 }
             }
+            failpoint::pass("turn.done");
         }
         self.calm();
         Ok(())

@@ -1,7 +1,7 @@
 //! The files operators read are written beside the loop, never in it: a slow disk must not delay a relaunch. What a
 //! crash leaves unwritten is completed from the facts at the next start.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,9 @@ use razar_ledger::Views;
 /// Facts so close together are written together: each write waits for the disk several times, and the commits of the
 /// facts wait for the same disk.
 const TOGETHER: Duration = Duration::from_millis(50);
+
+/// Between two attempts to write what could not be written: no fact may come for hours.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// A thread that owns the views.
 pub(crate) struct ViewWriter {
@@ -48,7 +51,19 @@ impl ViewWriter {
 
 fn write(mut views: Views, received: &Receiver<Vec<Recorded>>) {
     let mut behind = false;
-    while let Ok(mut recorded) = received.recv() {
+    loop {
+        let patience = if behind { RETRY } else { Duration::MAX };
+        let mut over = false;
+        let mut recorded = match received.recv_timeout(patience) {
+            Ok(recorded) => recorded,
+            Err(RecvTimeoutError::Timeout) => Vec::new(),
+            Err(RecvTimeoutError::Disconnected) if !behind => return,
+            // Nobody comes after this one but the next host.
+            Err(RecvTimeoutError::Disconnected) => {
+                over = true;
+                Vec::new()
+            }
+        };
         let until = Instant::now() + TOGETHER;
         while let Ok(more) = received.recv_timeout(until.saturating_duration_since(Instant::now())) {
             recorded.extend(more);
@@ -64,5 +79,8 @@ fn write(mut views: Views, received: &Receiver<Vec<Recorded>>) {
             _ => {}
         }
         behind = now.is_some();
+        if over {
+            return;
+        }
     }
 }

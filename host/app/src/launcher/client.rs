@@ -7,7 +7,9 @@
 mod link;
 
 use std::collections::BTreeMap;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use razar_core::effect::{Authorized, ExitStatus, Process, Start, Stop};
@@ -26,6 +28,10 @@ const INHERITED: [&str; 7] = ["PATH", "HOME", "LANG", "TZ", "USER", "LOGNAME", "
 
 /// How long the launcher may take for something that takes it milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Said of a component with limits.
+const TOO_OLD: &str = "the running launcher is of an older release, which knows no `limits` and no `no_new_privileges`: stop \
+                       everything with `razar-host stop`, then start the host again";
 
 /// What the launcher tells unasked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +106,15 @@ impl StartError {
     pub(crate) const fn is_permanent(&self) -> bool {
         matches!(self, Self::Refused { why: Refusal::Impossible, .. })
     }
+
+    /// It leaves open what runs: somebody has to look before anything is decided on the strength of it.
+    pub(crate) const fn says_nothing(&self) -> bool {
+        matches!(
+            self,
+            Self::Launcher(LauncherError::Silent(_) | LauncherError::Confused | LauncherError::Lost)
+                | Self::Refused { why: Refusal::OtherAlive | Refusal::AlreadyEnded, .. }
+        )
+    }
 }
 
 /// Why an instance was not ended.
@@ -124,28 +139,45 @@ pub(crate) enum CheckError {
     Refused(String),
 }
 
+/// Who starts a launcher when there is none.
+#[derive(Clone)]
+pub(crate) enum Starter {
+    /// This process: `exe launcher --state DIR`.
+    Own(PathBuf),
+    /// Somebody who may; what he returns hears the launcher's complaints, and a note of how it ended if it does.
+    Elsewhere(Arc<dyn Fn() -> std::io::Result<UnixStream> + Send + Sync>),
+}
+
+impl From<&Path> for Starter {
+    fn from(exe: &Path) -> Self {
+        Self::Own(exe.to_owned())
+    }
+}
+
 /// A connection to the launcher of one state directory; clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Launcher {
     asks: mpsc::Sender<link::Asked>,
     state: PathBuf,
     id: String,
+    /// Whether it can hold a process to limits.
+    confines: bool,
 }
 
 impl Launcher {
-    /// Connects to the launcher of a state directory, starting one when there is none: `exe launcher --state DIR`.
+    /// Connects to the launcher of a state directory, having one started when there is none.
     pub(crate) async fn connect_or_spawn(
         state: &Path,
-        exe: &Path,
+        starter: impl Into<Starter>,
     ) -> Result<(Self, mpsc::UnboundedReceiver<Event>, Situation), LauncherError> {
-        let mut link = link::Link::open(state, exe).await?;
+        let mut link = link::Link::open(state, &starter.into()).await?;
         let situation = link.situation().await?;
-        let id = link.id().to_owned();
+        let (id, confines) = (link.id().to_owned(), link.confines());
         let (asks, asked) = mpsc::channel(64);
         // Unbounded, as the host may be waiting for an answer while events come; there is one per ended process.
         let (tell, events) = mpsc::unbounded_channel();
         tokio::spawn(link::run(link, asked, tell));
-        Ok((Self { asks, state: state.to_owned(), id }, events, situation))
+        Ok((Self { asks, state: state.to_owned(), id, confines }, events, situation))
     }
 
     /// Starts what the permission names. Starting an instance that runs answers with its process.
@@ -211,6 +243,9 @@ impl Launcher {
     }
 
     async fn start_now(&self, spec: StartSpec) -> Result<Process, StartError> {
+        if spec.run.is_confined() && !self.confines {
+            return Err(StartError::Refused { why: Refusal::Impossible, message: TOO_OLD.to_owned() });
+        }
         match self.ask(Ask::Start(Box::new(spec)), PATIENCE).await? {
             Answer::Started(process) => Ok(process),
             Answer::Refused { why, message } => Err(StartError::Refused { why, message }),
@@ -229,6 +264,9 @@ impl Launcher {
     }
 
     async fn check_now(&self, spec: CheckSpec) -> Result<CheckReport, CheckError> {
+        if spec.run.is_confined() && !self.confines {
+            return Err(CheckError::Refused(TOO_OLD.to_owned()));
+        }
         let patience = PATIENCE.saturating_add(Duration::from_millis(spec.timeout_ms));
         match self.ask(Ask::Check(Box::new(spec)), patience).await? {
             Answer::Checked(report) => Ok(report),
@@ -250,8 +288,16 @@ impl Launcher {
 }
 
 fn run_of(plan: &ComponentPlan, argv: Vec<String>) -> Run {
-    let (base_env, env) = (inherited(), plan.env.clone());
-    Run { argv, base_env, env, workdir: plan.workdir.clone(), user: plan.user.clone() }
+    let limits = plan.confine.limits.iter();
+    Run {
+        argv,
+        base_env: inherited(),
+        env: plan.env.clone(),
+        workdir: plan.workdir.clone(),
+        user: plan.user.clone(),
+        no_new_privileges: plan.confine.no_new_privileges,
+        limits: limits.map(|(limit, most)| (limit.as_str().to_owned(), *most)).collect(),
+    }
 }
 
 /// What a program of this component finds in its environment, before the user it runs as adds to it.

@@ -1,5 +1,6 @@
-//! The short-lived step between fork and a service of another user: takes that user's groups, group and number, then
-//! becomes the service. It exists because a parent can give its child a user, but not, in safe code, the groups.
+//! The short-lived step between fork and a service that runs as another user or is held to limits: takes the limits, that
+//! user's groups, group and number, gives up new privileges, then becomes the service. It exists because a parent can
+//! give its child a user but, in safe code, none of the rest.
 //!
 //! Its standard input is the launcher's ear: it says there why it could not, and hands it on to nobody.
 
@@ -7,21 +8,38 @@ use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use razar_core::plan::Limit;
 use rustix::fs::{Gid, Uid};
-use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{set_no_new_privs, set_thread_gid, set_thread_groups, set_thread_uid};
 
 use super::user::Account;
+use super::wire::Run;
 
 /// The hidden subcommand by which the binary gets here.
 pub(crate) const SUBCOMMAND: &str = "launcher-exec";
 
+/// Said instead of something that stays as it is.
+const SAME: &str = "-";
+
 /// What the launcher passes to [`main`] for a program and its arguments.
-pub(crate) fn arguments(account: &Account, program: &str, argv: &[String]) -> Vec<String> {
-    let groups: Vec<String> = account.groups.iter().map(u32::to_string).collect();
-    let mut all =
-        vec![SUBCOMMAND.to_owned(), account.uid.to_string(), account.gid.to_string(), groups.join(",")];
-    all.push(program.to_owned());
-    all.extend_from_slice(argv);
+pub(crate) fn arguments(account: Option<&Account>, run: &Run, program: &str) -> Vec<String> {
+    let listed = |items: Vec<String>| if items.is_empty() { SAME.to_owned() } else { items.join(",") };
+    let number =
+        |of: fn(&Account) -> u32| account.map_or_else(|| SAME.to_owned(), |account| of(account).to_string());
+    let groups =
+        account.map(|account| account.groups.iter().map(u32::to_string).collect()).unwrap_or_default();
+    let limits = run.limits.iter().map(|(name, most)| format!("{name}={most}")).collect();
+    let mut all = vec![
+        SUBCOMMAND.to_owned(),
+        number(|account| account.uid),
+        number(|account| account.gid),
+        listed(groups),
+        listed(limits),
+        run.no_new_privileges.to_string(),
+        program.to_owned(),
+    ];
+    all.extend_from_slice(&run.argv);
     all
 }
 
@@ -36,25 +54,56 @@ pub(crate) fn main(arguments: &[String]) -> i32 {
 }
 
 fn become_service(arguments: &[String]) -> io::Error {
-    let [uid, gid, groups, program, name, rest @ ..] = arguments else {
+    let [uid, gid, groups, limits, no_new_privileges, program, name, rest @ ..] = arguments else {
         return io::ErrorKind::InvalidInput.into();
     };
+    let mut command = Command::new(program);
+    command.arg0(name).args(rest);
     let take = || -> io::Result<()> {
-        let number =
-            |text: &str| text.parse::<u32>().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput));
-        let groups = groups
-            .split(',')
-            .map(|group| number(group).map(Gid::from_raw))
-            .collect::<io::Result<Vec<_>>>()?;
         rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+        for limit in limits.split(',').filter(|limits| *limits != SAME) {
+            lower(limit)?;
+        }
         // One thread: what is set for it is set for the process.
-        set_thread_groups(&groups)?;
-        set_thread_gid(Gid::from_raw(number(gid)?))?;
-        set_thread_uid(Uid::from_raw(number(uid)?))?;
+        if uid != SAME {
+            let groups = groups.split(',').filter(|groups| *groups != SAME);
+            let groups =
+                groups.map(|group| number(group).map(Gid::from_raw)).collect::<io::Result<Vec<_>>>()?;
+            set_thread_groups(&groups)?;
+            set_thread_gid(Gid::from_raw(number(gid)?))?;
+            set_thread_uid(Uid::from_raw(number(uid)?))?;
+        }
+        if no_new_privileges == "true" {
+            set_no_new_privs(true)?;
+        }
         Ok(())
     };
     match take() {
-        Ok(()) => Command::new(program).arg0(name).args(rest).exec(),
+        Ok(()) => command.exec(),
         Err(error) => error,
     }
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> io::Result<T> {
+    text.parse().map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+/// One limit, such as `open_files=64`; never above what there is already.
+fn lower(limit: &str) -> io::Result<()> {
+    let (name, most) = limit.split_once('=').ok_or(io::ErrorKind::InvalidInput)?;
+    let limit =
+        Limit::ALL.into_iter().find(|limit| limit.as_str() == name).ok_or(io::ErrorKind::InvalidInput)?;
+    let resource = match limit {
+        Limit::OpenFiles => Resource::Nofile,
+        Limit::Processes => Resource::Nproc,
+        Limit::AddressSpace => Resource::As,
+        Limit::FileSize => Resource::Fsize,
+        Limit::CoreDump => Resource::Core,
+        Limit::LockedMemory => Resource::Memlock,
+        Limit::CpuTime => Resource::Cpu,
+    };
+    let most = number::<u64>(most)?;
+    let most = getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
+    setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
+    Ok(())
 }

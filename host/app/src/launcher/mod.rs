@@ -37,5 +37,5 @@ pub(crate) mod spawn;
 pub(crate) mod user;
 pub(crate) mod wire;
 
-pub(crate) use client::{Event, Launcher, LauncherError, Situation, StartError, StopError};
+pub(crate) use client::{Event, Launcher, LauncherError, Situation, StartError, Starter, StopError};
 pub(crate) use wire::CheckEnd;

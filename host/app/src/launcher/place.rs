@@ -10,6 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use razar_core::id::{ComponentId, InstanceId};
+use razar_ledger::failpoint;
 use serde::{Deserialize, Serialize};
 
 /// Longest path that is used as a socket address as it is: the kernel takes 107 bytes.
@@ -122,7 +123,11 @@ struct Identity {
 /// and a machine that loses power has none left.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    failpoint::pass("record.begun");
+    let written = fs::write(&temporary, bytes)
+        .inspect(|()| failpoint::pass("record.written"))
+        .and_then(|()| fs::rename(&temporary, path));
+    failpoint::pass("record.renamed");
     if written.is_err() {
         // The error that matters is the first one.
         let _ = fs::remove_file(&temporary);

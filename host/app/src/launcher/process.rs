@@ -92,6 +92,14 @@ pub(crate) fn variable(pid: u32, name: &str) -> Variable {
     Variable::Unset
 }
 
+/// What it was started with, its own name aside; the same for all launchers of a state directory, whichever release.
+pub(crate) fn arguments(pid: u32) -> Vec<u8> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.iter()
+        .position(|byte| *byte == 0)
+        .map_or(Vec::new(), |end| line.get(end..).unwrap_or_default().to_vec())
+}
+
 /// The marker of one instance.
 pub(crate) fn marker(state: &str, component: &ComponentId, instance: InstanceId) -> String {
     format!("{state}:{component}:{instance}")

@@ -2,13 +2,15 @@
 //!
 //! A record is believed only when number, start time and the machine's boot agree with what `/proc` shows.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use razar_core::effect::Process;
 use razar_core::grant::LogBegin;
 use razar_core::id::{ComponentId, InstanceId};
+use razar_ledger::failpoint;
 use serde::{Deserialize, Serialize};
 
 use super::place::{Place, replace};
@@ -72,7 +74,32 @@ pub(crate) async fn begin(state: &Path, component: &ComponentId, instance: Insta
 /// Forgets an instance: its record and its pipe.
 pub(crate) fn forget(place: &Place, component: &ComponentId, instance: InstanceId) {
     remove(&place.record(component, instance));
+    failpoint::pass("forget.record");
     remove(&place.pipe(component, instance));
+}
+
+/// Removes the pipes of nobody: what a crash between a pipe and its process leaves.
+pub(crate) fn sweep_pipes(place: &Place, known: &BTreeSet<PathBuf>) -> io::Result<()> {
+    sweep(place, |path, extension| extension == "out" && !known.contains(path))
+}
+
+/// Removes what is left when nobody is: a disk that failed may have kept it.
+pub(crate) fn sweep_all(place: &Place) -> io::Result<()> {
+    sweep(place, |_, extension| ["json", "out", "tmp"].contains(&extension))
+}
+
+fn sweep(place: &Place, is_stale: impl Fn(&Path, &str) -> bool) -> io::Result<()> {
+    for item in fs::read_dir(place.run())? {
+        let path = item?.path();
+        if path
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .is_some_and(|extension| is_stale(&path, extension))
+        {
+            remove(&path);
+        }
+    }
+    Ok(())
 }
 
 /// Which boot of the machine this is.

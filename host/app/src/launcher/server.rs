@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use razar_core::effect::ExitStatus;
 use razar_core::id::{ComponentId, InstanceId};
+use razar_ledger::failpoint;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::output::RotatingLog;
@@ -81,6 +82,7 @@ pub(crate) fn run(state: &Path) -> Result<(), ServerError> {
         Err(TryLockError::WouldBlock) => return Ok(()),
         Err(TryLockError::Error(error)) => return Err(failed(error)),
     }
+    failpoint::pass("launcher.locked");
     place.furnish().map_err(failed)?;
     // Whatever directory the host was started in may be unmounted while services run.
     std::env::set_current_dir("/").map_err(system("leave the working directory"))?;
@@ -92,6 +94,7 @@ pub(crate) fn run(state: &Path) -> Result<(), ServerError> {
     signal_hook::low_level::pipe::register(signal_hook::consts::SIGCHLD, on_end)
         .map_err(system("watch children"))?;
     let listener = listen(&place).map_err(failed)?;
+    failpoint::pass("launcher.listening");
 
     let own_log = RotatingLog::new(place.own_log(), OWN_LOG);
     let machine_boot = record::machine_boot().map_err(system("read the machine's boot id"))?;
@@ -114,6 +117,7 @@ pub(crate) fn run(state: &Path) -> Result<(), ServerError> {
     };
     server.note(&format!("launcher {} begins, process {}", env!("CARGO_PKG_VERSION"), std::process::id()));
     server.adopt().map_err(failed)?;
+    failpoint::pass("launcher.adopted");
     // From here on errors belong into the log; whoever started us may be gone.
     if let Ok(null) = OpenOptions::new().read(true).write(true).open("/dev/null") {
         let all = [
@@ -127,6 +131,8 @@ pub(crate) fn run(state: &Path) -> Result<(), ServerError> {
     }
     server.serve();
     server.note("launcher ends: nothing is left to do");
+    // Whatever cannot be removed now, the next launcher does not believe.
+    let _ = record::sweep_all(&server.place);
     // The lock is held until the name is gone, so that nobody else's socket is removed.
     let _ = fs::remove_file(server.place.socket());
     drop(lock);
@@ -318,6 +324,7 @@ impl Server {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 state: self.id.clone(),
                 pid: std::process::id(),
+                confines: true,
             }),
         );
     }

@@ -27,10 +27,10 @@ const DAEMONIZING: Duration = Duration::from_secs(30);
 const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often the last ones are looked for; nobody tells us about processes that are not our children.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// So long an orphan may take to become another program before it is taken for a stranger.
-const BECOMING: Duration = Duration::from_secs(2);
+pub(super) const BECOMING: Duration = Duration::from_secs(2);
 
 /// Who waits for the end of an instance: a session and the number of its request.
 pub(crate) type Waiter = (u64, u64);

@@ -1,5 +1,7 @@
 //! Starting one process, and saying precisely why it could not be started, with a remedy.
 //!
+//! Who runs as another user, or is held to limits, begins in the step that `exec` owns.
+//!
 //! Every child gets its own process group, no standard input, exactly the environment it was promised, default signal
 //! dispositions, and the soft limit of open files that the launcher itself was born with.
 
@@ -10,6 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use razar_core::plan::Limit;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
@@ -69,6 +72,11 @@ pub(crate) enum SpawnError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A limit of a newer release.
+    #[error(
+        "the running launcher knows no limit `{0}`: stop everything with `razar-host stop`, then start the host again"
+    )]
+    Limit(String),
     /// The user to run as.
     #[error(transparent)]
     User(#[from] UserError),
@@ -123,6 +131,7 @@ impl SpawnError {
             | Self::Interpreter(_)
             | Self::NotAProgram(_)
             | Self::Workdir { .. }
+            | Self::Limit(_)
             | Self::User(UserError::Unknown(_) | UserError::NotRoot(_))
             | Self::TooBig(_)
             | Self::Unspeakable(_) => true,
@@ -182,20 +191,24 @@ pub(crate) fn spawn(
     if let Some((bad, _)) = env.iter().find(unspeakable) {
         return Err(SpawnError::Unspeakable(bad.replace('\0', "\\0")));
     }
+    let known = |name: &str| Limit::ALL.into_iter().any(|limit| limit.as_str() == name);
+    if let Some(unknown) = run.limits.keys().find(|name| !known(name)) {
+        return Err(SpawnError::Limit(unknown.clone()));
+    }
     check_workdir(&run.workdir)?;
     let program = resolve(name, env.get("PATH").map_or("", String::as_str), &run.workdir)?;
 
     let mut ear = None;
     let mut command = match account {
-        None => {
+        None if !run.is_confined() => {
             let mut command = Command::new(&program);
             command.arg0(name).args(run.argv.get(1..).unwrap_or_default()).stdin(Stdio::null());
             command
         }
-        Some(account) => {
+        _ => {
             let (reader, writer) = io::pipe().map_err(|error| explain(name, &program, error))?;
             let mut command = Command::new("/proc/self/exe");
-            command.args(exec::arguments(account, &program.to_string_lossy(), &run.argv)).stdin(writer);
+            command.args(exec::arguments(account, run, &program.to_string_lossy())).stdin(writer);
             ear = Some(reader);
             command
         }
@@ -205,7 +218,9 @@ pub(crate) fn spawn(
     command.stdout(copy).stderr(output);
     let child = command.spawn().map_err(|error| explain(name, &program, error))?;
     drop(command); // our copy of the ear's other end
-    limit.restore(child.id());
+    if !run.limits.contains_key(Limit::OpenFiles.as_str()) {
+        limit.restore(child.id());
+    }
     if let Some(mut ear) = ear {
         let mut said = String::new();
         // Ends when the step has become the service, or has failed and said so.

@@ -75,6 +75,19 @@ pub(crate) struct Run {
     pub(crate) workdir: String,
     /// Name or number; none for the launcher's own.
     pub(crate) user: Option<String>,
+    /// It can never gain rights.
+    #[serde(default)]
+    pub(crate) no_new_privileges: bool,
+    /// By name, of what it may have no more than so much.
+    #[serde(default)]
+    pub(crate) limits: BTreeMap<String, u64>,
+}
+
+impl Run {
+    /// It is held to something: a launcher that does not know that must not start it.
+    pub(crate) fn is_confined(&self) -> bool {
+        self.no_new_privileges || !self.limits.is_empty()
+    }
 }
 
 /// How much of what a service prints is kept: `files` of `bytes` each.
@@ -142,6 +155,9 @@ pub(crate) struct Hello {
     pub(crate) state: String,
     /// Its process number.
     pub(crate) pid: u32,
+    /// It knows how to hold a process to limits.
+    #[serde(default)]
+    pub(crate) confines: bool,
 }
 
 /// What came of a request.

@@ -56,6 +56,7 @@ pub(crate) struct Control {
 struct Shared {
     driver: Handle,
     state: PathBuf,
+    wall_lacks: Arc<[String]>,
     limits: Limits,
     closing: watch::Receiver<bool>,
 }
@@ -69,7 +70,12 @@ impl Shared {
 
 impl Control {
     /// Serves the socket of a state directory. Must be called within the runtime.
-    pub(crate) fn serve(driver: Handle, state: PathBuf, limits: Limits) -> Result<Self, SocketError> {
+    pub(crate) fn serve(
+        driver: Handle,
+        state: PathBuf,
+        wall_lacks: Arc<[String]>,
+        limits: Limits,
+    ) -> Result<Self, SocketError> {
         let (listener, bound) = socket::listen(&state)?;
         let path = socket::path(&state);
         let listener = UnixListener::from_std(listener).map_err(|source| SocketError::Io {
@@ -79,7 +85,7 @@ impl Control {
         })?;
         let (closing, closed) = watch::channel(false);
         let free = Arc::new(Semaphore::new(limits.clients));
-        let shared = Shared { driver, state, limits, closing: closed };
+        let shared = Shared { driver, state, wall_lacks, limits, closing: closed };
         let accepting = tokio::spawn(accept(listener, bound, shared, Arc::clone(&free)));
         Ok(Self { closing, free, limits, accepting })
     }

@@ -43,12 +43,19 @@ pub(crate) struct Served {
 }
 
 /// Begins to serve a running driver.
-pub(crate) async fn start(state: &Path, address: IpAddr, driver: &Handle, metrics: &Arc<Metrics>) -> Served {
+pub(crate) async fn start(
+    state: &Path,
+    address: IpAddr,
+    driver: &Handle,
+    metrics: &Arc<Metrics>,
+    wall_lacks: Vec<String>,
+) -> Served {
     let counting = {
         let (metrics, facts) = (Arc::clone(metrics), driver.subscribe());
         tokio::spawn(async move { metrics.follow(facts).await })
     };
-    let control = Control::serve(driver.clone(), state.to_owned(), control::Limits::default());
+    let control =
+        Control::serve(driver.clone(), state.to_owned(), wall_lacks.into(), control::Limits::default());
     let (port, warning) = http::port(std::env::var_os(http::PORT_VARIABLE).as_deref());
     if let Some(warning) = warning {
         tracing::warn!("{warning}");

@@ -8,6 +8,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use razar_ledger::failpoint;
+
 /// Below the state directory.
 const NAME: &str = "control.sock";
 /// Longest path that is used as a socket address as it is: the kernel takes 107 bytes.
@@ -70,6 +72,7 @@ pub(crate) fn listen(state: &Path) -> Result<(UnixListener, Bound), SocketError>
     }
     let (address, _directory) = address(state).map_err(io("reach"))?;
     let listener = UnixListener::bind(address).map_err(io("listen on"))?;
+    failpoint::pass("socket.bound");
     // Until here the private directory has kept others away.
     fs::set_permissions(&path, Permissions::from_mode(PRIVATE)).map_err(io("protect"))?;
     let inode = fs::symlink_metadata(&path).map_err(io("look at"))?.ino();

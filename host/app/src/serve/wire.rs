@@ -151,6 +151,9 @@ pub(crate) struct StatusView {
     /// Why nothing can be recorded at the moment.
     #[serde(default)]
     pub(crate) stuck: Option<String>,
+    /// Layers of the host's wall that are missing; none when no host says so.
+    #[serde(default)]
+    pub(crate) wall_lacks: Option<Vec<String>>,
 }
 
 /// A quarantined plugin on the wire.
@@ -216,6 +219,7 @@ impl From<&Snapshot> for StatusView {
             components: snapshot.components.iter().map(ComponentView::from).collect(),
             plugins: snapshot.plugins_out.iter().map(PluginView::from).collect(),
             stuck: snapshot.stuck.clone(),
+            wall_lacks: None,
         }
     }
 }

@@ -5,6 +5,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
+use razar_ledger::failpoint;
+
 use super::MAX_NOTES;
 
 /// One more line, on disk when this returns.
@@ -18,7 +20,9 @@ pub(super) fn append(path: &Path, note: &str) -> Result<(), String> {
         }
         line.push_str(note);
         line.push('\n');
+        failpoint::pass("witness.writing");
         file.write_all(line.as_bytes())?;
+        failpoint::pass("witness.written");
         file.sync_data()
     };
     write().map_err(|error| format!("cannot append to the witness `{}`: {error}", path.display()))

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
+use super::units::Bytes;
 use crate::time::Millis;
 
 /// The services of one machine, and how they are started, watched and stopped.
@@ -71,6 +72,10 @@ pub struct Component {
     pub user: Option<String>,
     /// How it is asked to end.
     pub stop: Option<Stop>,
+    /// Its processes can never gain rights, not by set-user-ID programs such as `sudo` either. Default: false.
+    pub no_new_privileges: Option<bool>,
+    /// Of what each of its processes may have no more than so much; the kernel sees to it.
+    pub limits: Option<Limits>,
 }
 
 /// What to run.
@@ -166,6 +171,47 @@ pub struct Stop {
     pub signal: Option<String>,
     /// How long it may take before SIGKILL. Default: `10 s`.
     pub grace: Option<Span>,
+}
+
+/// Of what each process of a component may have no more than so much. Its native checks are held to the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Limits {
+    /// Files, sockets and pipes open at once.
+    #[schemars(range(min = 16))]
+    pub open_files: Option<u32>,
+    /// Processes and threads of its user at once, those of other components with the same user included; root is not held
+    /// to it.
+    #[schemars(range(min = 1))]
+    pub processes: Option<u32>,
+    /// Address space, at least `64 MiB`; what is reserved counts, also where it is never used.
+    pub address_space: Option<Size>,
+    /// A file it writes; longer ones end it with a signal.
+    pub file_size: Option<Size>,
+    /// A core dump: `0 B` for none.
+    pub core_dump: Option<Size>,
+    /// Memory that is never swapped.
+    pub locked_memory: Option<Size>,
+    /// Time on a processor, in whole seconds; then a signal ends it.
+    pub cpu_time: Option<Span>,
+}
+
+/// A size: a text such as `64 MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size(pub Bytes);
+
+impl JsonSchema for Size {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A size: a text such as `64 MiB` (units B, KiB, MiB, GiB).",
+            "type": "string",
+            "pattern": r"^\d+ ?(B|KiB|MiB|GiB)$"
+        })
+    }
 }
 
 /// A span of time: a text such as `500 ms`, `2 s` or `1 min 30 s`, or a number of seconds.

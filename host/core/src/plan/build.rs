@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
+use super::confine::{Confinement, confinement};
 use super::json::Node;
 use super::place::{Place, Problems, quote};
 use super::probe::Probing;
@@ -218,15 +219,17 @@ fn component(
     let probes = probe::probes(entry, id.as_ref(), &workdir, place, probing, problems);
     let restart = restart(entry.restart.as_ref(), context.overrides, &Place::Key(place, "restart"), problems);
     let stop = stop(entry.stop.as_ref(), &Place::Key(place, "stop"), problems);
+    let confine = confinement(entry, place, problems);
     let command = command?;
     Some(ComponentPlan {
-        spec: spec(&command, &env, user.as_deref(), &workdir),
+        spec: spec(&command, &env, user.as_deref(), &workdir, &confine),
         id: id?,
         layer: layer?,
         command,
         env,
         workdir,
         user,
+        confine,
         // Unknown names are reported, and then there is no plan.
         depends_on: entry.depends_on.iter().flatten().filter_map(|name| name.parse().ok()).collect(),
         vital: entry.vital.unwrap_or(false),
@@ -404,12 +407,25 @@ fn stop(written: Option<&Stop>, place: &Place<'_>, problems: &mut Problems<'_>) 
 
 /// What makes the process what it is, in one digest: object keys in alphabetical order, whatever `serde_json` is built
 /// with.
-fn spec(command: &[String], env: &BTreeMap<String, String>, user: Option<&str>, workdir: &str) -> Digest {
-    let parts: BTreeMap<&str, Value> = BTreeMap::from([
+fn spec(
+    command: &[String],
+    env: &BTreeMap<String, String>,
+    user: Option<&str>,
+    workdir: &str,
+    confine: &Confinement,
+) -> Digest {
+    let mut parts: BTreeMap<&str, Value> = BTreeMap::from([
         ("command", Value::from(command)),
         ("env", env.iter().map(|(key, value)| (key.clone(), Value::from(value.as_str()))).collect()),
         ("user", Value::from(user)),
         ("workdir", Value::from(workdir)),
     ]);
+    // What runs from before there was such a thing is not outdated by it.
+    if !confine.is_none() {
+        let limits =
+            confine.limits.iter().map(|(limit, most)| (limit.as_str().to_owned(), Value::from(*most)));
+        parts.insert("limits", limits.collect());
+        parts.insert("no_new_privileges", Value::from(confine.no_new_privileges));
+    }
     Digest::of(serde_json::to_string(&parts).unwrap_or_default().as_bytes())
 }

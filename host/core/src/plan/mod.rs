@@ -3,6 +3,7 @@
 
 mod address;
 mod build;
+mod confine;
 mod json;
 mod order;
 mod place;
@@ -19,6 +20,7 @@ use crate::id::{ComponentId, Digest, PluginId};
 use crate::time::Millis;
 
 pub use build::{Context, MAX_DOCUMENT, Overrides, Plugins, SettingsProblem, build, count_components};
+pub use confine::{Confinement, Limit};
 
 /// A validated boot order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -46,6 +48,8 @@ pub struct ComponentPlan {
     pub workdir: String,
     /// The user it runs as; the host's own unless said otherwise.
     pub user: Option<String>,
+    /// What is taken from its processes before they begin.
+    pub confine: Confinement,
     /// Digest of everything above that makes the process what it is: a change means the running one is outdated.
     pub spec: Digest,
     /// These are ready before it starts. Validated: all exist, no cycles.

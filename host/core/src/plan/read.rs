@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use super::json::{Node, refuse_repeated};
 use super::place::{Place, Problems, quote};
 use crate::document::boot::{
-    BootConfig, Component, Entrypoint, Health, PhaseProbes, Probe, Restart, Span, Stop,
+    BootConfig, Component, Entrypoint, Health, Limits, PhaseProbes, Probe, Restart, Size, Span, Stop,
 };
+use crate::document::units::Bytes;
 use crate::time::Millis;
 
 /// More components than one host supervises (its state is tested with so many), and a sign of a generated mistake.
@@ -30,6 +31,8 @@ pub(super) const COMPONENT: &[&str] = &[
     "workdir",
     "user",
     "stop",
+    "no_new_privileges",
+    "limits",
 ];
 pub(super) const PROBE: &[&str] = &[
     "probe",
@@ -48,6 +51,8 @@ pub(super) const PROBE: &[&str] = &[
 pub(super) const PHASES: &[&str] = &["startup", "readiness", "liveness"];
 pub(super) const RESTART: &[&str] = &["retries", "backoff", "backoff_max", "forgive_after"];
 pub(super) const STOP: &[&str] = &["signal", "grace"];
+pub(super) const LIMITS: &[&str] =
+    &["open_files", "processes", "address_space", "file_size", "core_dump", "locked_memory", "cpu_time"];
 
 /// Reads the whole document; what could not be read is absent and reported.
 pub(super) fn boot_config(node: &Node, problems: &mut Problems<'_>) -> Option<BootConfig> {
@@ -92,6 +97,8 @@ fn component(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Opt
         workdir: fields.read("workdir", problems, text),
         user: fields.read("user", problems, text),
         stop: fields.read("stop", problems, stop),
+        no_new_privileges: fields.read("no_new_privileges", problems, flag),
+        limits: fields.read("limits", problems, limits),
     })
 }
 
@@ -159,6 +166,32 @@ fn restart(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Optio
 fn stop(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<Stop> {
     let fields = Fields::open(node, place, STOP, problems)?;
     Some(Stop { signal: fields.read("signal", problems, text), grace: fields.read("grace", problems, span) })
+}
+
+fn limits(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<Limits> {
+    let fields = Fields::open(node, place, LIMITS, problems)?;
+    Some(Limits {
+        open_files: fields.read("open_files", problems, count),
+        processes: fields.read("processes", problems, count),
+        address_space: fields.read("address_space", problems, size),
+        file_size: fields.read("file_size", problems, size),
+        core_dump: fields.read("core_dump", problems, size),
+        locked_memory: fields.read("locked_memory", problems, size),
+        cpu_time: fields.read("cpu_time", problems, span),
+    })
+}
+
+fn size(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<Size> {
+    let Node::Text(text) = node else {
+        return wrong(node, "a size such as `64 MiB`", place, problems);
+    };
+    match text.parse::<Bytes>() {
+        Ok(size) => Some(Size(size)),
+        Err(error) => {
+            problems.add(place, error.to_string(), error.hint().to_owned());
+            None
+        }
+    }
 }
 
 fn env(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<BTreeMap<String, String>> {

@@ -68,6 +68,23 @@ impl Stage {
     }
 }
 
+/// A time in which a component is not launched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackOff {
+    /// When it began.
+    pub from: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+impl BackOff {
+    /// Whether it is to be waited for. One that has not even begun was recorded before the machine's clock was set back:
+    /// nobody waits for a clock to come round again.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.from <= now && now < self.until
+    }
+}
+
 /// What facts say about one component.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Component {
@@ -79,8 +96,8 @@ pub struct Component {
     pub stopped: bool,
     /// Whether it may be launched at all.
     pub custody: Custody,
-    /// Not launched before this moment.
-    pub backing_off: Option<Timestamp>,
+    /// Not launched before its end.
+    pub backing_off: Option<BackOff>,
     /// Failed, and nothing decided about it yet.
     pub unjudged: Option<Unjudged>,
     /// Failures of this incident, forgiven ones taken off.
@@ -284,7 +301,7 @@ impl Durable {
             }),
             Fact::BackingOff { component, until, .. } => self.change(component, |c| {
                 c.unjudged = None;
-                c.backing_off = Some(*until);
+                c.backing_off = Some(BackOff { from: at, until: *until });
             }),
             Fact::Quarantined { component, reason, failure, attempts } => self.change(component, |c| {
                 c.unjudged = None;

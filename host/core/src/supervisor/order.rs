@@ -120,7 +120,7 @@ impl State {
             Life::Up { ready: Some(ready), .. } if component.custody.on_probation() => {
                 Some(ready + PROBATION)
             }
-            Life::Down => component.backing_off.filter(|until| *until > now),
+            Life::Down => component.backing_off.filter(|wait| wait.holds(now)).map(|wait| wait.until),
             _ => None,
         }
     }
@@ -131,7 +131,7 @@ impl State {
         component.life == Life::Down
             && !component.is_out()
             && component.unjudged.is_none()
-            && component.backing_off.is_none_or(|until| until <= now)
+            && !component.backing_off.is_some_and(|wait| wait.holds(now))
             && plan.layer as usize <= self.volatile.open_layers
             && self.volatile.dependencies.get(at).is_some_and(|dependencies| {
                 dependencies

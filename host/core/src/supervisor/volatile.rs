@@ -88,8 +88,11 @@ impl Watched {
     pub(crate) fn deadline(&self, since: Timestamp, schedule: &Schedule) -> Timestamp {
         let once = schedule.timeout.0.saturating_add(schedule.interval.0);
         let asked = Millis(once.saturating_mul(schedule.successes.max(1).into()).min(schedule.deadline.0));
-        let own = since + schedule.deadline;
-        self.adopted.map_or(own, |adopted| own.max(adopted + asked))
+        match self.adopted {
+            None => since + schedule.deadline,
+            // It was launched before it was found, also when the machine's clock was set back in between.
+            Some(adopted) => (since.min(adopted) + schedule.deadline).max(adopted + asked),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use razar_core::effect::{Decided, EffectOutcome, ExitStatus, Process};
 use razar_core::fact::{Fact, Phase, Recorded};
 use razar_core::id::{ComponentId, Digest, InstanceId};
 use razar_core::plan::{
-    BootPlan, Check, ComponentPlan, ProbePlan, Probes, RestartPolicy, Schedule, StopPolicy,
+    BootPlan, Check, ComponentPlan, Confinement, ProbePlan, Probes, RestartPolicy, Schedule, StopPolicy,
 };
 use razar_core::supervisor::{BootRequest, Command, Decision, Input, Settings, State, Status, step};
 use razar_core::time::{Millis, Timestamp};
@@ -37,6 +37,7 @@ pub(crate) fn plan(components: usize) -> BootPlan {
         env: BTreeMap::new(),
         workdir: "/".to_owned(),
         user: None,
+        confine: Confinement::default(),
         spec: Digest::of(&i.to_le_bytes()),
         depends_on: if i % 7 == 3 { vec![name(i / 2)] } else { Vec::new() },
         vital: false,

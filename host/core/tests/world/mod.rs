@@ -10,7 +10,8 @@ use razar_core::effect::{Decided, EffectOutcome, ExitStatus, Process};
 use razar_core::fact::{Fact, Phase, Recorded};
 use razar_core::id::{ComponentId, Digest, EffectId, InstanceId};
 use razar_core::plan::{
-    BootPlan, Check, ComponentPlan, Listener, ProbePlan, Probes, RestartPolicy, Schedule, StopPolicy,
+    BootPlan, Check, ComponentPlan, Confinement, Listener, ProbePlan, Probes, RestartPolicy, Schedule,
+    StopPolicy,
 };
 use razar_core::supervisor::{
     BootRequest, Command, Found, FoundState, Input, Refused, Settings, State, Status, step,
@@ -37,6 +38,7 @@ pub(crate) fn component(name: &str) -> ComponentPlan {
         env: BTreeMap::new(),
         workdir: "/".to_owned(),
         user: None,
+        confine: Confinement::default(),
         spec: Digest::of(name.as_bytes()),
         depends_on: Vec::new(),
         vital: false,
@@ -265,7 +267,7 @@ impl World {
             return;
         };
         let Some(running) = self.processes.get_mut(&component) else { return };
-        let age = self.now.0 - running.since;
+        let age = self.now.0.saturating_sub(running.since);
         running.answers += 1;
         let ill = running.script.ill_after.is_some_and(|after| age >= after);
         let flaps = running.script.flaps.is_some_and(|(from, to)| (from..to).contains(&age));

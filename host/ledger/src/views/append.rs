@@ -22,6 +22,7 @@ use super::error::ViewError;
 use super::files;
 use super::stack::Stack;
 use crate::error::LedgerError;
+use crate::failpoint;
 use crate::meta;
 
 /// A segment is closed when it is this long: small enough to open in an editor at night.
@@ -185,16 +186,21 @@ impl AppendView {
         let kept = chunk.start + agreed as u64;
         if found > kept {
             files::keep_aside(&mut file, kept, &self.path, "torn")?;
+            failpoint::pass("log.cutting");
             file.set_len(kept).map_err(failed("cut"))?;
+            failpoint::pass("log.cut");
         }
         let rest = bytes.get(agreed..).unwrap_or_default();
+        failpoint::pass("log.writing");
         let write = file.seek(SeekFrom::Start(kept)).and_then(|_| file.write_all(rest));
         if let Err(error) = write {
             // What fits of a full disk is taken back: a reader never sees half a line for long.
             let _ = file.set_len(kept);
             return Err(failed("write")(error));
         }
+        failpoint::pass("log.written");
         file.sync_data().map_err(failed("sync"))?;
+        failpoint::pass("log.synced");
         if chunk.start == 0 {
             files::sync(dir)?;
         }
@@ -206,7 +212,9 @@ impl AppendView {
         let dir = files::parent(&self.path)?;
         if self.path.exists() {
             let aside = files::suffixed(&self.path, &self.cursor.segment.to_string());
+            failpoint::pass("rotate.renaming");
             fs::rename(&self.path, &aside).map_err(ViewError::io("rotate", &self.path))?;
+            failpoint::pass("rotate.renamed");
         }
         files::sync(dir)?;
         let name = self.path.file_name().unwrap_or_default();

@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
+use crate::failpoint;
+
 /// How far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor {
@@ -31,6 +33,7 @@ pub(super) fn load(connection: &Connection, view: &str) -> rusqlite::Result<Opti
 }
 
 pub(super) fn store(connection: &Connection, view: &str, cursor: Cursor) -> rusqlite::Result<()> {
+    failpoint::pass("cursor.storing");
     connection
         .prepare_cached(
             "INSERT INTO view_cursors (view, seq, segment, base_seq, length) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -43,6 +46,7 @@ pub(super) fn store(connection: &Connection, view: &str, cursor: Cursor) -> rusq
             cursor.base_seq.cast_signed(),
             cursor.length.cast_signed(),
         ))?;
+    failpoint::pass("cursor.stored");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::ViewError;
+use crate::failpoint;
 
 /// Names of our unfinished files; no validated name begins with a dot.
 const TEMP: (&str, &str) = (".razar-", ".tmp");
@@ -21,26 +22,35 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), ViewError> {
     let temp = dir.join(name);
     let write = || {
         let mut file = File::create(&temp)?;
+        failpoint::pass("replace.created");
         file.write_all(bytes)?;
+        failpoint::pass("replace.written");
         file.sync_all()
     };
     let written = write()
         .map_err(ViewError::io("write", &temp))
+        .inspect(|()| failpoint::pass("replace.synced"))
         .and_then(|()| fs::rename(&temp, path).map_err(ViewError::io("replace", path)));
     if written.is_err() {
         // On a full disk the half-written file would only make it fuller.
         let _ = fs::remove_file(&temp);
     }
     written?;
+    failpoint::pass("replace.renamed");
     sync(dir)
 }
 
 /// Removes a file that may be gone already.
 pub(super) fn remove(path: &Path) -> Result<(), ViewError> {
+    failpoint::pass("remove.begun");
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ViewError::io("remove", path)(error)),
-        _ => Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(ViewError::io("remove", path)(error));
+        }
+        _ => {}
     }
+    failpoint::pass("remove.done");
+    Ok(())
 }
 
 /// Removes what an interrupted [`replace`] of ours left in a directory.
@@ -70,10 +80,12 @@ pub(super) fn keep_aside(file: &mut File, from: u64, path: &Path, word: &str) ->
             Err(error) => return Err(ViewError::io("create", &target)(error)),
         }
     };
+    failpoint::pass("aside.made");
     file.seek(SeekFrom::Start(from))
         .and_then(|_| io::copy(file, &mut aside))
         .and_then(|_| aside.sync_all())
         .map_err(ViewError::io("keep the unknown end aside in", &target))?;
+    failpoint::pass("aside.kept");
     forget_oldest(path, word)
 }
 

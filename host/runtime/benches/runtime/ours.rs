@@ -30,7 +30,8 @@ pub(crate) fn runtime(slots: Option<u32>, cache: Option<PathBuf>) -> Arc<Runtime
     let options = RuntimeOptions {
         pool: slots.map(|slots| PoolOptions { slots, ..PoolOptions::default() }),
         cache,
-        compiler: CompileCommand { program: std::env::current_exe().unwrap(), args: vec![COMPILE.into()] },
+        compiler: CompileCommand { program: std::env::current_exe().unwrap(), args: vec![COMPILE.into()] }
+            .into(),
         scratch: std::env::temp_dir(),
         egress: HttpShared {
             resolver: Arc::new(SystemResolver),

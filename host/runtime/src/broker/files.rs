@@ -11,7 +11,7 @@ mod tail;
 use std::path::PathBuf;
 
 pub use self::mounts::Mounts;
-pub use self::scratch::{Scratch, TailDir};
+pub use self::scratch::{Scratch, TailDir, memory_place};
 
 /// Why files could not be prepared.
 #[derive(Debug, thiserror::Error)]

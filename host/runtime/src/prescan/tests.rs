@@ -52,6 +52,7 @@ fn every_limit_is_enforced_by_name() {
         (What::Locals, ScanLimits { locals: 1, ..none }),
         (What::Depth, ScanLimits { depth: 1, ..none }),
         (What::Modules, ScanLimits { modules: 1, ..none }),
+        (What::Memories, ScanLimits { memories: 0, ..none }),
         (What::CoreInstances, ScanLimits { core_instances: 0, ..none }),
         (What::Items, ScanLimits { items: 0, ..none }),
         (What::CustomBytes, ScanLimits { custom: 0, ..none }),
@@ -60,6 +61,20 @@ fn every_limit_is_enforced_by_name() {
         match scan(&good, &limits) {
             Err(ScanError::Beyond { what: found, .. }) => assert_eq!(found, what),
             other => panic!("{what}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn one_memory_a_module_however_many_modules() {
+    let both = |one: &str, other: &str| format!("(component (core module {one}) (core module {other}))");
+    let own = "(memory 1)";
+    let imported = r#"(import "env" "memory" (memory 1))"#;
+    assert!(check(&bytes(&both(own, imported))).is_ok());
+    for two in [format!("{own} {own}"), format!("{imported} {own}"), format!("{imported} {imported}")] {
+        match check(&bytes(&both(own, &two))) {
+            Err(ScanError::Beyond { what: What::Memories, found: 2, limit: 1 }) => {}
+            other => panic!("{two}: {other:?}"),
         }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("load: unknown imports are refused by name", unknown_imports),
         trial("load: another world is refused with what was expected and found", worlds),
         trial("load: additional exports are tolerated", additional_exports),
+        trial("load: components composed of components are compiled", composed),
         trial("load: what does not fit the limits is refused before it runs", limits),
         trial("load: large memories go to the on-demand engine", large_memory),
         trial("load: a compiler that fails, dies or is missing is reported as such", compilers),
@@ -56,6 +57,39 @@ fn kinds() {
                 LoadError::Scan(error) if expected(&error) => {}
                 other => panic!("{other:?}"),
             }
+        }
+    });
+}
+
+/// Two components, each with a memory of its own, and a text that goes from one to the other: what the tools of some
+/// languages make of every plugin.
+const COMPOSED: &str = r#"(component
+    (component $callee
+        (core module $m (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
+            (func (export "len") (param i32 i32) (result i32) (local.get 1)))
+        (core instance $i (instantiate $m))
+        (func (export "len") (param "s" string) (result u32)
+            (canon lift (core func $i "len") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
+    (component $caller
+        (import "len" (func $len (param "s" string) (result u32)))
+        (core module $libc (memory (export "memory") 1))
+        (core instance $libc (instantiate $libc))
+        (core func $len (canon lower (func $len) (memory (core memory $libc "memory"))))
+        (core module $m (import "" "len" (func $len (param i32 i32) (result i32)))
+            (func (export "run") (result i32) (call $len (i32.const 0) (i32.const 3))))
+        (core instance $i (instantiate $m (with "" (instance (export "len" (func $len))))))
+        (func (export "run") (result u32) (canon lift (core func $i "run"))))
+    (instance $a (instantiate $callee))
+    (instance $b (instantiate $caller (with "len" (func $a "len"))))
+    (export "run" (func $b "run")))"#;
+
+fn composed() {
+    run(async {
+        match refusal(&runtime(1), wat::parse_str(COMPOSED).unwrap()).await {
+            // It is no plugin, which is asked after it was compiled and loaded.
+            LoadError::World { found, .. } => assert_eq!(found, "`run`"),
+            other => panic!("{other:?}"),
         }
     });
 }
@@ -209,6 +243,7 @@ fn shell(script: &str) -> CompileCommand {
 }
 
 async fn compiled_by(compiler: CompileCommand, wasm: Vec<u8>) -> CompileError {
+    let compiler = compiler.into();
     let runtime = Runtime::new(razar_runtime::RuntimeOptions { compiler, ..options(1) }).unwrap();
     match refusal(&runtime, wasm).await {
         LoadError::Compile(error) => error,
@@ -263,7 +298,7 @@ fn bomb() {
         let error = compiled_by(limited.clone(), bomb).await;
         assert!(matches!(error, CompileError::Limit(_)), "{error:?} after {:?}", began.elapsed());
         let runtime =
-            Runtime::new(razar_runtime::RuntimeOptions { compiler: limited, ..options(1) }).unwrap();
+            Runtime::new(razar_runtime::RuntimeOptions { compiler: limited.into(), ..options(1) }).unwrap();
         expect_healthy(&load(&runtime, guests::healthy()).await.unwrap()).await;
     });
 }

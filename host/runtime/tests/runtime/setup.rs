@@ -32,7 +32,7 @@ pub(crate) fn options(slots: u32) -> RuntimeOptions {
     RuntimeOptions {
         pool: Some(PoolOptions { slots, ..PoolOptions::default() }),
         cache: None,
-        compiler: compiler(),
+        compiler: compiler().into(),
         scratch: std::env::temp_dir(),
         egress: HttpShared {
             resolver: Arc::new(FixedResolver::default()),

@@ -62,6 +62,13 @@ pub(super) fn status(terminal: &mut Terminal<'_>, status: &StatusView) -> io::Re
         let reason = escape::line(&plugin.reason);
         writeln!(terminal.out, "plugin {} is quarantined: {reason}", plugin.plugin)?;
     }
+    for layer in status.wall_lacks.iter().flatten() {
+        writeln!(
+            terminal.out,
+            "the host's wall lacks {}: `razar-host doctor` says more",
+            escape::line(layer)
+        )?;
+    }
     write!(terminal.out, "{}", table::table(&status.components, now))
 }
 

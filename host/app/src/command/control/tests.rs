@@ -1,6 +1,7 @@
 //! The commands against a served socket, and against a ledger whose host has gone.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use razar_core::supervisor::Stage;
 
@@ -29,7 +30,9 @@ fn change(state: &Path, change: Change, component: &str) -> Said {
 async fn a_running_host_is_asked() {
     let dir = tempfile::tempdir().unwrap();
     let fake = fake(snapshot(Stage::Up));
-    let _control = Control::serve(fake.handle.clone(), dir.path().to_owned(), Limits::default()).unwrap();
+    let _control =
+        Control::serve(fake.handle.clone(), dir.path().to_owned(), Arc::default(), Limits::default())
+            .unwrap();
     let all = say(Format::Human, |terminal| try_status(dir.path(), None, terminal));
     assert_eq!((all.exit, all.err.as_str()), (Exit::Done, ""));
     assert!(
@@ -86,7 +89,9 @@ async fn a_running_host_is_asked() {
 async fn stop_waits_until_everything_has_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let fake = fake(snapshot(Stage::Up));
-    let _control = Control::serve(fake.handle.clone(), dir.path().to_owned(), Limits::default()).unwrap();
+    let _control =
+        Control::serve(fake.handle.clone(), dir.path().to_owned(), Arc::default(), Limits::default())
+            .unwrap();
     let (facts, commands) = (fake.facts, fake.commands);
     let stopping = std::thread::spawn(move || {
         commands.recv().unwrap();
@@ -146,7 +151,9 @@ async fn looking_at_a_host_that_holds_back_is_no_success() {
     let dir = tempfile::tempdir().unwrap();
     let stuck = Some("the disk is full; free space there".to_owned());
     let fake = fake(crate::drive::Snapshot { stuck, ..snapshot(Stage::Up) });
-    let _control = Control::serve(fake.handle.clone(), dir.path().to_owned(), Limits::default()).unwrap();
+    let _control =
+        Control::serve(fake.handle.clone(), dir.path().to_owned(), Arc::default(), Limits::default())
+            .unwrap();
     let seen = say(Format::Human, |terminal| try_status(dir.path(), None, terminal));
     assert_eq!(seen.exit, Exit::Failed);
     assert!(seen.out.contains("store") && seen.err.contains("the disk is full; free space"), "{}", seen.err);

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use razar_runtime::compile::split_note;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
@@ -16,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::super::place::Place;
 use super::super::process::{CHECK_MARKER, SERVICE_MARKER};
 use super::super::wire::{Answer, Ask, MAX_MESSAGE, MAX_REQUEST, Message, PROTOCOL, Refusal, Request};
-use super::{Event, LauncherError, PATIENCE, Situation};
+use super::{Event, LauncherError, PATIENCE, Situation, Starter};
 
 /// A question and who waits for its answer.
 pub(super) type Asked = (Ask, oneshot::Sender<Answer>);
@@ -30,6 +32,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// Between two attempts to get a launcher after one died.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
+/// Most bytes of a launcher's complaint.
+const MAX_WORDS: usize = 4_096;
+
 /// One connection.
 pub(super) struct Link {
     stream: UnixStream,
@@ -40,14 +45,15 @@ pub(super) struct Link {
     state: PathBuf,
     /// Of the state directory, as the launcher says.
     id: String,
-    exe: PathBuf,
+    confines: bool,
+    starter: Starter,
     /// Kept, so that it is reaped if it ends before us.
-    _child: Option<Child>,
+    _begun: Option<Begun>,
 }
 
 impl Link {
     /// Connects, starting a launcher when none listens.
-    pub(super) async fn open(state: &Path, exe: &Path) -> Result<Self, LauncherError> {
+    pub(super) async fn open(state: &Path, starter: &Starter) -> Result<Self, LauncherError> {
         let place = Place::new(state).map_err(|error| {
             LauncherError::NotStarted(format!(
                 "the state directory `{}` cannot be used: {error}",
@@ -55,7 +61,7 @@ impl Link {
             ))
         })?;
         let until = Instant::now() + OPENING;
-        let mut child: Option<Child> = None;
+        let mut begun: Option<Begun> = None;
         while Instant::now() < until {
             if let Some(stream) = connect(&place).await {
                 let mut link = Self {
@@ -65,13 +71,15 @@ impl Link {
                     next: 0,
                     state: state.to_owned(),
                     id: String::new(),
-                    exe: exe.to_owned(),
-                    _child: None,
+                    confines: false,
+                    starter: starter.clone(),
+                    _begun: None,
                 };
                 match timeout_at(until, link.message()).await {
                     Ok(Ok(Message::Hello(hello))) if hello.protocol == PROTOCOL => {
-                        link._child = child;
+                        link._begun = begun;
                         link.id = hello.state;
+                        link.confines = hello.confines;
                         return Ok(link);
                     }
                     Ok(Ok(Message::Hello(hello))) => {
@@ -82,18 +90,15 @@ impl Link {
                     Ok(_) => {}
                     Err(_) => break,
                 }
-            } else if let Some(running) = &mut child {
-                match running.try_wait() {
-                    Ok(None) => {}
+            } else if let Some(running) = &mut begun {
+                match running.ended().await {
+                    None => {}
                     // Somebody else's launcher was quicker, or has just ended.
-                    Ok(Some(status)) if status.success() => child = None,
-                    _ => return Err(LauncherError::NotStarted(last_words(child).await)),
+                    Some(Ok(())) => begun = None,
+                    Some(Err(words)) => return Err(LauncherError::NotStarted(words)),
                 }
             } else {
-                child =
-                    Some(launch(&place, exe).map_err(|error| {
-                        LauncherError::NotStarted(format!("`{}`: {error}", exe.display()))
-                    })?);
+                begun = Some(Begun::launch(&place, starter).map_err(LauncherError::NotStarted)?);
             }
             sleep(LOOK_AGAIN).await;
         }
@@ -103,6 +108,11 @@ impl Link {
     /// First part of every marker.
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Whether this launcher knows how to hold a process to limits.
+    pub(super) const fn confines(&self) -> bool {
+        self.confines
     }
 
     /// What this launcher has.
@@ -161,13 +171,15 @@ pub(super) async fn run(mut link: Link, mut asks: mpsc::Receiver<Asked>, tell: m
         }
         loop {
             let reopened = async {
-                let mut fresh = Link::open(&link.state, &link.exe).await?;
+                let mut fresh = Link::open(&link.state, &link.starter).await?;
                 let situation = fresh.situation().await?;
                 Ok::<_, LauncherError>((fresh, situation))
             };
             match reopened.await {
                 Ok((fresh, situation)) => {
                     link = fresh;
+                    // Asked before the situation was known: whoever asked has to look at it first, and decide again.
+                    while asks.try_recv().is_ok() {}
                     if tell.send(Event::Reconnected(situation)).is_err() && asks.is_closed() {
                         return;
                     }
@@ -252,6 +264,56 @@ async fn connect(place: &Place) -> Option<UnixStream> {
     UnixStream::connect(address).await.ok()
 }
 
+/// A launcher that was just started, by us or for us.
+enum Begun {
+    Own(Child),
+    Elsewhere(UnixStream, Vec<u8>),
+}
+
+impl Begun {
+    fn launch(place: &Place, starter: &Starter) -> Result<Self, String> {
+        match starter {
+            Starter::Own(exe) => {
+                let child = launch(place, exe).map_err(|error| format!("`{}`: {error}", exe.display()))?;
+                Ok(Self::Own(child))
+            }
+            Starter::Elsewhere(start) => {
+                let begun = start().and_then(|stream| {
+                    stream.set_nonblocking(true)?;
+                    UnixStream::from_std(stream)
+                });
+                Ok(Self::Elsewhere(begun.map_err(|error| error.to_string())?, Vec::new()))
+            }
+        }
+    }
+
+    /// How it ended, if it did: content, or with these words.
+    async fn ended(&mut self) -> Option<Result<(), String>> {
+        match self {
+            Self::Own(child) => match child.try_wait() {
+                Ok(None) => None,
+                Ok(Some(status)) if status.success() => Some(Ok(())),
+                _ => Some(Err(last_words(child).await)),
+            },
+            Self::Elsewhere(stream, said) => loop {
+                let mut piece = [0; 1_024];
+                match stream.try_read(&mut piece) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                    Ok(count @ 1..) if said.len() < MAX_WORDS => {
+                        said.extend_from_slice(piece.get(..count).unwrap_or_default());
+                    }
+                    Ok(1..) => {}
+                    Ok(_) | Err(_) => {
+                        let (words, status) = split_note(std::mem::take(said))
+                            .unwrap_or_else(|| (Vec::new(), ExitStatus::from_raw(1 << 8)));
+                        return Some(if status.success() { Ok(()) } else { Err(in_words(&words)) });
+                    }
+                }
+            },
+        }
+    }
+}
+
 fn launch(place: &Place, exe: &Path) -> io::Result<Child> {
     Command::new(exe)
         .arg("launcher")
@@ -266,12 +328,16 @@ fn launch(place: &Place, exe: &Path) -> io::Result<Child> {
         .spawn()
 }
 
-async fn last_words(child: Option<Child>) -> String {
+async fn last_words(child: &mut Child) -> String {
     let mut said = Vec::new();
-    if let Some(stderr) = child.and_then(|mut child| child.stderr.take()) {
+    if let Some(stderr) = child.stderr.take() {
         // An unreadable complaint is none.
-        let _ = stderr.take(4096).read_to_end(&mut said).await;
+        let _ = stderr.take(MAX_WORDS as u64).read_to_end(&mut said).await;
     }
-    let said = String::from_utf8_lossy(&said).trim().to_owned();
+    in_words(&said)
+}
+
+fn in_words(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said).trim().to_owned();
     if said.is_empty() { "it ended without a word".to_owned() } else { said }
 }

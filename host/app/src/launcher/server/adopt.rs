@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Instant;
 
 use razar_core::effect::{ExitStatus, Process};
 use razar_core::grant::LogBegin;
@@ -12,9 +13,12 @@ use rustix::process::Signal;
 use super::super::output::{Pipe, RotatingLog};
 use super::super::process::{self, CHECK_MARKER, SERVICE_MARKER, Table, Variable};
 use super::super::record::{self, Record};
-use super::super::service::Service;
+use super::super::service::{BECOMING, LOOK_AGAIN, Service};
 use super::super::wire::OutputCap;
 use super::Server;
+
+/// The parent of the kernel's own processes.
+const KERNEL: u32 = 2;
 
 /// An instance that may be alive.
 struct Found {
@@ -34,12 +38,42 @@ impl Server {
         for strange in strange {
             self.note(&format!("ignored a record that cannot be read: {strange}"));
         }
-        let table = process::table();
+        let table = self.all_born();
         let found = self.find(records, &table);
         for (instance, found) in found {
             self.take_over(instance, found);
         }
-        Ok(())
+        let pipes =
+            self.services.values().map(|service| self.place.pipe(&service.component, service.instance));
+        record::sweep_pipes(&self.place, &pipes.collect())
+    }
+
+    /// The process table once it shows every service. A launcher that dies while it starts one leaves a child that is
+    /// still called like the launcher and has no marker yet: whoever did not wait for it would start the service twice.
+    fn all_born(&mut self) -> Table {
+        let own = process::arguments(std::process::id());
+        let until = Instant::now() + BECOMING;
+        loop {
+            let table = process::table();
+            let unborn = table.values().find(|entry| {
+                let pid = entry.process.pid;
+                !entry.zombie
+                    && pid != std::process::id()
+                    && (process::arguments(pid) == own
+                        || (![pid, entry.parent].contains(&KERNEL)
+                            && process::variable(pid, SERVICE_MARKER) == Variable::Becoming))
+            });
+            match unborn.map(|entry| entry.process.pid) {
+                None => return table,
+                Some(pid) if Instant::now() >= until => {
+                    self.note(&format!(
+                        "process {pid} may become a service and does not; see its state and wchan"
+                    ));
+                    return table;
+                }
+                Some(_) => std::thread::sleep(LOOK_AGAIN),
+            }
+        }
     }
 
     fn find(&self, records: Vec<Record>, table: &Table) -> BTreeMap<InstanceId, Found> {

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use razar_core::effect::ExitStatus;
 use razar_core::id::InstanceId;
+use razar_ledger::failpoint;
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, WaitStatus, wait, waitid};
 
 use super::super::process;
@@ -100,7 +101,9 @@ impl Server {
         if let Some(trouble) = service.log.trouble() {
             self.note(&trouble);
         }
+        failpoint::pass("end.noticed");
         record::forget(&self.place, &service.component, instance);
+        failpoint::pass("end.forgotten");
         let left =
             if ending.left > 0 { format!(", {} left behind and killed", ending.left) } else { String::new() };
         self.note(&format!("`{}` instance {instance} {}{left}", ending.component, ending.exit));
@@ -108,6 +111,7 @@ impl Server {
         for waiter in service.waiters {
             self.reply(waiter, Answer::Ended(ending.clone()));
         }
+        failpoint::pass("end.answered");
         let all: Vec<u64> = self.sessions.keys().copied().collect();
         for session in all {
             self.say(session, &Message::Ended(ending.clone()));

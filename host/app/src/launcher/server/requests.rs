@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use razar_core::count::counted;
 use razar_core::effect::Process;
+use razar_ledger::failpoint;
 use rustix::process::Signal;
 
 use super::super::output::{Pipe, RotatingLog};
@@ -95,6 +96,7 @@ impl Server {
     }
 
     fn spawn(&mut self, spec: &StartSpec) -> Result<Process, SpawnError> {
+        failpoint::pass("start.asked");
         let account = spec.run.user.as_deref().map(user::find).transpose()?.flatten();
         let path = self.place.pipe(&spec.component, spec.instance);
         let unusable = |error| SpawnError::Pipe { path: path.display().to_string(), error };
@@ -102,15 +104,18 @@ impl Server {
             .map_err(unusable)?;
         let writer = Pipe::writer(&path).map_err(unusable)?;
         let marker = process::marker(&self.id, &spec.component, spec.instance);
+        failpoint::pass("start.piped");
         // Before it can print anything: what is in the log by now was printed by others.
         let log = RotatingLog::new(self.place.service_log(&spec.component), spec.output);
         let pid = spawn(&spec.run, account.as_ref(), (SERVICE_MARKER, &marker), writer, self.limit)?;
+        failpoint::pass("start.spawned");
         // Not reaped yet, so it is in the table even when it has ended already.
         let process = process::entry(pid).map_or(Process { pid, start_time: 0 }, |entry| entry.process);
         let service =
             Service::new(&self.id, spec.component.clone(), spec.instance, process, None, Some(pipe), log);
         self.services.insert(spec.instance, service);
         self.remember(spec.instance);
+        failpoint::pass("start.recorded");
         Ok(process)
     }
 
@@ -126,8 +131,10 @@ impl Server {
                 format!("{signal} is no signal: use 15 (SIGTERM) or another of 1–31"),
             ));
         };
+        failpoint::pass("stop.asked");
         service.waiters.push(waiter);
         service.stop(signal, Duration::from_millis(spec.grace_ms), &process::table());
+        failpoint::pass("stop.signaled");
         None
     }
 }

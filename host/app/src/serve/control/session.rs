@@ -120,7 +120,8 @@ impl Session {
                 let answer = match self.shared.driver.look().await {
                     Ok(snapshot) => {
                         let host = Some(std::process::id());
-                        let status = Box::new(StatusView { host, ..StatusView::from(&snapshot) });
+                        let wall_lacks = Some(self.shared.wall_lacks.to_vec());
+                        let status = Box::new(StatusView { host, wall_lacks, ..StatusView::from(&snapshot) });
                         Answer::Status { status }
                     }
                     Err(gone) => Answer::failed(gone.to_string()),

@@ -19,7 +19,7 @@ struct Rig {
 fn rig(limits: Limits) -> Rig {
     let dir = tempfile::tempdir().unwrap();
     let fake = fake(snapshot(Stage::Up));
-    let control = Control::serve(fake.handle.clone(), dir.path().to_owned(), limits).unwrap();
+    let control = Control::serve(fake.handle.clone(), dir.path().to_owned(), Arc::default(), limits).unwrap();
     Rig { dir, fake, control }
 }
 

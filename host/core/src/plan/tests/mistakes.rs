@@ -1,5 +1,7 @@
 //! Every mistake is named at its place, with what to do about it.
 
+use serde_json::json;
+
 use super::*;
 use crate::plan::{MAX_DOCUMENT, count_components};
 
@@ -368,4 +370,28 @@ fn components_are_counted_whatever_else_is_wrong() {
     ] {
         assert_eq!(count_components(document.as_bytes()), count, "{document}");
     }
+}
+
+#[test]
+fn a_limit_that_nothing_runs_with_is_named_with_its_place() {
+    let document = json!({ "components": [{ "id": "a", "entrypoint": "x", "health": "process", "limits": {
+        "open_files": 3, "processes": 0, "address_space": "1 MiB", "core_dump": 0, "cpu_time": "0 s", "memory": "1 GiB",
+        "file_size": "much",
+    } }] });
+    let problems = problems(&document.to_string());
+    for (key, says) in [
+        ("open_files", "must be at least 16"),
+        ("processes", "must be at least 1"),
+        ("address_space", "must be at least 64 MiB"),
+        ("core_dump", "must be a size such as `64 MiB`"),
+        ("cpu_time", "must be at least 1 s"),
+        ("memory", "unknown key"),
+        ("file_size", "does not begin with a whole number"),
+    ] {
+        let place = format!("components[0].limits.{key}");
+        let found = problems.iter().find(|problem| problem.place == place);
+        let found = found.unwrap_or_else(|| panic!("{key}: {problems:#?}"));
+        assert!(found.message.contains(says), "{key}: {}", found.message);
+    }
+    assert_eq!(problems.len(), 7, "{problems:#?}");
 }

@@ -177,3 +177,34 @@ fn the_digest_names_the_process_and_nothing_else() {
         assert_ne!(spec(other.clone()), plain, "{other}");
     }
 }
+
+#[test]
+fn what_a_component_is_held_to_is_part_of_what_it_is() {
+    let written = |more: Value| {
+        let mut component = json!({ "id": "a", "entrypoint": "x", "health": "process" });
+        component.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        plan(&json!({ "components": [component] })).components.remove(0)
+    };
+    let free = written(json!({}));
+    assert!(free.confine.is_none());
+    assert_eq!(written(json!({ "limits": {}, "no_new_privileges": false })).spec, free.spec);
+    let held = written(json!({ "no_new_privileges": true, "limits": {
+        "open_files": 64, "processes": 8, "address_space": "1 GiB", "file_size": "2 MiB", "core_dump": "0 B",
+        "locked_memory": "64 KiB", "cpu_time": "1500 ms",
+    } }));
+    assert!(held.confine.no_new_privileges);
+    let limits: Vec<(&str, u64)> =
+        held.confine.limits.iter().map(|(limit, most)| (limit.as_str(), *most)).collect();
+    let expected = [
+        ("open_files", 64),
+        ("processes", 8),
+        ("address_space", 1 << 30),
+        ("file_size", 2 << 20),
+        ("core_dump", 0),
+        ("locked_memory", 64 << 10),
+        ("cpu_time", 2),
+    ];
+    assert_eq!(limits, expected);
+    let other = written(json!({ "no_new_privileges": true }));
+    assert!(held.spec != free.spec && other.spec != free.spec && other.spec != held.spec);
+}

@@ -51,11 +51,10 @@ impl Scratch {
     /// In memory when there is a place, else below `fallback`, the state directory.
     pub fn open(fallback: &Path) -> Result<Self, FilesError> {
         let memory = Path::new(MEMORY);
-        if is_memory(memory) {
-            let name = format!("razar-{}", rustix::process::geteuid().as_raw());
-            if let Ok(scratch) = Self::below(memory, &name) {
-                return Ok(scratch);
-            }
+        if is_memory(memory)
+            && let Ok(scratch) = Self::below(memory, &own_name())
+        {
+            return Ok(scratch);
         }
         Self::below(fallback, "scratch")
             .map_err(|error| FilesError::Scratch { path: fallback.join("scratch"), error })
@@ -138,6 +137,19 @@ impl Drop for TailDir {
     fn drop(&mut self) {
         let _ = self.scratch.dir.remove_dir_all(&self.name);
     }
+}
+
+/// The directory in memory that copies will lie below, made if it was not there: for whoever must name everything he
+/// will write to before he writes. None when there is no such place.
+pub fn memory_place() -> Option<PathBuf> {
+    let memory = Path::new(MEMORY);
+    let dir = Dir::open_ambient_dir(memory, ambient_authority()).ok().filter(|_| is_memory(memory))?;
+    private(&dir, &own_name()).ok()?;
+    Some(memory.join(own_name()))
+}
+
+fn own_name() -> String {
+    format!("razar-{}", rustix::process::geteuid().as_raw())
 }
 
 fn is_memory(path: &Path) -> bool {

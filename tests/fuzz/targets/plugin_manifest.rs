@@ -1,0 +1,4 @@
+//! Feeds `plugin.toml`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| razar_fuzz::documents::plugin_manifest(data));
