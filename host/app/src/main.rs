@@ -63,7 +63,7 @@ fn main() -> ExitCode {
             let _ = std::io::stdout().write_all(&script);
             Exit::Done
         }
-        other => match prepare(&cli.logging, quiet(&other)) {
+        other => match prepare(&cli.logging, matches!(other, Command::Conform(_))) {
             Ok(()) => with_threads(threads(&other), command::run(other)),
             Err(error) => complain(&error, Exit::Usage),
         },
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
 
 /// The host: first what must be done outside of the wall, then the wall, and only then threads.
 fn run_walled(arguments: cli::Run, logging: &Logging) -> Exit {
-    if let Err(error) = prepare(logging, "") {
+    if let Err(error) = prepare(logging, false) {
         return complain(&error, Exit::Usage);
     }
     match command::prepare(&arguments) {
@@ -113,17 +113,13 @@ fn threads(command: &Command) -> tokio::runtime::Builder {
     }
 }
 
-/// What a command does not want in the log.
-const fn quiet(command: &Command) -> &'static str {
-    match command {
+fn prepare(logging: &Logging, hostile: bool) -> Result<(), String> {
+    let mut wanted = logging.log.clone();
+    if hostile {
         // Guests misbehave there because they are told to; what came of it is the command's answer.
-        Command::Conform(_) => ",razar_runtime::incident=off",
-        _ => "",
+        wanted.push_str(",razar_runtime::incident=off");
     }
-}
-
-fn prepare(logging: &Logging, quiet: &str) -> Result<(), String> {
-    let filter = filter(&format!("{}{quiet}", logging.log))?;
+    let filter = filter(&wanted)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

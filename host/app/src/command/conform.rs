@@ -12,13 +12,13 @@ use razar_conform::{Corpus, names};
 use razar_core::grant::{CallScope, LimitField, Target, Use};
 use razar_core::id::PluginId;
 use razar_core::plan::{BootPlan, Check, LogSource, Overrides};
-use razar_runtime::Runtime;
 use razar_runtime::broker::keyvalue::MemoryValues;
 use razar_runtime::contract::{ProbeCall, ProbeTarget};
+use razar_runtime::{Runtime, RuntimeOptions};
 
 use self::tell::{Limit, Tell};
 use super::check::read_plan;
-use super::{Exit, complain, one_shot, options, own_compiler, show_problems, show_warnings};
+use super::{Exit, complain, one_shot, own_compiler, show_problems, show_warnings};
 use crate::cli;
 use crate::packages::{Packages, roles};
 
@@ -97,9 +97,14 @@ fn plan(config: &Path, packages: &Packages, output: cli::Output) -> Result<BootP
 fn arena(corpus: Corpus, code: &Path) -> Result<Arena, Failed> {
     names::hush();
     let egress = names::egress().map_err(internal)?;
-    let values = Arc::new(MemoryValues::default());
-    let compiler = own_compiler().map_err(internal)?;
-    let options = options(Some(code.to_owned()), None, None, values, egress, compiler);
+    let options = RuntimeOptions {
+        pool: None,
+        cache: Some(code.to_owned()),
+        compiler: own_compiler().map_err(internal)?,
+        scratch: std::env::temp_dir(),
+        egress,
+        values: Arc::new(MemoryValues::default()),
+    };
     let runtime = Runtime::new(options).map_err(internal)?;
     Arena::new(corpus, Arc::new(runtime)).map_err(internal)
 }

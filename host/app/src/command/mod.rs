@@ -131,7 +131,7 @@ fn one_shot(cache: Option<PathBuf>) -> Result<Arc<Runtime>, String> {
     runtime(cache, None, None, Arc::new(MemoryValues::default()), own_compiler()?)
 }
 
-/// This program, started by this process.
+/// This program, as whoever is not behind a wall starts it.
 fn own_compiler() -> Result<Compiler, String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     // Its environment is empty, so it is told.
@@ -155,26 +155,13 @@ fn runtime(
         tls: Tls::public().map_err(|error| error.to_string())?,
         secrets: Secrets::new(|name| std::env::var(name).ok()),
     };
-    Runtime::new(options(cache, scratch, pool, values, egress, compiler))
-        .map(Arc::new)
-        .map_err(|error| error.to_string())
-}
-
-/// How such engines are made; guests' requests leave by `egress`.
-fn options(
-    cache: Option<PathBuf>,
-    scratch: Option<&Path>,
-    pool: Option<PoolOptions>,
-    values: Arc<dyn ValueStore>,
-    egress: HttpShared,
-    compiler: Compiler,
-) -> RuntimeOptions {
-    RuntimeOptions {
+    let options = RuntimeOptions {
         pool,
         cache,
         compiler,
         scratch: scratch.map_or_else(std::env::temp_dir, Path::to_owned),
         egress,
         values,
-    }
+    };
+    Runtime::new(options).map(Arc::new).map_err(|error| error.to_string())
 }
