@@ -24,6 +24,8 @@ impl Faults {
 
     /// A command with faults, and whatever it starts that has its environment.
     pub fn on<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        // The host's wall lets it read and write where tests kill it, and nowhere else outside of its state directory.
+        command.env("RAZAR_FAILPOINTS", self.plan.parent().expect("a directory"));
         command.env("LD_PRELOAD", library()).env("RAZAR_FAULTS", &self.plan)
     }
 

@@ -16,6 +16,12 @@ pub fn pass(place: &'static str) {
 #[inline(always)]
 pub const fn pass(_: &'static str) {}
 
+/// Where places are armed, for a process that must name everything it touches.
+#[cfg(debug_assertions)]
+pub fn armed_in() -> Option<std::path::PathBuf> {
+    armed::DIR.clone()
+}
+
 #[cfg(debug_assertions)]
 mod armed {
     use std::fs;
@@ -24,7 +30,7 @@ mod armed {
 
     use rustix::process::{Signal, getpid, kill_process};
 
-    static DIR: LazyLock<Option<PathBuf>> =
+    pub(super) static DIR: LazyLock<Option<PathBuf>> =
         LazyLock::new(|| std::env::var_os("RAZAR_FAILPOINTS").map(PathBuf::from));
 
     pub(super) fn pass(place: &str) {

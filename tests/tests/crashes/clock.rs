@@ -11,7 +11,7 @@ const YEAR: i64 = 365 * 24 * HOUR;
 #[test]
 fn a_clock_that_jumps_back_and_forth_changes_nothing_but_what_is_written() {
     let stage = Stage::new();
-    let faults = Faults::new(&stage.scene.path(""));
+    let faults = Faults::new(&stage.places);
     let begin = || stage.scene.begin(faults.on(&mut stage.command()));
     let mut host = begin();
     stage.scene.until_booted(1);

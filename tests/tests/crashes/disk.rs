@@ -46,7 +46,7 @@ const EVERYTHING: &[&str] = &["open", "write", "sync", "truncate", "rename", "un
 
 fn every_call_fails(numbers: &[i32], skips: std::ops::Range<u64>) {
     let stage = Stage::new();
-    let faults = Faults::new(&stage.scene.path(""));
+    let faults = Faults::new(&stage.places);
     let mut host = stage.scene.begin(faults.on(&mut stage.command()));
     stage.scene.until_booted(1);
     let load = stage.load(0x00dd_5eed);
@@ -87,7 +87,7 @@ fn whatever_call_fails_or_is_interrupted_the_host_goes_on_and_loses_nothing() {
 #[test]
 fn a_host_that_starts_on_a_failing_disk_says_so_or_goes_on_and_the_next_one_finds_everything() {
     let stage = Stage::new();
-    let faults = Faults::new(&stage.scene.path(""));
+    let faults = Faults::new(&stage.places);
     let host = stage.run();
     stage.scene.until_booted(1);
     host.kill();

@@ -31,8 +31,8 @@ const COMPONENTS: [&str; 4] = ["store", "page", "flappy", "weak"];
 /// See the module.
 pub(crate) struct Stage {
     pub(crate) scene: Scene,
-    /// Where places are armed.
-    places: PathBuf,
+    /// Where places are armed, and faults planned.
+    pub(crate) places: PathBuf,
     seen: RefCell<Seen>,
 }
 

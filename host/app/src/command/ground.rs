@@ -105,6 +105,9 @@ fn ground(arguments: &cli::Run, state: &Path, code: &CodeCache) -> Ground {
     ground.abstract_sockets =
         std::env::var_os("NOTIFY_SOCKET").is_some_and(|name| name.as_encoded_bytes().starts_with(b"@"));
     ground.write_below(state);
+    #[cfg(debug_assertions)]
+    // Where a test says at which place this process dies.
+    ground.write.extend(razar_ledger::failpoint::armed_in());
     if let CodeCache::Away(dir) = code {
         ground.write.insert(dir.path().to_owned());
     }
