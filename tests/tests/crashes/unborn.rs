@@ -26,7 +26,9 @@ fn a_service_that_was_only_half_started_is_waited_for_and_not_started_twice() {
     for entry in std::fs::read_dir(component).unwrap().flatten() {
         std::fs::remove_file(entry.path()).unwrap();
     }
-    scene.write("launcher", &format!("sleep 1\nRAZAR_INSTANCE={marker} exec python3 -S -E service.py\n"));
+    // Through other programs, as wrappers do: at any moment it may be between two of them.
+    let line = format!("RAZAR_INSTANCE={marker} exec env env env env {} -S -E service.py", python());
+    scene.write("launcher", &format!("sleep 1\n{line}\n"));
     let mut unborn = Command::new("sh");
     unborn.arg0(&called[0]).args(&called[1..]).current_dir(scene.path("")).process_group(0);
     for (name, value) in env.as_object().unwrap() {
@@ -43,4 +45,10 @@ fn a_service_that_was_only_half_started_is_waited_for_and_not_started_twice() {
     assert_eq!(scene.pids("good"), [good, unborn.id()], "nobody else was started");
     unborn.wait().unwrap();
     assert!(scene.running().is_empty());
+}
+
+/// The interpreter itself: a shim in front of it may take longer than a service that had been ready is waited for.
+fn python() -> String {
+    let asked = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
+    String::from_utf8(asked.stdout).unwrap().trim().to_owned()
 }

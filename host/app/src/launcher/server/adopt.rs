@@ -11,7 +11,7 @@ use razar_core::id::{ComponentId, InstanceId};
 use rustix::process::Signal;
 
 use super::super::output::{Pipe, RotatingLog};
-use super::super::process::{self, CHECK_MARKER, SERVICE_MARKER, Table, Variable};
+use super::super::process::{self, CHECK_MARKER, Entry, SERVICE_MARKER, Variable};
 use super::super::record::{self, Record};
 use super::super::service::{BECOMING, LOOK_AGAIN, Service};
 use super::super::wire::OutputCap;
@@ -19,6 +19,9 @@ use super::Server;
 
 /// The parent of the kernel's own processes.
 const KERNEL: u32 = 2;
+
+/// The living processes, each with its service marker, of one look.
+type Born = BTreeMap<u32, (Entry, Variable)>;
 
 /// An instance that may be alive.
 struct Found {
@@ -38,8 +41,8 @@ impl Server {
         for strange in strange {
             self.note(&format!("ignored a record that cannot be read: {strange}"));
         }
-        let table = self.all_born();
-        let found = self.find(records, &table);
+        let born = self.all_born();
+        let found = self.find(records, &born);
         for (instance, found) in found {
             self.take_over(instance, found);
         }
@@ -48,52 +51,58 @@ impl Server {
         record::sweep_pipes(&self.place, &pipes.collect())
     }
 
-    /// The process table once it shows every service. A launcher that dies while it starts one leaves a child that is
+    /// All processes once they show every service. A launcher that dies while it starts one leaves a child that is
     /// still called like the launcher and has no marker yet: whoever did not wait for it would start the service twice.
-    fn all_born(&mut self) -> Table {
+    /// What is returned is one look: a moment later one of them may be on its way to another program again.
+    fn all_born(&mut self) -> Born {
         let own = process::arguments(std::process::id());
         let until = Instant::now() + BECOMING;
         loop {
             let table = process::table();
-            let unborn = table.values().find(|entry| {
-                let pid = entry.process.pid;
-                !entry.zombie
-                    && pid != std::process::id()
-                    && (process::arguments(pid) == own
-                        || (![pid, entry.parent].contains(&KERNEL)
-                            && process::variable(pid, SERVICE_MARKER) == Variable::Becoming))
-            });
-            match unborn.map(|entry| entry.process.pid) {
-                None => return table,
+            let lives = table.values().filter(|entry| !entry.zombie);
+            let born: Born = lives
+                .map(|entry| {
+                    let pid = entry.process.pid;
+                    let like_us = pid != std::process::id() && process::arguments(pid) == own;
+                    let marker = match process::variable(pid, SERVICE_MARKER) {
+                        _ if like_us => Variable::Becoming,
+                        // The kernel's own never become anything.
+                        Variable::Becoming if [pid, entry.parent].contains(&KERNEL) => Variable::Unset,
+                        marker => marker,
+                    };
+                    (pid, (*entry, marker))
+                })
+                .collect();
+            let unborn = born.iter().find(|(_, (_, marker))| *marker == Variable::Becoming);
+            match unborn.map(|(pid, _)| *pid) {
+                None => return born,
                 Some(pid) if Instant::now() >= until => {
                     self.note(&format!(
                         "process {pid} may become a service and does not; see its state and wchan"
                     ));
-                    return table;
+                    return born;
                 }
                 Some(_) => std::thread::sleep(LOOK_AGAIN),
             }
         }
     }
 
-    fn find(&self, records: Vec<Record>, table: &Table) -> BTreeMap<InstanceId, Found> {
+    fn find(&self, records: Vec<Record>, born: &Born) -> BTreeMap<InstanceId, Found> {
         let mut found: BTreeMap<InstanceId, Found> = BTreeMap::new();
         for record in records {
             let lives = record.machine_boot == self.machine_boot
-                && table
-                    .get(&record.process.pid)
-                    .is_some_and(|entry| entry.process == record.process && !entry.zombie);
+                && born.get(&record.process.pid).is_some_and(|(entry, _)| entry.process == record.process);
             let Record { component, instance, process: main, output, begin, .. } = record;
             found.insert(instance, Found { component, main, output, begin, lives, recorded: true });
         }
-        for entry in table.values().filter(|entry| !entry.zombie) {
+        for (entry, marker) in born.values() {
             let pid = entry.process.pid;
             if process::variable(pid, CHECK_MARKER) == Variable::Is(self.id.clone()) {
                 process::send(entry.process, Signal::KILL); // nobody waits for its answer any more
                 continue;
             }
-            let Variable::Is(marker) = process::variable(pid, SERVICE_MARKER) else { continue };
-            let Some((component, instance)) = process::parse_marker(&marker, &self.id) else { continue };
+            let Variable::Is(marker) = marker else { continue };
+            let Some((component, instance)) = process::parse_marker(marker, &self.id) else { continue };
             // The eldest leader of a group is the one that was started; the others are what it started. A record
             // needs no help: if the process it names is dead, no descendant takes its place.
             let leads = entry.group == pid;
