@@ -22,7 +22,7 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// Its runtime resolves [`crate::names::Names`] and knows [`crate::names::secrets`] and no others.
+    /// Its runtime resolves the names and knows the secrets of [`crate::names`] and no others.
     pub fn new(corpus: Corpus, runtime: Arc<Runtime>) -> io::Result<Self> {
         Ok(Self { runtime, upstream: Upstream::start()?, corpus })
     }
