@@ -15,8 +15,13 @@ const PRIVATE_FILE: u32 = 0o600;
 
 /// The right to be this directory's host; given back when dropped, also by the kernel.
 #[derive(Debug)]
-pub(crate) struct Held {
-    _lock: File,
+pub(crate) struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing alone would not do while a child that was just forked has not yet become its program.
+        let _ = self.0.unlock();
+    }
 }
 
 /// The file with the facts.
@@ -75,7 +80,7 @@ pub(crate) fn hold(dir: &Path) -> Result<Held, LedgerError> {
     let _ =
         lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
     failpoint::pass("ledger.held");
-    Ok(Held { _lock: lock })
+    Ok(Held(lock))
 }
 
 /// An empty file is an empty database; made here because SQLite would make it readable by everybody.

@@ -116,6 +116,8 @@ mod tests {
         assert_eq!(fs::metadata(path(dir.path())).unwrap().mode() & 0o777, PRIVATE);
         assert!(matches!(listen(dir.path()), Err(SocketError::Alive(_))));
         std::mem::forget(bound);
+        // A child of another test, not yet its program, would still listen.
+        rustix::net::shutdown(&listener, rustix::net::Shutdown::Both).unwrap();
         drop(listener);
         assert!(path(dir.path()).exists(), "a killed host leaves its socket behind");
         let (_listener, bound) = listen(dir.path()).unwrap();
