@@ -1,11 +1,14 @@
 //! Owns compiled code at rest: a private directory of `.cwasm` files, each under a keyed MAC. A `.cwasm` file is
 //! native code, and wasmtime does not notice when it was changed, so nothing is run that `Verified` does not
 //! vouch for. This is the one module with `unsafe` in it.
+//!
+//! An entry is what wasmtime made, and after it [`MAGIC`] and the MAC: the code begins on a page, so the entry itself is
+//! mapped, and every process that runs a plugin shares its pages.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{BufReader, ErrorKind, Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use razar_core::id::Digest;
@@ -13,11 +16,12 @@ use wasmtime::component::Component;
 
 use crate::engine::Engine;
 use crate::guard::{self, Guard};
-use crate::limits::number;
+use crate::limits::{count, number};
 use crate::prescan;
 
-const MAGIC: &[u8; 16] = b"razar-cwasm-v1\r\n";
+const MAGIC: &[u8; 16] = b"razar-cwasm-v2\r\n";
 const MAC: usize = 32;
+const SEAL: usize = MAGIC.len() + MAC;
 /// Largest compiled plugin: CPython takes 41 MiB.
 pub(crate) const MAX_CWASM: usize = 256 << 20;
 /// Entries kept; the oldest goes first. Two hundred plugins and their last few versions.
@@ -49,20 +53,16 @@ impl CacheError {
     }
 }
 
-/// Native code this host has compiled itself: either just now or before, with a MAC that says so. It lies in a file
-/// without a name, sealed against every change, so that what was checked is what is mapped.
+/// Native code this host has compiled itself: either just now, in a sealed file without a name, or before, in an entry
+/// of the cache with a MAC that says so. It is the open file that was checked that is mapped, whatever its name means by then.
 pub(crate) struct Verified(File);
 
 impl Verified {
     /// Code that our compiler process has just handed over.
     pub(crate) fn compiled(code: &[u8]) -> std::io::Result<Self> {
-        let mut file = unnamed()?;
+        use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+        let mut file = File::from(memfd_create("cwasm", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
         file.write_all(code)?;
-        Self::sealed(file)
-    }
-
-    fn sealed(file: File) -> std::io::Result<Self> {
-        use rustix::fs::{SealFlags, fcntl_add_seals};
         let all = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
         fcntl_add_seals(&file, all)?;
         Ok(Self(file))
@@ -77,18 +77,13 @@ impl Verified {
         let path = format!("/proc/self/fd/{}", self.0.as_raw_fd());
         // SAFETY: `Component::deserialize_file` asks that the file holds what `Engine::precompile_component` made, and
         // that it never changes while it is mapped. It holds that: `Verified` is made only from what our compiler
-        // process printed, or from a copy whose MAC, under a key that only this user can read, covers every one of
-        // its bytes together with the digest of the wasm and the engine's compatibility hash. It does not change:
-        // the file has no name, and the kernel refuses every write, to us as well, since before the first mapping.
-        // A version or configuration that does not fit is refused by wasmtime itself.
+        // process printed, or from an entry whose MAC, under a key that only this user can read, covers every one of
+        // its bytes together with the digest of the wasm and the engine's compatibility hash. It does not change: a
+        // sealed file cannot, and an entry is a regular file of mode 0600 in our directory of mode 0700, which no code
+        // of ours ever opens for writing once it has its name. Who can write to it all the same is this user, who
+        // could as well take the key, or this process. A version or configuration that does not fit is refused by wasmtime.
         unsafe { Component::deserialize_file(engine.wasm(), path) }
     }
-}
-
-/// A new file that no directory names.
-fn unnamed() -> std::io::Result<File> {
-    use rustix::fs::{MemfdFlags, memfd_create};
-    Ok(File::from(memfd_create("cwasm", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?))
 }
 
 /// What a look into the cache found.
@@ -132,31 +127,15 @@ impl Cache {
     /// Code for this wasm and this engine.
     pub(crate) fn get(&self, wasm: &Digest, engine: &Engine) -> Result<Entry, CacheError> {
         let path = self.path(wasm, engine);
-        let mut file = match open_private(&path) {
+        let file = match open_private(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Entry::Miss),
             // A link, a FIFO or a directory in its place.
             Err(error) if error.kind() == ErrorKind::InvalidData => return Ok(Entry::Foreign),
             Err(source) => return Err(CacheError::Io { path, source }),
         };
-        let mut head = [0; MAGIC.len() + MAC];
-        match file.read_exact(&mut head) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(Entry::Foreign),
-            Err(source) => return Err(CacheError::Io { path, source }),
-        }
-        let copied = unnamed().and_then(|copy| {
-            Tee { mac: self.mac(wasm, engine), file: copy }.filled(file.take(number(MAX_CWASM)))
-        });
-        let copy = copied.map_err(CacheError::io(&path))?;
-        let (magic, mac) = head.split_at(MAGIC.len());
-        let Ok(mac) = <[u8; MAC]>::try_from(mac) else { return Ok(Entry::Foreign) };
-        // `blake3::Hash` compares in constant time.
-        let known = copy.mac.finalize() == blake3::Hash::from_bytes(mac) || !guard::on(Guard::Mac);
-        if magic != MAGIC || !known {
-            return Ok(Entry::Foreign);
-        }
-        Ok(Entry::Hit(Verified::sealed(copy.file).map_err(CacheError::io(&path))?))
+        let found = mappable(&file).and_then(|mappable| checked(file, self.mac(wasm, engine), mappable));
+        Ok(found.map_err(CacheError::io(&path))?.map_or(Entry::Foreign, Entry::Hit))
     }
 
     /// Remembers code. Readers see the whole file or none.
@@ -166,12 +145,14 @@ impl Cache {
         let temp = self.dir.join(format!(".{}.{}.temp", wasm.hex(), random_name()?));
         let written = (|| {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temp)?;
-            file.write_all(MAGIC)?;
-            file.write_all(&[0; MAC])?;
             let mut code = &code.0;
             code.rewind()?;
-            let Tee { mac, file } = Tee { mac: self.mac(wasm, engine), file }.filled(code)?;
-            file.write_all_at(mac.finalize().as_bytes(), number(MAGIC.len()))?;
+            std::io::copy(&mut code, &mut file)?;
+            let mut mac = self.mac(wasm, engine);
+            code.rewind()?;
+            mac.update_reader(code)?;
+            file.write_all(MAGIC)?;
+            file.write_all(mac.finalize().as_bytes())?;
             file.sync_all()?;
             std::fs::rename(&temp, &path)?;
             File::open(&self.dir)?.sync_all()
@@ -202,29 +183,40 @@ impl Cache {
     }
 }
 
-/// A file, and the MAC of what is written to it.
-struct Tee {
-    mac: blake3::Hasher,
-    file: File,
+/// Code cannot be run from where the administrator said so; from there it is copied.
+fn mappable(file: &File) -> std::io::Result<bool> {
+    use rustix::fs::{StatVfsMountFlags, fstatvfs};
+    Ok(!fstatvfs(file)?.f_flag.contains(StatVfsMountFlags::NOEXEC))
 }
 
-impl Tee {
-    fn filled(mut self, from: impl Read) -> std::io::Result<Self> {
-        std::io::copy(&mut BufReader::with_capacity(64 << 10, from), &mut self)?;
-        Ok(self)
+/// The code of an entry whose MAC is right.
+fn checked(mut file: File, mut mac: blake3::Hasher, mappable: bool) -> std::io::Result<Option<Verified>> {
+    let length = count(file.metadata()?.len());
+    let Some(length) = length.checked_sub(SEAL).filter(|length| *length <= MAX_CWASM) else {
+        return Ok(None);
+    };
+    let mut copy = Vec::new();
+    let mut code = (&mut file).take(number(length));
+    if mappable {
+        mac.update_reader(code)?;
+    } else {
+        code.read_to_end(&mut copy)?;
+        mac.update(&copy);
     }
-}
-
-impl Write for Tee {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.mac.update(bytes.get(..written).unwrap_or(bytes));
-        Ok(written)
+    let mut magic = [0; MAGIC.len()];
+    let mut seal = [0; MAC];
+    let ended = file.read_exact(&mut magic).and_then(|()| file.read_exact(&mut seal));
+    match ended {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+        ended => ended?,
     }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    // `blake3::Hash` compares in constant time.
+    let known = mac.finalize() == blake3::Hash::from_bytes(seal) || !guard::on(Guard::Mac);
+    Ok(match (magic == *MAGIC && known, mappable) {
+        (false, _) => None,
+        (true, true) => Some(Verified(file)),
+        (true, false) => Some(Verified::compiled(&copy)?),
+    })
 }
 
 /// The engine's settings and the wasmtime version, as 32 hexadecimal digits.
@@ -240,7 +232,7 @@ fn compatibility(engine: &Engine) -> String {
         }
     }
     let mut hasher = Blake(blake3::Hasher::new());
-    hasher.0.update(&prescan::POLICY.to_le_bytes());
+    hasher.0.update(MAGIC).update(&prescan::POLICY.to_le_bytes());
     std::hash::Hash::hash(&engine.wasm().precompile_compatibility_hash(), &mut hasher);
     hasher.0.finalize().to_hex().chars().take(32).collect()
 }
@@ -306,4 +298,35 @@ fn make_key(path: &Path) -> Result<(), CacheError> {
 
 fn random_name() -> Result<String, CacheError> {
     getrandom::u64().map(|number| format!("{number:016x}")).map_err(CacheError::Random)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An entry with this code, and a MAC that begins as the one it was made with.
+    fn entry(dir: &Path, code: &[u8]) -> (PathBuf, blake3::Hasher) {
+        let mac = blake3::Hasher::new_keyed(&[7; 32]);
+        let seal = mac.clone().update(code).finalize();
+        let path = dir.join("entry");
+        std::fs::write(&path, [code, MAGIC, seal.as_bytes()].concat()).unwrap();
+        (path, mac)
+    }
+
+    #[test]
+    fn code_that_cannot_be_mapped_is_copied_and_checked_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, mac) = entry(dir.path(), b"code");
+        for (mappable, sealed) in [(true, false), (false, true)] {
+            let Verified(mut file) =
+                checked(File::open(&path).unwrap(), mac.clone(), mappable).unwrap().unwrap();
+            assert_eq!(rustix::fs::fcntl_get_seals(&file).is_ok_and(|seals| !seals.is_empty()), sealed);
+            file.rewind().unwrap();
+            let mut text = String::new();
+            file.take(4).read_to_string(&mut text).unwrap();
+            assert_eq!(text, "code");
+            let other = blake3::Hasher::new_keyed(&[8; 32]);
+            assert!(checked(File::open(&path).unwrap(), other, mappable).unwrap().is_none());
+        }
+    }
 }
