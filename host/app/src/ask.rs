@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use razar_core::effect::{ExitStatus, Process};
@@ -26,9 +27,35 @@ use crate::packages::Packages;
 use crate::porter::{Porter, Seen};
 use crate::serve::metrics::Metrics;
 
-/// While a component starts it is asked this often at first, then ever more slowly: readiness is noticed within five
+/// While a component starts it is asked this often at first, then ever more slowly: readiness is noticed within three
 /// percent of the time it took.
-const FIRST_WAIT: Duration = Duration::from_millis(10);
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+
+/// With many starting at once each waits longer: together they are asked no more often than this, which is a third of
+/// a core, and the rest is theirs to start with.
+const PACE: Duration = Duration::from_micros(250);
+
+/// How many are starting. Counted as long as it lives, so also when its task is ended.
+struct Starting(Arc<AtomicU32>);
+
+impl Starting {
+    fn new(all: &Arc<AtomicU32>) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(all))
+    }
+
+    /// Until the next question to one that began so long ago.
+    fn wait(&self, age: Duration, interval: Duration) -> Duration {
+        let all = self.0.load(Ordering::Relaxed);
+        (age / 40).max(FIRST_WAIT).max(PACE * all).min(interval)
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// Whoever can answer questions.
 #[derive(Clone)]
@@ -38,6 +65,7 @@ pub(crate) struct Asker {
     pub(crate) porter: Arc<Porter>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) state: PathBuf,
+    pub(crate) starting: Arc<AtomicU32>,
 }
 
 /// One answer.
@@ -200,6 +228,7 @@ impl Asker {
         let interval: Duration = probe.schedule.interval.into();
         let scope = self.scope(&question, &probe.check);
         let begun = Instant::now();
+        let mut starting = (question.phase != Phase::Liveness).then(|| Starting::new(&self.starting));
         if question.phase == Phase::Liveness {
             // It has just answered; and components that became ready together need not be asked together.
             tokio::time::sleep(interval.mul_f64(spread(&question.plan.id))).await;
@@ -222,12 +251,9 @@ impl Asker {
                     Input::Probed { component, instance, phase, healthy, summary }
                 }
             });
-            let wait = match question.phase {
-                Phase::Liveness => interval,
-                Phase::Startup | Phase::Readiness => {
-                    (begun.elapsed() / 20).clamp(FIRST_WAIT.min(interval), interval)
-                }
-            };
+            let age = begun.elapsed();
+            starting = starting.filter(|starting| starting.wait(age, Duration::MAX) < interval);
+            let wait = starting.as_ref().map_or(interval, |starting| starting.wait(age, interval));
             tokio::time::sleep(wait).await;
         }
     }
@@ -284,5 +310,24 @@ impl Watching for Questions {
         if !now.is_empty() {
             self.asked.insert(component.clone(), now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_start_are_asked_often_and_never_too_often_together() {
+        let all = Arc::default();
+        let millis = Duration::from_millis;
+        let one = Starting::new(&all);
+        let wait = |age: u64, interval: u64| one.wait(millis(age), millis(interval));
+        assert_eq!([wait(0, 250), wait(200, 250), wait(4_000, 250)], [5, 5, 100].map(millis));
+        assert_eq!([wait(60_000, 250), wait(60_000, 2)], [250, 2].map(millis));
+        let more: Vec<_> = (1..200).map(|_| Starting::new(&all)).collect();
+        assert_eq!([wait(0, 250), wait(0, 20), wait(4_000, 250)], [50, 20, 100].map(millis));
+        drop(more);
+        assert_eq!(wait(0, 250), millis(5));
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::grant::is_deceptive;
+
 /// Longest name that is compared with others: past it nothing was mistyped.
 const MAX_NAME: usize = 80;
 
@@ -43,7 +45,7 @@ pub fn json_cause(error: &serde_json::Error) -> String {
     whole.rsplit_once(" at line ").map_or(whole.as_str(), |(cause, _)| cause).to_owned()
 }
 
-/// The known name that was probably meant.
+/// The known name that was probably meant. Nobody means one that drives a terminal.
 pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     if name.len() > MAX_NAME {
         return None;
@@ -51,6 +53,7 @@ pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Opti
     let allowed = (name.chars().count() / 3).clamp(1, 3);
     known
         .into_iter()
+        .filter(|candidate| !candidate.chars().any(is_deceptive))
         .filter(|candidate| candidate.len().abs_diff(name.len()) <= allowed)
         .map(|candidate| (strsim::osa_distance(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed)
@@ -81,5 +84,7 @@ mod tests {
         let known = ["probe-http", "probe-tcp"];
         assert_eq!(nearest("probe-htpp", known), Some("probe-http"));
         assert_eq!(nearest("nothing-like-it", known), None);
+        // Found by fuzzing: `layers` of a boot configuration are known names too, sound or not.
+        assert_eq!(nearest("foundation", ["foun\u{7f}ation", "foundatio\u{9b}"]), None);
     }
 }

@@ -275,7 +275,7 @@ fn runnable(code: &Verified, home: &Home) -> Result<Component, LoadError> {
 
 fn link_on(home: &Arc<Home>, component: &Component) -> Result<Linked, LoadError> {
     let pre = home
-        .linker
+        .linker()?
         .instantiate_pre(component)
         .map_err(|error| LoadError::Link(words(&format!("{error:#}"))))?;
     Ok(Linked { home: Arc::clone(home), pre })

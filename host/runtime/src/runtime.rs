@@ -44,10 +44,11 @@ pub enum RuntimeError {
 
 /// Runs plugins.
 pub struct Runtime {
-    default: Arc<Home>,
+    /// What most plugins run on.
+    default: EngineKind,
     fallback: Option<PoolFallback>,
-    /// Engines that only some plugins need, made when the first of them is loaded.
-    others: Mutex<Vec<Arc<Home>>>,
+    /// One of a kind, made when it is first needed; a pool at once, because it may not be possible.
+    homes: Mutex<Vec<Arc<Home>>>,
     pub(crate) cache: Option<Cache>,
     pub(crate) compiler: Compiler,
     /// Compilers at work at once: one per core, counted when the first is needed.
@@ -59,40 +60,43 @@ pub struct Runtime {
     scratch: Mutex<Option<Scratch>>,
 }
 
-/// An engine with its linker.
+/// An engine with its linker, which is made when it is first needed, or before.
 pub(crate) struct Home {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) linker: Linker<State>,
+    linker: OnceLock<Result<Linker<State>, String>>,
 }
 
 impl Home {
-    fn new(engine: Engine) -> Result<Arc<Self>, EngineError> {
-        let kind = engine.kind().as_str();
-        let linker = linker(engine.wasm())
-            .map_err(|error| EngineError::Config { kind, reason: format!("{error:#}") })?;
-        Ok(Arc::new(Self { engine: Arc::new(engine), linker }))
+    fn new(engine: Engine) -> Arc<Self> {
+        Arc::new(Self { engine: Arc::new(engine), linker: OnceLock::new() })
+    }
+
+    pub(crate) fn linker(&self) -> Result<&Linker<State>, EngineError> {
+        let made =
+            self.linker.get_or_init(|| linker(self.engine.wasm()).map_err(|error| format!("{error:#}")));
+        let kind = self.engine.kind().as_str();
+        made.as_ref().map_err(|reason| EngineError::Config { kind, reason: reason.clone() })
     }
 }
 
 impl Runtime {
-    /// Opens the cache and makes the engine that most plugins run on.
+    /// Opens the cache, and makes the pool if one is asked for.
     pub fn new(options: RuntimeOptions) -> Result<Self, RuntimeError> {
         let cache = options.cache.as_deref().map(Cache::open).transpose()?;
-        let (engine, fallback) = match options.pool {
-            None => (Engine::on_demand(EngineKind::OnDemand)?, None),
+        let (pool, fallback) = match options.pool {
+            None => (None, None),
             Some(pool) => match Engine::pooled(pool) {
-                Ok(engine) => (engine, None),
+                Ok(engine) => (Some(Home::new(engine)), None),
                 Err(EngineError::Config { reason, .. }) => {
-                    let fallback = PoolFallback { slots: pool.slots, reason };
-                    (Engine::on_demand(EngineKind::OnDemand)?, Some(fallback))
+                    (None, Some(PoolFallback { slots: pool.slots, reason }))
                 }
                 Err(other) => return Err(other.into()),
             },
         };
         Ok(Self {
-            default: Home::new(engine)?,
+            default: if pool.is_some() { EngineKind::Fast } else { EngineKind::OnDemand },
             fallback,
-            others: Mutex::default(),
+            homes: Mutex::new(pool.into_iter().collect()),
             cache,
             compiler: options.compiler,
             compilers: OnceLock::new(),
@@ -103,6 +107,12 @@ impl Runtime {
         })
     }
 
+    /// Makes what the first plugin will need, on this thread, while another reads that plugin.
+    pub fn prepare(&self) {
+        // Whoever needs it is told why there is none.
+        let _ = self.home(self.default).map(|home| home.linker().map(drop));
+    }
+
     /// Set when a pool was asked for and could not be had.
     pub const fn pool_fallback(&self) -> Option<&PoolFallback> {
         self.fallback.as_ref()
@@ -110,37 +120,33 @@ impl Runtime {
 
     /// Instances that may be alive at once on the engine most plugins run on.
     pub fn slots(&self) -> u32 {
-        self.default.engine.slot_count()
+        self.home(self.default).map_or(0, |home| home.engine.slot_count())
     }
 
     /// How many of them nobody holds at this moment.
     pub fn slots_free(&self) -> usize {
-        self.default.engine.slots_free()
+        self.home(self.default).map_or(0, |home| home.engine.slots_free())
     }
 
-    /// Ends every call, running or waiting, as cancelled. No call succeeds afterwards.
+    /// Ends every call, running or waiting, as cancelled. No call of a plugin that is loaded by now succeeds afterwards.
     pub fn close(&self) {
-        self.default.engine.close();
-        for home in self.others().iter() {
+        for home in self.homes().iter() {
             home.engine.close();
         }
     }
 
-    pub(crate) fn default_kind(&self) -> EngineKind {
-        self.default.engine.kind()
+    pub(crate) const fn default_kind(&self) -> EngineKind {
+        self.default
     }
 
     /// The engine of a kind, made at first use.
     pub(crate) fn home(&self, kind: EngineKind) -> Result<Arc<Home>, EngineError> {
-        if self.default_kind() == kind {
-            return Ok(Arc::clone(&self.default));
-        }
-        let mut others = self.others();
-        if let Some(home) = others.iter().find(|home| home.engine.kind() == kind) {
+        let mut homes = self.homes();
+        if let Some(home) = homes.iter().find(|home| home.engine.kind() == kind) {
             return Ok(Arc::clone(home));
         }
-        let home = Home::new(Engine::on_demand(kind)?)?;
-        others.push(Arc::clone(&home));
+        let home = Home::new(Engine::on_demand(kind)?);
+        homes.push(Arc::clone(&home));
         Ok(home)
     }
 
@@ -160,13 +166,13 @@ impl Runtime {
         }
     }
 
-    fn others(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Home>>> {
-        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    fn homes(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Home>>> {
+        self.homes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").field("engine", &self.default.engine).finish_non_exhaustive()
+        f.debug_struct("Runtime").field("default", &self.default).finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use razar_tests::process::{alive, kill};
 use razar_tests::scene::Scene;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Answers some system calls with `ENOSYS`, as a kernel or a container without them does, then becomes its arguments.
 const WITHOUT: &str = r#"
@@ -249,7 +249,7 @@ fn the_doctor_names_what_is_missing_with_a_remedy_and_ends_with_a_code_of_its_ow
             lines.iter().find(|line| line["check"] == check).unwrap_or_else(|| panic!("{check}: {checks:?}"));
         assert_eq!((&found["needed"], &found["ok"]), (&json!(true), &json!(true)), "{found}");
     }
-    for check in ["openat2", "user-namespaces", "bubblewrap", "cgroup-v2"] {
+    for check in ["openat2", "user-namespaces", "bubblewrap", "control-groups"] {
         let found =
             lines.iter().find(|line| line["check"] == check).unwrap_or_else(|| panic!("{check}: {checks:?}"));
         assert_eq!(found["needed"], false);
@@ -306,11 +306,54 @@ fn a_component_is_held_to_what_its_document_says() {
     assert_eq!(limit(&scene.pid("held").to_string(), "Max open files"), ["80", "80"]);
     assert_eq!(run.terminate().code, Some(0));
 
-    scene.stack(&["all"], &[scene.web("held", json!({ "limits": { "open_files": 2, "memory": "1 GiB" } }))]);
+    scene.stack(&["all"], &[scene.web("held", json!({ "limits": { "open_files": 2, "memory": "1 MiB" } }))]);
     let plugins = razar_tests::artifact::plugins().display().to_string();
     let check = scene.host(&["check", "--config", "boot_config.json", "--plugins", &plugins]);
     check.complains(
         2,
         &["components[0].limits.open_files", "must be at least 16", "components[0].limits.memory"],
     );
+}
+
+#[test]
+fn all_processes_of_a_component_are_held_together_or_it_is_not_started() {
+    let scene = Scene::new();
+    let doctor = scene.host(&["doctor", "--output", "json", "--state", "state"]).json();
+    let groups = doctor.iter().find(|line| line["check"] == "control-groups").unwrap()["ok"] == true;
+    let service = |id: &str, command: &[&str], limits: Value| {
+        json!({ "id": id, "layer": "all", "entrypoint": command, "health": "process", "limits": limits,
+            "restart": { "retries": 0 } })
+    };
+    let crowd = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 600 & done; wait";
+    let glutton = "import time; food = bytearray(b'x') * (400 << 20); time.sleep(600)";
+    let modest = "import time; food = bytearray(b'x') * (8 << 20); time.sleep(600)";
+    scene.stack(
+        &["all"],
+        &[
+            service("crowd", &["sh", "-c", crowd], json!({ "tasks": 6 })),
+            service("glutton", &["python3", "-c", glutton], json!({ "memory": "64 MiB" })),
+            service("modest", &["python3", "-c", modest], json!({ "memory": "64 MiB", "tasks": 6 })),
+        ],
+    );
+    let run = scene.run();
+    if !groups {
+        for id in ["crowd", "glutton", "modest"] {
+            scene.until_logged("quarantine", id, "quarantined", 1);
+        }
+        assert!(scene.story().contains("needs control groups, and"), "{}", scene.story());
+        assert_eq!(run.terminate().code, Some(0));
+        return;
+    }
+    scene.until("the crowd to be too many", || scene.file("logs/services/crowd.log").contains("fork"));
+    scene.until_logged("quarantine", "crowd", "quarantined", 1);
+    scene.until_logged("quarantine", "glutton", "quarantined", 1);
+    let words = &scene.logged("quarantine", "glutton", "quarantined")[0]["details"];
+    assert!(words.as_str().unwrap().contains("reached `limits.memory`"), "{words}");
+    let held = |pid: &u32| {
+        let own = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let mut groups = own.lines().filter(|line| line.contains("/razar-")).peekable();
+        groups.peek().is_some() && groups.all(|line| line.ends_with("-modest"))
+    };
+    scene.until("the modest one to go on", || scene.running().iter().any(held));
+    assert_eq!(run.terminate().code, Some(0));
 }

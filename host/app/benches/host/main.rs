@@ -1,7 +1,5 @@
 //! The whole host, measured from outside: the real release binary, real processes, real sockets. Each part prints its
 //! figures. `cargo bench -p razar-host --bench host -- [once|relaunch|boot|watch] [--seconds N]`.
-//!
-//! The same program is the trivial service of its stacks (see [`service`]).
 
 #![allow(
     clippy::unwrap_used,
@@ -27,9 +25,6 @@ use std::time::Duration;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.first().is_some_and(|word| word == service::WORD) {
-        return service::main(&words[1..]);
-    }
     let seconds = words.iter().position(|word| word == "--seconds").and_then(|at| words.get(at + 1));
     let seconds = seconds.map_or(60, |seconds| seconds.parse().expect("`--seconds` takes a number"));
     let chosen: Vec<&str> = ["once", "relaunch", "boot", "watch"]

@@ -1,14 +1,53 @@
 //! The trivial service of the measured stacks: it writes down when it began, becomes ready after a while by listening,
-//! writes that down, and waits for its end.
+//! writes that down, and waits for its end. It is a C program: what a service needs to begin is no part of a figure
+//! about the host.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The first word of the command line of a service.
-pub(crate) const WORD: &str = "as-service";
+/// Words: where to note its lives, milliseconds until it is ready, a port to listen on or `-`.
+const SOURCE: &str = r#"
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv) {
+    double began = now();
+    if (argc != 4) return 2;
+    usleep((useconds_t)atol(argv[2]) * 1000);
+    int listening = -1;
+    if (argv[3][0] != '-') {
+        int on = 1;
+        struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argv[3])) };
+        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        listening = socket(AF_INET, SOCK_STREAM, 0);
+        setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (bind(listening, (struct sockaddr *)&at, sizeof at) || listen(listening, 128)) return 1;
+    }
+    double ready = now();
+    char line[128];
+    int length = snprintf(line, sizeof line, "%d %.6f %.6f\n", (int)getpid(), began, ready);
+    int notes = open(argv[1], O_WRONLY | O_CREAT | O_APPEND, 0644);
+    if (notes < 0 || write(notes, line, (size_t)length) != length) return 1;
+    close(notes);
+    for (;;) {
+        if (listening < 0) pause();
+        else close(accept(listening, 0, 0));
+    }
+}
+"#;
 
 /// What it wrote down.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,33 +62,22 @@ pub(crate) struct Life {
 
 /// Command line of a service that notes its lives in a file.
 pub(crate) fn command(notes: &Path, ready_after: Duration, port: Option<u16>) -> Vec<String> {
-    let program = std::env::current_exe().unwrap().to_string_lossy().into_owned();
     let port = port.map_or_else(|| "-".to_owned(), |port| port.to_string());
-    vec![
-        program,
-        WORD.to_owned(),
-        notes.to_string_lossy().into_owned(),
-        ready_after.as_millis().to_string(),
-        port,
-    ]
+    let words = [program(), notes].map(|path| path.to_string_lossy().into_owned());
+    [&words[..], &[ready_after.as_millis().to_string(), port]].concat()
 }
 
-/// Its life.
-pub(crate) fn main(words: &[String]) {
-    let began = now();
-    let ready_after = Duration::from_millis(words[1].parse().unwrap());
-    std::thread::sleep(ready_after);
-    let listening = words[2].parse::<u16>().ok().map(|port| TcpListener::bind(("127.0.0.1", port)).unwrap());
-    let ready = now();
-    let mut notes = OpenOptions::new().create(true).append(true).open(PathBuf::from(&words[0])).unwrap();
-    let pid = std::process::id();
-    notes.write_all(format!("{pid} {began:.6} {ready:.6}\n").as_bytes()).unwrap();
-    match listening {
-        Some(listening) => listening.incoming().for_each(drop),
-        None => loop {
-            std::thread::park();
-        },
-    }
+/// Compiled once a run.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let (source, program) = (dir.join("service.c"), dir.join("service"));
+        std::fs::write(&source, SOURCE).unwrap();
+        let built = Command::new("cc").arg("-O2").arg("-o").arg(&program).arg(&source).status();
+        assert!(built.is_ok_and(|status| status.success()), "no C compiler: install `cc`");
+        program
+    })
 }
 
 /// All lives noted in a file so far.

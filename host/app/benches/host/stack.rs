@@ -89,7 +89,8 @@ impl Stack {
                 PATIENCE.as_secs(),
                 std::fs::read_to_string(self.path("err")).unwrap_or_default()
             );
-            std::thread::sleep(Duration::from_millis(1));
+            // Moments are noted by those they concern: looking more often would only take their time.
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }

@@ -265,13 +265,21 @@ async fn once(arguments: &cli::PluginRun) -> Result<Exit, Exit> {
         Exit::Internal
     };
     // Nobody waits for it: whoever needs it first, does.
-    drop(tokio::task::spawn_blocking(prepare_schemas));
+    let (sender, receiver) = std::sync::mpsc::channel::<Arc<Runtime>>();
+    drop(tokio::task::spawn_blocking(move || {
+        if let Ok(runtime) = receiver.recv() {
+            runtime.prepare();
+        }
+        prepare_schemas();
+    }));
     let runtime = match &arguments.state {
         Some(state) => one_shot(Some(code_cache(state))),
         // A home that cannot be written costs time, nothing else.
         None => one_shot(own_cache()).or_else(|_| one_shot(None)),
     };
     let runtime = runtime.map_err(internal)?;
+    // Nobody hears it if there was no thread; then it is made when it is needed.
+    let _ = sender.send(Arc::clone(&runtime));
     let grants = arguments.plugins.grants.as_deref();
     let packages = match &arguments.dev {
         Some(dir) => Packages::load_one(dir, grants, &runtime).await,

@@ -114,6 +114,7 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
         porter,
         metrics: Arc::clone(&metrics),
         state: state_dir.clone(),
+        starting: Arc::default(),
     };
     let tokio = tokio::runtime::Handle::current();
     let (driver, handle) = Driver::new(state, ledger, views, Clock::start(), |handle| {

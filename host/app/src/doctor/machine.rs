@@ -2,14 +2,11 @@
 
 use std::fs;
 
-use rustix::fs::{Access, CWD, Mode, OFlags, ResolveFlags, access, openat2 as open_beneath, statfs};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2 as open_beneath};
 use rustix::process::{PidfdFlags, Resource, getpid, getrlimit, pidfd_open};
 
 use super::Look;
-use crate::launcher::spawn::resolve;
-
-/// `CGROUP2_SUPER_MAGIC`.
-const CGROUP2: u64 = 0x6367_7270;
+use crate::launcher::{group, spawn::resolve};
 
 /// The launcher holds two files for each service, and a few.
 const OPEN_FILES: u64 = 4_096;
@@ -48,23 +45,8 @@ pub(super) fn open_files() -> Look {
 
 /// Limits for groups of processes.
 pub(super) fn cgroup() -> Look {
-    const REMEDY: &str = "boot with `systemd.unified_cgroup_hierarchy=1`, and give the unit `Delegate=yes`";
-    let is_v2 = |path: &str| {
-        statfs(path).is_ok_and(|found| u64::try_from(found.f_type).is_ok_and(|kind| kind == CGROUP2))
-    };
-    if !is_v2("/sys/fs/cgroup") {
-        return Err((
-            "control groups are of version 1, or not mounted at `/sys/fs/cgroup`".to_owned(),
-            REMEDY,
-        ));
-    }
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = own.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
-    let dir = format!("/sys/fs/cgroup{}", own.trim_end());
-    match access(&dir, Access::WRITE_OK) {
-        Ok(()) => Ok(format!("`{dir}` can be written")),
-        Err(error) => Err((format!("`{dir}` cannot be written: {error}"), REMEDY)),
-    }
+    let remedy = "give the unit `Delegate=yes`, `DelegateSubgroup=supervisor` and `ProtectControlGroups=no`; only `limits.memory` and `limits.tasks` need it";
+    group::look().map_err(|why| (why, remedy))
 }
 
 /// Name spaces for users who are not root.

@@ -54,7 +54,7 @@ pub(crate) fn examine(state: &Path) -> Vec<Finding> {
     findings.extend([
         finding("openat2", false, machine::openat2()),
         finding("open-files", false, machine::open_files()),
-        finding("cgroup-v2", false, machine::cgroup()),
+        finding("control-groups", false, machine::cgroup()),
         finding("user-namespaces", false, machine::user_namespaces()),
         finding("bubblewrap", false, machine::bubblewrap()),
     ]);

@@ -217,7 +217,9 @@ impl Launcher {
         timeout: Millis,
     ) -> Result<CheckReport, CheckError> {
         let run = run_of(plan, argv.to_vec());
-        self.check_now(CheckSpec { run, timeout_ms: timeout.0, output_bytes: MAX_CHECK_OUTPUT }).await
+        let component = Some(plan.id.clone());
+        let spec = CheckSpec { component, run, timeout_ms: timeout.0, output_bytes: MAX_CHECK_OUTPUT };
+        self.check_now(spec).await
     }
 
     /// What the processes of an instance carry in their environment.

@@ -1,11 +1,12 @@
-//! The short-lived step between fork and a service that runs as another user or is held to limits: takes the limits, that
-//! user's groups, group and number, gives up new privileges, then becomes the service. It exists because a parent can
+//! The short-lived step between fork and a service that runs as another user or is held to limits: enters its control
+//! groups, takes the limits, that user's groups, group and number, gives up new privileges, then becomes the service. It exists because a parent can
 //! give its child a user but, in safe code, none of the rest.
 //!
 //! Its standard input is the launcher's ear: it says there why it could not, and hands it on to nobody.
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use razar_core::plan::Limit;
@@ -23,19 +24,29 @@ pub(crate) const SUBCOMMAND: &str = "launcher-exec";
 const SAME: &str = "-";
 
 /// What the launcher passes to [`main`] for a program and its arguments.
-pub(crate) fn arguments(account: Option<&Account>, run: &Run, program: &str) -> Vec<String> {
+pub(crate) fn arguments(
+    account: Option<&Account>,
+    run: &Run,
+    control: &[PathBuf],
+    program: &str,
+) -> Vec<String> {
     let listed = |items: Vec<String>| if items.is_empty() { SAME.to_owned() } else { items.join(",") };
     let number =
         |of: fn(&Account) -> u32| account.map_or_else(|| SAME.to_owned(), |account| of(account).to_string());
     let groups =
         account.map(|account| account.groups.iter().map(u32::to_string).collect()).unwrap_or_default();
-    let limits = run.limits.iter().map(|(name, most)| format!("{name}={most}")).collect();
+    let shared = |name: &str| Limit::ALL.iter().any(|limit| limit.as_str() == name && limit.is_shared());
+    let limits = run.limits.iter().filter(|(name, _)| !shared(name));
+    let limits = limits.map(|(name, most)| format!("{name}={most}")).collect();
+    // At most one for each kind of limit, of which the kernel knows few.
+    let control = control.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join("\n");
     let mut all = vec![
         SUBCOMMAND.to_owned(),
         number(|account| account.uid),
         number(|account| account.gid),
         listed(groups),
         listed(limits),
+        if control.is_empty() { SAME.to_owned() } else { control },
         run.no_new_privileges.to_string(),
         program.to_owned(),
     ];
@@ -54,13 +65,16 @@ pub(crate) fn main(arguments: &[String]) -> i32 {
 }
 
 fn become_service(arguments: &[String]) -> io::Error {
-    let [uid, gid, groups, limits, no_new_privileges, program, name, rest @ ..] = arguments else {
+    let [uid, gid, groups, limits, control, no_new_privileges, program, name, rest @ ..] = arguments else {
         return io::ErrorKind::InvalidInput.into();
     };
     let mut command = Command::new(program);
     command.arg0(name).args(rest);
     let take = || -> io::Result<()> {
         rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+        for dir in control.lines().filter(|control| *control != SAME) {
+            std::fs::write(Path::new(dir).join("cgroup.procs"), "0")?;
+        }
         for limit in limits.split(',').filter(|limits| *limits != SAME) {
             lower(limit)?;
         }
@@ -101,6 +115,7 @@ fn lower(limit: &str) -> io::Result<()> {
         Limit::CoreDump => Resource::Core,
         Limit::LockedMemory => Resource::Memlock,
         Limit::CpuTime => Resource::Cpu,
+        Limit::Memory | Limit::Tasks => return Err(io::ErrorKind::InvalidInput.into()),
     };
     let most = number::<u64>(most)?;
     let most = getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));

@@ -13,7 +13,8 @@
 //! | [`record`] | which process is which instance, on disk before anybody is told |
 //! | [`user`] | who a service runs as |
 //! | [`spawn`] | starting one process, and saying precisely why not |
-//! | [`exec`] | the short-lived step between fork and a service of another user |
+//! | [`group`] | what all processes of a component together may use |
+//! | [`exec`] | the short-lived step between fork and a service of another user, or one held to limits |
 //! | [`output`] | a service's pipe and the bounded files it is drained into |
 //! | [`service`] | the life of one instance |
 //! | [`probe`] | the life of one native check |
@@ -25,6 +26,7 @@
 
 pub(crate) mod client;
 pub(crate) mod exec;
+pub(crate) mod group;
 mod output;
 mod place;
 mod probe;

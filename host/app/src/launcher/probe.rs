@@ -9,6 +9,7 @@ use razar_core::effect::ExitStatus;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Signal, kill_process_group};
 
+use super::group::{Groups, Part};
 use super::process::{self, CHECK_MARKER};
 use super::service::Waiter;
 use super::spawn::{FileLimit, SpawnError, spawn};
@@ -38,18 +39,23 @@ impl Check {
     pub(crate) fn start(
         spec: &CheckSpec,
         state: &str,
+        groups: &Groups,
         waiter: Waiter,
         limit: FileLimit,
     ) -> Result<Self, SpawnError> {
         let other = |error| SpawnError::Other { command: spec.run.argv.concat(), error };
         let account = spec.run.user.as_deref().map(user::find).transpose()?.flatten();
+        let control = match &spec.component {
+            Some(component) => groups.make(component, Part::Check, &spec.run.limits)?,
+            None => Vec::new(),
+        };
         let (reader, writer) = io::pipe().map_err(other)?;
         let output = File::from(OwnedFd::from(reader));
         let flags = fcntl_getfl(&output).map_err(|error| other(error.into()))?;
         fcntl_setfl(&output, flags | OFlags::NONBLOCK).map_err(|error| other(error.into()))?;
         let began = Instant::now();
         let writer = File::from(OwnedFd::from(writer));
-        let pid = spawn(&spec.run, account.as_ref(), (CHECK_MARKER, state), writer, limit)?;
+        let pid = spawn(&spec.run, account.as_ref(), &control, (CHECK_MARKER, state), writer, limit)?;
         let keep = usize::try_from(spec.output_bytes.min(MAX_CHECK_OUTPUT)).unwrap_or(0);
         Ok(Self {
             waiter,

@@ -73,10 +73,14 @@ pub(crate) enum Variable {
     Becoming,
 }
 
+/// Longer than any chain of programs that become each other is at work while somebody looks.
+const LOOKS: usize = 8;
+
 /// One variable in a process's environment as it was started.
 pub(crate) fn variable(pid: u32, name: &str) -> Variable {
-    // Twice, because it may become another program between the two looks; without arguments it has not become one yet.
-    for _ in 0..2 {
+    // More than once, because it may become another program between two looks, and then another one (`setsid sleep`); without
+    // arguments it has not become one yet. Who is still without an environment after so many really has none.
+    for _ in 0..LOOKS {
         let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return Variable::Unset };
         if !environ.is_empty() {
             let value = environ.split(|byte| *byte == 0).find_map(|pair| {

@@ -22,6 +22,7 @@ use razar_core::id::{ComponentId, InstanceId};
 use razar_ledger::failpoint;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::group::Groups;
 use super::output::RotatingLog;
 use super::place::Place;
 use super::probe::Check;
@@ -100,6 +101,7 @@ pub(crate) fn run(state: &Path) -> Result<(), ServerError> {
     let machine_boot = record::machine_boot().map_err(system("read the machine's boot id"))?;
     let mut server = Server {
         place,
+        groups: Groups::find(&id),
         id,
         machine_boot,
         limit: FileLimit::raise(),
@@ -116,6 +118,7 @@ pub(crate) fn run(state: &Path) -> Result<(), ServerError> {
         buffer: vec![0; 64 << 10],
     };
     server.note(&format!("launcher {} begins, process {}", env!("CARGO_PKG_VERSION"), std::process::id()));
+    server.groups.sweep();
     server.adopt().map_err(failed)?;
     failpoint::pass("launcher.adopted");
     // From here on errors belong into the log; whoever started us may be gone.
@@ -131,6 +134,7 @@ pub(crate) fn run(state: &Path) -> Result<(), ServerError> {
     }
     server.serve();
     server.note("launcher ends: nothing is left to do");
+    server.groups.sweep();
     // Whatever cannot be removed now, the next launcher does not believe.
     let _ = record::sweep_all(&server.place);
     // The lock is held until the name is gone, so that nobody else's socket is removed.
@@ -159,6 +163,7 @@ struct Server {
     id: String,
     machine_boot: String,
     limit: FileLimit,
+    groups: Groups,
     listener: UnixListener,
     child_ended: UnixStream,
     sessions: BTreeMap<u64, Session>,

@@ -50,6 +50,8 @@ pub(crate) struct Service {
     pub(crate) pipe: Option<Pipe>,
     /// Where its output goes.
     pub(crate) log: RotatingLog,
+    /// How many processes the kernel had ended in its group before it began.
+    pub(crate) starved: u64,
     /// When it began, or was found.
     pub(crate) since: Instant,
     /// Answered when it is over.
@@ -111,6 +113,7 @@ impl Service {
             handle,
             pipe,
             log,
+            starved: 0,
             since: Instant::now(),
             waiters: Vec::new(),
             marker,

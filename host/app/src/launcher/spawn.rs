@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit, setrlimit};
 
 use super::exec;
+use super::group::GroupError;
 use super::process;
 use super::user::{Account, UserError};
 use super::wire::Run;
@@ -80,6 +81,9 @@ pub(crate) enum SpawnError {
     /// The user to run as.
     #[error(transparent)]
     User(#[from] UserError),
+    /// What all its processes together may use.
+    #[error(transparent)]
+    Group(#[from] GroupError),
     /// The kernel's limit on arguments and environment.
     #[error(
         "arguments and environment of `{0}` are larger than the kernel takes: pass the long ones in a file"
@@ -133,10 +137,12 @@ impl SpawnError {
             | Self::Workdir { .. }
             | Self::Limit(_)
             | Self::User(UserError::Unknown(_) | UserError::NotRoot(_))
+            | Self::Group(GroupError::None { .. })
             | Self::TooBig(_)
             | Self::Unspeakable(_) => true,
             Self::BeingWritten(_)
             | Self::User(UserError::Lookup { .. })
+            | Self::Group(GroupError::Refused { .. })
             | Self::NoRoom(_)
             | Self::NoFiles(_)
             | Self::Pipe { .. }
@@ -171,6 +177,7 @@ impl FileLimit {
 pub(crate) fn spawn(
     run: &Run,
     account: Option<&Account>,
+    control: &[PathBuf],
     marker: (&str, &str),
     output: File,
     limit: FileLimit,
@@ -208,7 +215,7 @@ pub(crate) fn spawn(
         _ => {
             let (reader, writer) = io::pipe().map_err(|error| explain(name, &program, error))?;
             let mut command = Command::new("/proc/self/exe");
-            command.args(exec::arguments(account, run, &program.to_string_lossy())).stdin(writer);
+            command.args(exec::arguments(account, run, control, &program.to_string_lossy())).stdin(writer);
             ear = Some(reader);
             command
         }

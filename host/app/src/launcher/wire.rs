@@ -119,6 +119,9 @@ pub(crate) struct StopSpec {
 /// One native probe to run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct CheckSpec {
+    /// Whose; hosts of the first release do not say.
+    #[serde(default)]
+    pub(crate) component: Option<ComponentId>,
     /// What.
     pub(crate) run: Run,
     /// Then its process group is killed.

@@ -181,7 +181,7 @@ pub struct Limits {
     #[schemars(range(min = 16))]
     pub open_files: Option<u32>,
     /// Processes and threads of its user at once, those of other components with the same user included; root is not held
-    /// to it.
+    /// to it: see `tasks`.
     #[schemars(range(min = 1))]
     pub processes: Option<u32>,
     /// Address space, at least `64 MiB`; what is reserved counts, also where it is never used.
@@ -194,6 +194,11 @@ pub struct Limits {
     pub locked_memory: Option<Size>,
     /// Time on a processor, in whole seconds; then a signal ends it.
     pub cpu_time: Option<Span>,
+    /// Memory of all its processes together, at least `4 MiB`; beyond it the kernel kills. Needs control groups.
+    pub memory: Option<Size>,
+    /// Processes and threads of the component together, whoever they run as. Needs control groups.
+    #[schemars(range(min = 1))]
+    pub tasks: Option<u32>,
 }
 
 /// A size: a text such as `64 MiB`.

@@ -9,6 +9,8 @@ use crate::document::units::Bytes;
 
 /// A program and its libraries need some room before they can say anything.
 const MIN_ADDRESS_SPACE: Bytes = Bytes::mib(64);
+/// The same for what is really used.
+const MIN_MEMORY: Bytes = Bytes::mib(4);
 /// Standard streams, libraries, and a socket.
 const MIN_OPEN_FILES: u64 = 16;
 
@@ -45,11 +47,15 @@ pub enum Limit {
     LockedMemory,
     /// Seconds on a processor; then it is killed.
     CpuTime,
+    /// Bytes of memory of all its processes together.
+    Memory,
+    /// Processes and threads of the component together.
+    Tasks,
 }
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::OpenFiles,
         Self::Processes,
         Self::AddressSpace,
@@ -57,7 +63,14 @@ impl Limit {
         Self::CoreDump,
         Self::LockedMemory,
         Self::CpuTime,
+        Self::Memory,
+        Self::Tasks,
     ];
+
+    /// It holds all processes of a component together, not each of them.
+    pub const fn is_shared(self) -> bool {
+        matches!(self, Self::Memory | Self::Tasks)
+    }
 
     /// The key in the document, and the word between host and launcher.
     pub const fn as_str(self) -> &'static str {
@@ -69,6 +82,8 @@ impl Limit {
             Self::CoreDump => "core_dump",
             Self::LockedMemory => "locked_memory",
             Self::CpuTime => "cpu_time",
+            Self::Memory => "memory",
+            Self::Tasks => "tasks",
         }
     }
 }
@@ -83,10 +98,13 @@ pub(super) fn confinement(entry: &Component, place: &Place<'_>, problems: &mut P
         (Limit::Processes, 1, "64"),
         (Limit::AddressSpace, MIN_ADDRESS_SPACE.0, "\"1 GiB\""),
         (Limit::CpuTime, 1, "\"1 h\""),
+        (Limit::Memory, MIN_MEMORY.0, "\"512 MiB\""),
+        (Limit::Tasks, 1, "64"),
     ] {
         if limits.get(&limit).is_some_and(|most| *most < least) {
             let least = match limit {
                 Limit::AddressSpace => MIN_ADDRESS_SPACE.to_string(),
+                Limit::Memory => MIN_MEMORY.to_string(),
                 Limit::CpuTime => format!("{least} s"),
                 _ => least.to_string(),
             };
@@ -111,6 +129,8 @@ fn numbers(written: &Limits) -> BTreeMap<Limit, u64> {
         Limit::LockedMemory => written.locked_memory.map(|size| size.0.0),
         // The kernel counts whole seconds; a part of one is one.
         Limit::CpuTime => written.cpu_time.map(|span| span.0.0.div_ceil(1_000)),
+        Limit::Memory => written.memory.map(|size| size.0.0),
+        Limit::Tasks => written.tasks.map(u64::from),
     };
     Limit::ALL.into_iter().filter_map(|limit| Some((limit, number(limit)?))).collect()
 }

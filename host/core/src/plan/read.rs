@@ -51,8 +51,17 @@ pub(super) const PROBE: &[&str] = &[
 pub(super) const PHASES: &[&str] = &["startup", "readiness", "liveness"];
 pub(super) const RESTART: &[&str] = &["retries", "backoff", "backoff_max", "forgive_after"];
 pub(super) const STOP: &[&str] = &["signal", "grace"];
-pub(super) const LIMITS: &[&str] =
-    &["open_files", "processes", "address_space", "file_size", "core_dump", "locked_memory", "cpu_time"];
+pub(super) const LIMITS: &[&str] = &[
+    "open_files",
+    "processes",
+    "address_space",
+    "file_size",
+    "core_dump",
+    "locked_memory",
+    "cpu_time",
+    "memory",
+    "tasks",
+];
 
 /// Reads the whole document; what could not be read is absent and reported.
 pub(super) fn boot_config(node: &Node, problems: &mut Problems<'_>) -> Option<BootConfig> {
@@ -178,6 +187,8 @@ fn limits(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option
         core_dump: fields.read("core_dump", problems, size),
         locked_memory: fields.read("locked_memory", problems, size),
         cpu_time: fields.read("cpu_time", problems, span),
+        memory: fields.read("memory", problems, size),
+        tasks: fields.read("tasks", problems, count),
     })
 }
 

@@ -96,6 +96,12 @@ impl Server {
                 }
             }
         }
+        if self.groups.starved(&service.component) > service.starved {
+            // Where whoever asks why it ended will look.
+            service.log.write(
+                b"razar-host: its processes reached `limits.memory`, and the kernel ended one of them\n",
+            );
+        }
         // Its last words may have filled the file.
         ending.begin = service.log.begin();
         if let Some(trouble) = service.log.trouble() {

@@ -7,6 +7,7 @@ use razar_core::effect::Process;
 use razar_ledger::failpoint;
 use rustix::process::Signal;
 
+use super::super::group::Part;
 use super::super::output::{Pipe, RotatingLog};
 use super::super::probe::Check;
 use super::super::process::{self, SERVICE_MARKER};
@@ -36,7 +37,7 @@ impl Server {
                     "{MAX_CHECKS} native checks run already: shorten their timeouts or lengthen their intervals"
                 ),
             ),
-            Ask::Check(spec) => match Check::start(&spec, &self.id, waiter, self.limit) {
+            Ask::Check(spec) => match Check::start(&spec, &self.id, &self.groups, waiter, self.limit) {
                 Ok(check) => return self.checks.push(check),
                 Err(error) => refuse(Refusal::NotStarted, error.to_string()),
             },
@@ -98,6 +99,8 @@ impl Server {
     fn spawn(&mut self, spec: &StartSpec) -> Result<Process, SpawnError> {
         failpoint::pass("start.asked");
         let account = spec.run.user.as_deref().map(user::find).transpose()?.flatten();
+        let control = self.groups.make(&spec.component, Part::Service, &spec.run.limits)?;
+        let starved = if control.is_empty() { 0 } else { self.groups.starved(&spec.component) };
         let path = self.place.pipe(&spec.component, spec.instance);
         let unusable = |error| SpawnError::Pipe { path: path.display().to_string(), error };
         let pipe = Pipe::make(&path, account.as_ref().map(|account| (account.uid, account.gid)))
@@ -107,12 +110,14 @@ impl Server {
         failpoint::pass("start.piped");
         // Before it can print anything: what is in the log by now was printed by others.
         let log = RotatingLog::new(self.place.service_log(&spec.component), spec.output);
-        let pid = spawn(&spec.run, account.as_ref(), (SERVICE_MARKER, &marker), writer, self.limit)?;
+        let pid =
+            spawn(&spec.run, account.as_ref(), &control, (SERVICE_MARKER, &marker), writer, self.limit)?;
         failpoint::pass("start.spawned");
         // Not reaped yet, so it is in the table even when it has ended already.
         let process = process::entry(pid).map_or(Process { pid, start_time: 0 }, |entry| entry.process);
-        let service =
+        let mut service =
             Service::new(&self.id, spec.component.clone(), spec.instance, process, None, Some(pipe), log);
+        service.starved = starved;
         self.services.insert(spec.instance, service);
         self.remember(spec.instance);
         failpoint::pass("start.recorded");

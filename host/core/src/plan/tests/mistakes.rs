@@ -375,8 +375,8 @@ fn components_are_counted_whatever_else_is_wrong() {
 #[test]
 fn a_limit_that_nothing_runs_with_is_named_with_its_place() {
     let document = json!({ "components": [{ "id": "a", "entrypoint": "x", "health": "process", "limits": {
-        "open_files": 3, "processes": 0, "address_space": "1 MiB", "core_dump": 0, "cpu_time": "0 s", "memory": "1 GiB",
-        "file_size": "much",
+        "open_files": 3, "processes": 0, "address_space": "1 MiB", "core_dump": 0, "cpu_time": "0 s", "memory": "1 MiB",
+        "file_size": "much", "tasks": 0, "ram": "1 GiB",
     } }] });
     let problems = problems(&document.to_string());
     for (key, says) in [
@@ -385,7 +385,9 @@ fn a_limit_that_nothing_runs_with_is_named_with_its_place() {
         ("address_space", "must be at least 64 MiB"),
         ("core_dump", "must be a size such as `64 MiB`"),
         ("cpu_time", "must be at least 1 s"),
-        ("memory", "unknown key"),
+        ("memory", "must be at least 4 MiB"),
+        ("tasks", "must be at least 1"),
+        ("ram", "unknown key"),
         ("file_size", "does not begin with a whole number"),
     ] {
         let place = format!("components[0].limits.{key}");
@@ -393,5 +395,5 @@ fn a_limit_that_nothing_runs_with_is_named_with_its_place() {
         let found = found.unwrap_or_else(|| panic!("{key}: {problems:#?}"));
         assert!(found.message.contains(says), "{key}: {}", found.message);
     }
-    assert_eq!(problems.len(), 7, "{problems:#?}");
+    assert_eq!(problems.len(), 9, "{problems:#?}");
 }

@@ -190,7 +190,7 @@ fn what_a_component_is_held_to_is_part_of_what_it_is() {
     assert_eq!(written(json!({ "limits": {}, "no_new_privileges": false })).spec, free.spec);
     let held = written(json!({ "no_new_privileges": true, "limits": {
         "open_files": 64, "processes": 8, "address_space": "1 GiB", "file_size": "2 MiB", "core_dump": "0 B",
-        "locked_memory": "64 KiB", "cpu_time": "1500 ms",
+        "locked_memory": "64 KiB", "cpu_time": "1500 ms", "memory": "1 GiB", "tasks": 9,
     } }));
     assert!(held.confine.no_new_privileges);
     let limits: Vec<(&str, u64)> =
@@ -203,6 +203,8 @@ fn what_a_component_is_held_to_is_part_of_what_it_is() {
         ("core_dump", 0),
         ("locked_memory", 64 << 10),
         ("cpu_time", 2),
+        ("memory", 1 << 30),
+        ("tasks", 9),
     ];
     assert_eq!(limits, expected);
     let other = written(json!({ "no_new_privileges": true }));
