@@ -10,7 +10,7 @@ use razar_core::id::{Digest, PluginId};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre};
 
-use crate::broker::files::FilesError;
+use crate::broker::files::{FilesError, Trees};
 use crate::broker::log::LogRate;
 use crate::compile::{CompileError, compile};
 use crate::contract::Probe;
@@ -205,6 +205,7 @@ impl Runtime {
                 turns: Semaphore::new(count(limits.concurrent)),
                 log_rate: LogRate::new(LOG_PER_MINUTE, Instant::now()),
                 scratch: if sees_files { Some(self.scratch()?) } else { None },
+                trees: Trees::default(),
                 egress: Arc::clone(&self.egress),
                 values: Arc::clone(&self.values),
             });
