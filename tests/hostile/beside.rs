@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
@@ -133,14 +134,15 @@ fn near_the_deadline(stage: &Arc<Stage>) {
 }
 
 /// A hundred well-behaved calls a second, and what the last of a hundred of them takes; and a guest that never returns,
-/// again and again, beside them. Figures are promises only where there is time and a quiet machine.
+/// again and again, beside them. Figures are promises only where there is time, and on top of what the machine itself is
+/// late by then: a thread that only sleeps knows.
 fn runaway_beside_probes(stage: &Arc<Stage>) {
     let home = tempfile::tempdir().unwrap();
     let (plugin, ready, _world) = loaded(stage, case("A1_infinite_loop"), home.path());
     let all = rounds(5, 200);
     let span = ready.deadline * u32::try_from(all).unwrap();
     let alone = stage.tokio.block_on(a_hundred_a_second(stage, async { tokio::time::sleep(span).await }));
-    let (plugin, mut late) = (&plugin, Vec::new());
+    let (plugin, mut late, noise) = (&plugin, Vec::new(), Noise::listen());
     let beside = stage.tokio.block_on(a_hundred_a_second(stage, async {
         for _ in 0..all {
             let seen = call(plugin, &ready).await.remove(0);
@@ -148,12 +150,15 @@ fn runaway_beside_probes(stage: &Arc<Stage>) {
             late.push(seen.wall.saturating_sub(ready.deadline));
         }
     }));
-    let (late, alone, beside) = (p99(late), p99(alone), p99(beside));
-    println!("p99: a runaway ends {late:?} late; a probe takes {alone:?} alone and {beside:?} beside it");
+    let (late, alone, beside, noise) = (p99(late), p99(alone), p99(beside), p99(noise.heard()));
+    println!(
+        "p99: a runaway ends {late:?} late; a probe takes {alone:?} alone and {beside:?} beside it; \
+         a thread that sleeps wakes {noise:?} late"
+    );
     assert!(late < GENEROUS && beside < GENEROUS, "{late:?} late, {beside:?} beside");
     if long() {
-        assert!(late <= Duration::from_millis(20), "a runaway ends {late:?} late");
-        assert!(beside <= alone * 2, "{beside:?} beside a runaway, {alone:?} alone");
+        assert!(late <= Duration::from_millis(20) + noise, "a runaway ends {late:?} late");
+        assert!(beside <= alone * 2 + noise, "{beside:?} beside a runaway, {alone:?} alone");
     }
 }
 
@@ -177,6 +182,35 @@ async fn a_hundred_a_second(stage: &Stage, done: impl Future<Output = ()>) -> Ve
         }
     }
     calls.join_all().await
+}
+
+/// How late this machine wakes a thread that only sleeps.
+struct Noise {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<Duration>>,
+}
+
+impl Noise {
+    fn listen() -> Self {
+        const NAP: Duration = Duration::from_millis(1);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut late = Vec::new();
+            while late.is_empty() || !stopped.load(Ordering::Relaxed) {
+                let begun = Instant::now();
+                std::thread::sleep(NAP);
+                late.push(begun.elapsed().saturating_sub(NAP));
+            }
+            late
+        });
+        Self { stop, thread }
+    }
+
+    fn heard(self) -> Vec<Duration> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
 }
 
 fn p99(mut took: Vec<Duration>) -> Duration {
@@ -216,7 +250,7 @@ fn neighbours_are_served(stage: &Arc<Stage>) {
     assert!(beside < fair, "{beside:?} beside spinners, {alone:?} alone ({asked} calls)");
 }
 
-/// However much a plugin prints over however many calls: a minute keeps a mebibyte of it.
+/// However much a plugin prints over however many calls: a minute keeps half a mebibyte of it.
 fn flood_over_many_calls(stage: &Arc<Stage>) {
     let home = tempfile::tempdir().unwrap();
     let mut wide = case("C1_flood").ready(&stage.places(home.path())).unwrap();
@@ -236,8 +270,8 @@ fn flood_over_many_calls(stage: &Arc<Stage>) {
         }
     }
     println!("of {} MB printed in {calls} calls {kept} bytes are kept", calls * 20);
-    // Half a mebibyte at once, and half of one in every minute.
-    let most = (1 << 19) + (1 << 19) * (usize::try_from(begun.elapsed().as_secs()).unwrap() + 1) / 60;
+    // A quarter of a mebibyte at once, and a quarter in every minute.
+    let most = (1 << 18) + (1 << 18) * (usize::try_from(begun.elapsed().as_secs()).unwrap() + 1) / 60;
     assert!(kept <= most, "{kept} bytes are kept, {most} may be");
     assert!(kept > 0, "nothing is kept");
 }
@@ -257,7 +291,8 @@ fn flood_on_disk(_: &Arc<Stage>) {
     });
     scene.stack(&["all"], &[json!({ "id": "one", "entrypoint": ["sleep", "600"], "health": health })]);
     let (plugins, grants) = (artifact::hostile().display().to_string(), grants.display().to_string());
-    let run = scene.run_with(&["--plugins", &plugins, "--grants", &grants]);
+    let logged = ["--log", "info", "--log-format", "json"];
+    let run = scene.run_with(&[&["--plugins", &plugins, "--grants", &grants], &logged[..]].concat());
     let calls = || {
         let metrics = scene.get(scene.port("metrics"), "/metrics").unwrap_or_default();
         let line = metrics
@@ -266,26 +301,30 @@ fn flood_on_disk(_: &Arc<Stage>) {
         line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
     };
     scene.until("the first call", || calls() > 0);
-    let (before, begun, first) = (on_disk(scene.path("").as_path()), Instant::now(), calls());
+    let begun = Instant::now();
     let all = u64::try_from(rounds(3, 54)).unwrap();
-    while calls() < first + all {
-        assert!(begun.elapsed() < GENEROUS * 60, "{} of {all} calls{}", calls() - first, scene.story());
+    while calls() < all {
+        assert!(begun.elapsed() < GENEROUS * 60, "{} of {all} calls{}", calls(), scene.story());
         std::thread::sleep(Duration::from_millis(50));
     }
-    let (took, flood) = (begun.elapsed(), (calls() - first) * EACH);
-    let grown = on_disk(scene.path("").as_path()).saturating_sub(before);
-    println!("{flood} bytes of flood in {took:?} leave {grown} bytes on the disk");
-    // Half a mebibyte at once, and half of one in every minute after.
-    let most = (1 << 19) + (1 << 19) * (took.as_secs() + 2) / 60 + (64 << 10);
-    assert!(grown <= most, "{grown} bytes, {most} may be: {}", largest(scene.path("").as_path()));
+    let (took, flood) = (begun.elapsed(), calls() * EACH);
+    let state = scene.state();
+    let kept: Vec<_> = [scene.path("0.err"), scene.path("0.out")]
+        .into_iter()
+        .map(|path| (path.clone(), fs::metadata(path).map_or(0, |meta| meta.len())))
+        .chain(files(&state).into_iter().filter(|(path, _)| !path.starts_with(state.join("cache"))))
+        .collect();
+    let sum: u64 = kept.iter().map(|(_, length)| length).sum();
+    println!("{flood} bytes of flood in {took:?} leave {sum} bytes on the disk");
+    // A flood that takes more than two minutes leaves a quarter more for each.
+    let most = (1 << 20) + (1 << 18) * (took.as_secs() / 60).saturating_sub(2);
+    assert!(sum <= most, "{sum} bytes, {most} may be: {kept:?}");
+    let said = run.complaints();
+    assert!(said.contains("stdout: aaaa") && said.contains("bytes dropped"), "nothing is kept or told");
     run.terminate();
 }
 
-/// Lengths of all files below a directory.
-fn on_disk(dir: &Path) -> u64 {
-    files(dir).into_iter().map(|(_, length)| length).sum()
-}
-
+/// All files below a directory and their lengths.
 fn files(dir: &Path) -> Vec<(PathBuf, u64)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -296,13 +335,6 @@ fn files(dir: &Path) -> Vec<(PathBuf, u64)> {
         }
     }
     found
-}
-
-fn largest(dir: &Path) -> String {
-    let mut files = files(dir);
-    files.sort_by_key(|(_, length)| std::cmp::Reverse(*length));
-    files.truncate(8);
-    format!("{files:?}")
 }
 
 /// Opens that race with a directory becoming a link to outside: none ever leads there.

@@ -63,8 +63,14 @@ fn main() -> ExitCode {
         }
         ["without-openat2", name] => filter::inside(name),
         ["write-corpus", folder] => {
-            corpus::copy(folder.as_ref());
-            ExitCode::SUCCESS
+            let written = corpus::copy(folder.as_ref());
+            match &written {
+                Ok(place) => {
+                    println!("{} cases and their guests are in {}", corpus::cases().len(), place.display())
+                }
+                Err(error) => println!("cannot write the corpus into `{folder}`: {error}"),
+            }
+            ExitCode::from(u8::from(written.is_err()))
         }
         _ => {
             // One at a time: descriptors, memory and log lines are counted for the whole process.

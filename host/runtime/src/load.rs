@@ -27,8 +27,9 @@ use crate::prescan::{ScanError, ScanLimits, Shape, scan};
 use crate::runtime::{Home, Runtime};
 use crate::state::State;
 
-/// What one plugin may print per minute: a busy log reader's screen, and far below what fills a disk.
-const LOG_PER_MINUTE: u64 = 1 << 20;
+/// What one plugin may fill of the host's log per minute: a busy log reader's screen, and so little that a flood of a
+/// gibibyte, which takes a minute or two, leaves no mebibyte on the disk.
+const LOG_PER_MINUTE: u64 = 512 << 10;
 
 /// Items of a list that are written out.
 const SHOWN: usize = 16;
