@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
@@ -12,18 +13,20 @@ use razar_conform::case::{PLUGIN, Ready};
 use razar_conform::run::call;
 use razar_conform::world::World;
 use razar_core::grant::{Grant, LimitField, Request};
-use razar_core::id::PluginId;
+use razar_core::id::{Digest, PluginId};
 use razar_runtime::Runtime;
 use razar_runtime::guard::{self, Guard};
 use razar_runtime::load::Source;
+use razar_runtime::package::Package;
 use razar_runtime::plugin::{CodeSource, LoadedPlugin, Warning};
 use razar_tests::artifact;
 use razar_tests::scene::Scene;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::filter::{self, RACES};
 use crate::stage::{GENEROUS, Stage, healthy, options, resident};
-use crate::{corpus, rounds, trial};
+use crate::{corpus, long, rounds, trial};
 
 /// Cases whose calls are short, of every kind of end.
 const MIXED: &[&str] = &[
@@ -60,13 +63,16 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         own("every_limit_has_a_case", |_| every_limit_has_a_case()),
         own("A1c_near_the_deadline", near_the_deadline),
+        own("A1d_runaway_beside_probes", runaway_beside_probes),
         own("A14b_neighbours_are_served", neighbours_are_served),
         own("A26_memory_returns", memory_returns),
         own("C9_flood_over_many_calls", flood_over_many_calls),
+        own("C9b_flood_on_disk", flood_on_disk),
         own(RACES, many_raced_opens),
         trial(format!("hostile::without_openat2::{RACES}"), |_| filter::outside(RACES)),
         own("F2b_cut_anywhere", cut_anywhere),
         own("F4_mutants", mutants),
+        own("F16_swapped_while_read", swapped),
         own("F22_changed_code", |_| {
             let (source, warnings) = changed_code();
             assert_eq!((source, warnings), (CodeSource::Compiled, vec![Warning::ForeignCode]));
@@ -109,7 +115,7 @@ fn case(name: &str) -> &'static Case {
 fn near_the_deadline(stage: &Arc<Stage>) {
     let home = tempfile::tempdir().unwrap();
     let (plugin, ready, _world) = loaded(stage, case("A1_infinite_loop"), home.path());
-    let mut late: Vec<Duration> = (0..rounds(10, 200))
+    let mut late: Vec<Duration> = (0..10)
         .map(|_| {
             let seen = stage.tokio.block_on(call(&plugin, &ready));
             assert_eq!(seen[0].end, "deadline");
@@ -118,9 +124,81 @@ fn near_the_deadline(stage: &Arc<Stage>) {
         })
         .collect();
     late.sort();
-    let p99 = late[(late.len() - 1) * 99 / 100];
-    println!("a runaway guest ends {:?} after its deadline at best, {p99:?} at the 99th percentile", late[0]);
+    println!(
+        "a runaway guest ends {:?} after its deadline at best, {:?} at the median",
+        late[0],
+        late[late.len() / 2]
+    );
     assert!(late[0] < ready.deadline, "ended {:?} late at best", late[0]);
+}
+
+/// A hundred well-behaved calls a second, and what the last of a hundred of them takes; and a guest that never returns,
+/// again and again, beside them. Figures are promises only where there is time, and on top of what the machine itself is
+/// late: a thread of no sandbox that does nothing but look at the clock knows.
+fn runaway_beside_probes(stage: &Arc<Stage>) {
+    let home = tempfile::tempdir().unwrap();
+    let (plugin, ready, _world) = loaded(stage, case("A1_infinite_loop"), home.path());
+    let all = rounds(5, 200);
+    let span = ready.deadline * u32::try_from(all).unwrap();
+    let alone = stage.tokio.block_on(a_hundred_a_second(stage, async { tokio::time::sleep(span).await }));
+    let (plugin, mut late) = (&plugin, Vec::new());
+    let beside = stage.tokio.block_on(a_hundred_a_second(stage, async {
+        for _ in 0..all {
+            let seen = call(plugin, &ready).await.remove(0);
+            assert_eq!(seen.end, "deadline");
+            late.push(seen.wall.saturating_sub(ready.deadline));
+        }
+    }));
+    let (late, alone, beside) = (p99(late), p99(alone), p99(beside));
+    let noise = p99(native_runaways(all, ready.deadline));
+    println!(
+        "p99: a runaway ends {late:?} late; a probe takes {alone:?} alone and {beside:?} beside it; \
+         a thread of the system's own ends {noise:?} late"
+    );
+    assert!(late < GENEROUS && beside < GENEROUS, "{late:?} late, {beside:?} beside");
+    if long() {
+        assert!(late <= Duration::from_millis(20) + noise, "a runaway ends {late:?} late");
+        assert!(beside <= alone * 2 + noise, "{beside:?} beside a runaway, {alone:?} alone");
+    }
+}
+
+/// What each of a hundred well-behaved calls a second takes until something else is done.
+async fn a_hundred_a_second(stage: &Stage, done: impl Future<Output = ()>) -> Vec<Duration> {
+    let mut ticks = tokio::time::interval(Duration::from_millis(10));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut calls = JoinSet::new();
+    tokio::pin!(done);
+    loop {
+        tokio::select! {
+            () = &mut done => break,
+            _ = ticks.tick() => {
+                let good = Arc::clone(&stage.good);
+                calls.spawn(async move {
+                    let begun = Instant::now();
+                    healthy(&good).await.unwrap();
+                    begun.elapsed()
+                });
+            }
+        }
+    }
+    calls.join_all().await
+}
+
+/// How late a thread that is busy sees by the clock that its time is up: what the machine keeps from it for others.
+fn native_runaways(all: usize, time: Duration) -> Vec<Duration> {
+    let run = |_| {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            std::hint::spin_loop();
+        }
+        begun.elapsed() - time
+    };
+    (0..all).map(run).collect()
+}
+
+fn p99(mut took: Vec<Duration>) -> Duration {
+    took.sort();
+    took[(took.len() - 1) * 99 / 100]
 }
 
 /// How long calls of the well-behaved plugin take beside eight that spin, against how long they take alone.
@@ -155,7 +233,7 @@ fn neighbours_are_served(stage: &Arc<Stage>) {
     assert!(beside < fair, "{beside:?} beside spinners, {alone:?} alone ({asked} calls)");
 }
 
-/// However much a plugin prints over however many calls: a minute keeps a mebibyte of it.
+/// However much a plugin prints over however many calls: a minute keeps half a mebibyte of it.
 fn flood_over_many_calls(stage: &Arc<Stage>) {
     let home = tempfile::tempdir().unwrap();
     let mut wide = case("C1_flood").ready(&stage.places(home.path())).unwrap();
@@ -175,10 +253,71 @@ fn flood_over_many_calls(stage: &Arc<Stage>) {
         }
     }
     println!("of {} MB printed in {calls} calls {kept} bytes are kept", calls * 20);
-    // A mebibyte at once, and again in every minute.
-    let most = (1 << 20) + (1 << 20) * (usize::try_from(begun.elapsed().as_secs()).unwrap() + 1) / 60;
+    // A quarter of a mebibyte at once, and a quarter in every minute.
+    let most = (1 << 18) + (1 << 18) * (usize::try_from(begun.elapsed().as_secs()).unwrap() + 1) / 60;
     assert!(kept <= most, "{kept} bytes are kept, {most} may be");
     assert!(kept > 0, "nothing is kept");
+}
+
+/// The same flood through the real host, which writes everything a guest says where it logs: what is on the disk then, the
+/// state directory and all it has rotated away included.
+fn flood_on_disk(_: &Arc<Stage>) {
+    const EACH: u64 = 20_000_000;
+    let scene = Scene::new();
+    let grants = scene.write(
+        "grants.toml",
+        "[probe-hostile]\nlimits = { deadline = \"1 min\", stdout = \"16 MiB\", log = \"16 MiB\" }\n",
+    );
+    let health = json!({
+        "probe": "probe-hostile", "settings": { "do": "print", "bytes": EACH }, "address": "127.0.0.1:1",
+        "deadline": "1 h", "timeout": "1 min", "interval": "10 ms",
+    });
+    scene.stack(&["all"], &[json!({ "id": "one", "entrypoint": ["sleep", "600"], "health": health })]);
+    let (plugins, grants) = (artifact::hostile().display().to_string(), grants.display().to_string());
+    let logged = ["--log", "info", "--log-format", "json"];
+    let run = scene.run_with(&[&["--plugins", &plugins, "--grants", &grants], &logged[..]].concat());
+    let calls = || {
+        let metrics = scene.get(scene.port("metrics"), "/metrics").unwrap_or_default();
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("razar_plugin_calls_total") && line.contains("reply"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    scene.until("the first call", || calls() > 0);
+    let begun = Instant::now();
+    let all = u64::try_from(rounds(3, 54)).unwrap();
+    while calls() < all {
+        assert!(begun.elapsed() < GENEROUS * 60, "{} of {all} calls{}", calls(), scene.story());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let (took, flood) = (begun.elapsed(), calls() * EACH);
+    let state = scene.state();
+    let kept: Vec<_> = [scene.path("0.err"), scene.path("0.out")]
+        .into_iter()
+        .map(|path| (path.clone(), fs::metadata(path).map_or(0, |meta| meta.len())))
+        .chain(files(&state).into_iter().filter(|(path, _)| !path.starts_with(state.join("cache"))))
+        .collect();
+    let sum: u64 = kept.iter().map(|(_, length)| length).sum();
+    println!("{flood} bytes of flood in {took:?} leave {sum} bytes on the disk");
+    // A flood that takes more than two minutes leaves a quarter more for each.
+    let most = (1 << 20) + (1 << 18) * (took.as_secs() / 60).saturating_sub(2);
+    assert!(sum <= most, "{sum} bytes, {most} may be: {kept:?}");
+    let said = run.complaints();
+    assert!(said.contains("stdout: aaaa") && said.contains("bytes dropped"), "nothing is kept or told");
+    run.terminate();
+}
+
+/// All files below a directory and their lengths.
+fn files(dir: &Path) -> Vec<(PathBuf, u64)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        match entry.metadata() {
+            Ok(meta) if meta.is_dir() => found.extend(files(&entry.path())),
+            Ok(meta) if meta.is_file() => found.push((entry.path(), meta.len())),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Opens that race with a directory becoming a link to outside: none ever leads there.
@@ -272,7 +411,9 @@ fn memory_returns(stage: &Arc<Stage>) {
         round();
     }
     let after = resident();
-    assert!(after <= before + before / 10 + SLACK_KIB, "{before} KiB before {all} calls, {after} KiB after");
+    println!("{before} KiB before {all} hostile calls, {after} KiB after");
+    let slack = if long() { 0 } else { SLACK_KIB };
+    assert!(after <= before + before / 10 + slack, "{before} KiB before {all} calls, {after} KiB after");
 }
 
 fn source(guest: &str) -> Source {
@@ -302,6 +443,48 @@ fn changed_code() -> (CodeSource, Vec<Warning>) {
     let loaded = load("healthy");
     tokio.block_on(healthy_or_not(&loaded));
     (loaded.inspection().code, loaded.inspection().warnings.clone())
+}
+
+/// A package's file is another one again and again while it is loaded: what was hashed is what runs.
+fn swapped(stage: &Arc<Stage>) {
+    let home = tempfile::tempdir().unwrap();
+    let manifest =
+        "name = \"hostile\"\nversion = \"0.1.0\"\nwasm = \"p.wasm\"\ndescription = \"two in one\"\n";
+    fs::write(home.path().join("plugin.toml"), manifest).unwrap();
+    let guests = ["healthy", "grow"].map(|name| corpus::corpus().guest(name).unwrap());
+    let digests = guests.each_ref().map(|wasm| Digest::of(wasm));
+    let file = home.path().join("p.wasm");
+    fs::write(&file, &guests[0]).unwrap();
+    let (stop, begun) = (Arc::new(AtomicBool::new(false)), Instant::now());
+    let swapping = std::thread::spawn({
+        let (stop, next, file) = (Arc::clone(&stop), home.path().join("next"), file.clone());
+        move || {
+            for wasm in guests.iter().cycle() {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                fs::write(&next, wasm).unwrap();
+                fs::rename(&next, &file).unwrap();
+            }
+        }
+    });
+    let ready = case("A6_refused_growth").ready(&stage.places(home.path())).unwrap();
+    let (mut seen, mut loads) = ([0, 0], 0);
+    while loads < rounds(20, 1_000) || (seen.contains(&0) && begun.elapsed() < GENEROUS) {
+        let source = Package::read(home.path()).unwrap().source();
+        let plugin = stage.tokio.block_on(stage.runtime.load(source, &Grant::default())).unwrap();
+        let which = digests.iter().position(|digest| *digest == plugin.inspection().digest);
+        let which = which.expect("half of one file and half of another");
+        let end = stage.tokio.block_on(call(&Arc::new(plugin), &ready)).remove(0);
+        // The second one asks for memory and tells that it was refused.
+        let told = ["healthy", "degraded"][which];
+        assert!(end.message.starts_with(told), "load {loads}: {end:?}");
+        seen[which] += 1;
+        loads += 1;
+    }
+    stop.store(true, Ordering::Relaxed);
+    swapping.join().unwrap();
+    assert!(!seen.contains(&0), "the file was always the same one: {seen:?}");
 }
 
 /// Whatever code it is, the host goes on.
@@ -347,6 +530,9 @@ fn told_to_end(_: &Arc<Stage>) {
     let begun = Instant::now();
     let ended = run.terminate();
     assert!(ended.code.is_some(), "{ended:?}");
-    assert!(begun.elapsed() < GENEROUS, "it took {:?} to end", begun.elapsed());
+    let took = begun.elapsed();
+    println!("told to end, the host took {took:?}");
+    let most = if long() { Duration::from_secs(5) } else { GENEROUS };
+    assert!(took <= most, "it took {took:?} to end");
     assert!(scene.running().is_empty(), "services are left behind");
 }

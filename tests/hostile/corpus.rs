@@ -2,6 +2,7 @@
 //! per build of this program.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -58,14 +59,19 @@ fn prepare() -> PathBuf {
     folder
 }
 
-/// Writes cases and guests where somebody else runs them.
-pub(crate) fn copy(to: &Path) {
-    for room in ["cases", "guests"] {
-        fs::create_dir_all(to.join(room)).expect("a folder");
-        for entry in fs::read_dir(folder().join(room)).expect("the corpus").flatten() {
-            fs::copy(entry.path(), to.join(room).join(entry.file_name())).expect("a copy");
+/// Writes cases and guests where somebody else runs them; says where that is, because `cargo` runs this elsewhere than it
+/// was told to.
+pub(crate) fn copy(to: &Path) -> io::Result<PathBuf> {
+    for (room, kind) in [("cases", "toml"), ("guests", "wasm")] {
+        fs::create_dir_all(to.join(room))?;
+        for entry in fs::read_dir(folder().join(room))? {
+            let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
+            if path.extension().is_some_and(|extension| extension == kind) {
+                fs::copy(path, to.join(room).join(name))?;
+            }
         }
     }
+    fs::canonicalize(to)
 }
 
 /// What changes when this program is built anew.

@@ -87,6 +87,17 @@ const GUESTS: &[Guest] = &[
         )
     }),
     ("foreign-handle", || clocked("(call $block (i32.const 4711)) (i32.const 64)")),
+    // Calls the host while the host hands it a text.
+    ("calls-out-of-realloc", || {
+        let own = "(drop (call $subscribe (i64.const 1))) (local.get $at))";
+        component("clocks", &module(HEALTHY, CLOCK, 1).replace("(local.get $at))", own))
+    }),
+    // Calls the host after its answer, where it only may clear up.
+    ("calls-out-afterwards", || {
+        let after = r#"(func (export "cabi_post_razar:plugin/probe@0.1.0#check") (param i32)
+            (drop (call $subscribe (i64.const 1))))"#;
+        component("clocks", &module(HEALTHY, &format!("{CLOCK} {after}"), 1))
+    }),
     ("not-utf8", || {
         probe(
             "(i32.store8 (i32.const 200) (i32.const 255)) (i32.store (i32.const 80) (i32.const 200)) (i32.store (i32.const 84) (i32.const 1)) (i32.const 64)",

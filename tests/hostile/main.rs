@@ -11,6 +11,7 @@
 //! | `verdict` | one case, and everything that must hold after it |
 //! | `filter` | a process in which the kernel knows no `openat2` |
 //! | `beside` | what no single call can show |
+//! | `elsewhere` | that no attack is forgotten, wherever it is proven |
 //! | `conform` | the same corpus as an operator runs it |
 #![allow(
     clippy::expect_used,
@@ -24,6 +25,7 @@
 mod beside;
 mod conform;
 mod corpus;
+mod elsewhere;
 mod filter;
 mod made;
 mod stage;
@@ -39,9 +41,14 @@ use razar_runtime::guard;
 use crate::stage::Stage;
 use crate::verdict::Verdict;
 
+/// There is time, and a machine that is quiet enough for figures.
+fn long() -> bool {
+    std::env::var_os("RAZAR_LONG").is_some_and(|value| value == "1")
+}
+
 /// How often a loop goes round, by default and when there is time.
-fn rounds(short: usize, long: usize) -> usize {
-    if std::env::var_os("RAZAR_LONG").is_some_and(|value| value == "1") { long } else { short }
+fn rounds(short: usize, many: usize) -> usize {
+    if long() { many } else { short }
 }
 
 fn main() -> ExitCode {
@@ -56,8 +63,14 @@ fn main() -> ExitCode {
         }
         ["without-openat2", name] => filter::inside(name),
         ["write-corpus", folder] => {
-            corpus::copy(folder.as_ref());
-            ExitCode::SUCCESS
+            let written = corpus::copy(folder.as_ref());
+            match &written {
+                Ok(place) => {
+                    println!("{} cases and their guests are in {}", corpus::cases().len(), place.display())
+                }
+                Err(error) => println!("cannot write the corpus into `{folder}`: {error}"),
+            }
+            ExitCode::from(u8::from(written.is_err()))
         }
         _ => {
             // One at a time: descriptors, memory and log lines are counted for the whole process.
@@ -89,6 +102,7 @@ fn trials() -> Vec<Trial> {
         }));
     }
     trials.extend(beside::trials());
+    trials.extend(elsewhere::trials());
     trials.extend(conform::trials());
     trials
 }

@@ -1,5 +1,5 @@
 //! What plugins say, in the host's own log: one line per line of theirs, with its level. The runtime has bounded and escaped
-//! it already; what is added says whose it is, so that no line of theirs can be taken for one of the host's.
+//! it already, with what is added here in mind; what is added says whose it is, so that no line of theirs can be taken for one of the host's.
 
 use razar_core::id::{ComponentId, PluginId};
 use razar_runtime::broker::log::{LogLevel, LogRecord, LogStream};
@@ -22,7 +22,7 @@ pub(crate) fn tell(plugin: &PluginId, component: &ComponentId, log: &LogRecord) 
             },
         }
     }
-    if log.dropped > 0 {
+    if log.dropped > 0 && !log.hushed {
         info!(%plugin, %component, dropped = log.dropped, "it said more than it may: bytes dropped");
     }
 }

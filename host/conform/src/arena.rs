@@ -63,6 +63,7 @@ pub fn tried(field: LimitField, in_force: u64) -> u64 {
         LimitField::Requests => 100,
         LimitField::Concurrent => 4,
         LimitField::Fuel => 100_000_000,
+        LimitField::Disk => 64 << 20, // the world is read whole before and after
         LimitField::TableElements
         | LimitField::Memories
         | LimitField::Tables
@@ -74,6 +75,7 @@ pub fn tried(field: LimitField, in_force: u64) -> u64 {
         | LimitField::Response
         | LimitField::Headers
         | LimitField::Handles
+        | LimitField::Files
         | LimitField::Random => u64::MAX,
     };
     in_force.min(most)

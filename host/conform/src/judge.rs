@@ -146,7 +146,7 @@ mod tests {
     fn what_was_printed_is_bounded_and_harmless() {
         let line = |text: &str| LogLine { stream: LogStream::Stdout, text: text.to_owned() };
         let with = |text: &str, dropped| Seen {
-            log: LogRecord { lines: vec![line(text)], dropped },
+            log: LogRecord { lines: vec![line(text)], dropped, hushed: false },
             ..seen("reply", "healthy: x")
         };
         let expect = ready(r#"{ end = "reply", printed = ["ab"], printed-most = 4 }"#);

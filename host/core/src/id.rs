@@ -235,6 +235,26 @@ mod tests {
         }
     }
 
+    /// F18: homoglyphs, other widths, other cases, invisible letters.
+    #[test]
+    fn names_that_look_like_others_are_none() {
+        for bad in [
+            "prob\u{435}-http",
+            "probe\u{2010}http",
+            "probe-http\u{200b}",
+            "\u{feff}probe-http",
+            "ｐrobe-http",
+            "probe-ht\u{2dc}tp",
+            "Probe-http",
+            "probe-HTTP",
+            "probe-http ",
+            "probe\u{a0}http",
+        ] {
+            assert!(bad.parse::<PluginId>().is_err(), "{bad:?}");
+            assert!(bad.is_ascii() || bad.parse::<ComponentId>().is_err(), "{bad:?}");
+        }
+    }
+
     #[test]
     fn a_refused_name_cannot_draw_on_a_terminal() {
         for bad in ["a\u{1b}[2Jb", "a\0b", &"\u{7}".repeat(65), "sha256:\u{1b}"] {

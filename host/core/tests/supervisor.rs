@@ -74,6 +74,30 @@ fn a_crash_of_a_healthy_service_is_relaunched_at_once() {
     assert_eq!(world.story("a"), ["ready", "failed", "exited", "backing_off", "ready"],);
 }
 
+/// J16: it is well for a while each time, so it is never given up.
+#[test]
+fn ten_thousand_restarts_leave_nothing_behind() {
+    let mut world = World::new(plan(vec![component("a")]), |_, _| Script {
+        exits_after: Some(700_000),
+        ..Script::default()
+    });
+    world.boot();
+    let size = |world: &World| format!("{:?}", world.state).len();
+    let mut after_ten = 0;
+    while world.launches("a") < 10_000 {
+        assert_ne!(world.status("a"), Status::Quarantined, "after {} launches", world.launches("a"));
+        // What was recorded is the ledger's: only what the host itself remembers is looked at.
+        world.log.clear();
+        let end = world.now.0 + 1_000_000;
+        while world.turn(end) {}
+        if after_ten == 0 && world.launches("a") >= 10 {
+            after_ten = size(&world);
+        }
+    }
+    // Numbers have more digits by then.
+    assert!(size(&world) <= after_ten + after_ten / 10, "{after_ten} bytes, then {}", size(&world));
+}
+
 #[test]
 fn a_component_that_never_gets_ready_is_quarantined_and_the_rest_carries_on() {
     let mut blocked = component("blocked");

@@ -1,7 +1,10 @@
 //! One file that holds everything that is remembered: a consistent copy of the ledger, the files operators read, and a
-//! list of digests. A running host goes on meanwhile. The archive is read back before it gets its name.
+//! list of digests. A running host goes on meanwhile. The archive is read back before it gets its name, and what one
+//! that was killed left half done goes with the next.
 //!
 //! The files are copied before the ledger: a copy of a file may be behind the ledger beside it, never ahead of it.
+
+mod parts;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek as _, Write as _};
@@ -17,8 +20,10 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use self::parts::Parts;
 use crate::directory::DATABASE;
 use crate::error::LedgerError;
+use crate::failpoint;
 use crate::import;
 use crate::key::KEYS;
 use crate::reader::LedgerReader;
@@ -128,12 +133,13 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Backup
 
 /// Puts what a state directory remembers into a new file; the key that signs only when asked to.
 pub fn backup(state: &Path, file: &Path, with_keys: bool) -> Result<Made, BackupError> {
+    let parts = Parts::beside(file);
     if fs::symlink_metadata(file).is_ok() {
         return Err(BackupError::Exists(file.to_owned()));
     }
     let reader = LedgerReader::open(state)?;
-    let parts = Parts::beside(file);
-    let mut archive = Archive::create(&parts.archive)?;
+    let mut archive = Archive::create(&parts)?;
+    failpoint::pass("backup.begun");
     let mut left_out = Vec::new();
     let rooms = ROOMS.into_iter().chain(with_keys.then_some(KEYS));
     let names: Vec<_> = rooms.flat_map(|room| list(state, room, &mut left_out)).collect();
@@ -146,6 +152,7 @@ pub fn backup(state: &Path, file: &Path, with_keys: bool) -> Result<Made, Backup
         }
     }
     let (head, name) = copy_ledger(&reader, &parts.database)?;
+    failpoint::pass("backup.copied");
     let copied = File::open(&parts.database).map_err(failed("open", &parts.database))?;
     let size = copied.metadata().map_err(failed("look at", &parts.database))?.len();
     archive.add(DATABASE, size, copied)?;
@@ -162,6 +169,7 @@ pub fn backup(state: &Path, file: &Path, with_keys: bool) -> Result<Made, Backup
         return Err(RestoreError::Shape("its list of contents is another".to_owned()).into());
     }
     publish(&parts.archive, file)?;
+    failpoint::pass("backup.named");
     Ok(Made { file: file.to_owned(), manifest, left_out })
 }
 
@@ -207,7 +215,7 @@ fn read_view(path: &Path) -> io::Result<Vec<u8>> {
 
 /// One moment of the ledger in a file of its own, looked at before anybody relies on it.
 fn copy_ledger(reader: &LedgerReader, to: &Path) -> Result<(Anchor, String), BackupError> {
-    create(to)?;
+    parts::create(to).map_err(failed("create", to))?;
     let database = |error: rusqlite::Error| LedgerError::from(error);
     let mut copy = Connection::open(to).map_err(database)?;
     {
@@ -236,11 +244,6 @@ fn copy_ledger(reader: &LedgerReader, to: &Path) -> Result<(Anchor, String), Bac
     Ok((head, report.state.unwrap_or_default()))
 }
 
-fn create(path: &Path) -> Result<File, BackupError> {
-    let options = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
-    options.map_err(failed("create", path))
-}
-
 /// Gives the archive its name, if nobody else has taken it meanwhile.
 fn publish(part: &Path, file: &Path) -> Result<(), BackupError> {
     let link = fs::hard_link(part, file);
@@ -254,35 +257,6 @@ fn publish(part: &Path, file: &Path) -> Result<(), BackupError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("sync", dir))
 }
 
-/// Unfinished files beside the one to be made; gone when this is.
-struct Parts {
-    archive: PathBuf,
-    database: PathBuf,
-}
-
-impl Parts {
-    fn beside(file: &Path) -> Self {
-        let part = |end: &str| {
-            let mut name = file.file_name().unwrap_or_default().to_owned();
-            name.push(format!(".{}.{end}", std::process::id()));
-            file.with_file_name(name)
-        };
-        Self { archive: part("part"), database: part("part-db") }
-    }
-}
-
-impl Drop for Parts {
-    fn drop(&mut self) {
-        for end in ["", "-journal", "-wal", "-shm"] {
-            let mut name = self.database.clone().into_os_string();
-            name.push(end);
-            // What cannot be removed is only in the way of this process' number.
-            let _ = fs::remove_file(name);
-        }
-        let _ = fs::remove_file(&self.archive);
-    }
-}
-
 /// An archive that is being written.
 struct Archive {
     path: PathBuf,
@@ -291,9 +265,10 @@ struct Archive {
 }
 
 impl Archive {
-    fn create(path: &Path) -> Result<Self, BackupError> {
-        let tar = tar::Builder::new(create(path)?);
-        Ok(Self { path: path.to_owned(), tar, listed: Vec::new() })
+    fn create(parts: &Parts) -> Result<Self, BackupError> {
+        let path = parts.archive.clone();
+        let tar = tar::Builder::new(parts.create().map_err(failed("create", &path))?);
+        Ok(Self { path, tar, listed: Vec::new() })
     }
 
     fn add(&mut self, name: &str, size: u64, bytes: impl Read) -> Result<(), BackupError> {

@@ -178,7 +178,7 @@ async fn mounts(
     }
     tokio::select! {
         biased;
-        prepared = timeout_at(deadline.into(), Mounts::prepare(&permits, scratch)) => match prepared {
+        prepared = timeout_at(deadline.into(), Mounts::prepare(&permits, scratch, &plugin.trees, &plugin.limits)) => match prepared {
             Ok(Ok(mounts)) => Ok(mounts),
             Ok(Err(error)) => Err(NotReady::NotGiven(not_given(&error))),
             Err(_) => Err(NotReady::Failed(PluginFailure::Deadline(time))),

@@ -8,6 +8,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 use wasmtime_wasi_config::WasiConfig;
 
+use crate::broker::files::add_room_to_linker;
 use crate::broker::keyvalue::{self, add_keyvalue_to_linker};
 use crate::broker::log::{self, add_logging_to_linker};
 use crate::broker::tcp::{add_meter_to_linker, add_names_to_linker};
@@ -82,6 +83,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     add_names_to_linker(&mut linker, State::names)?;
     add_meter_to_linker(&mut linker, State::meter)?;
+    add_room_to_linker(&mut linker, State::room)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     add_keyvalue_to_linker(&mut linker, State::keyvalue)?;
     add_logging_to_linker(&mut linker, |state| &state.log)?;

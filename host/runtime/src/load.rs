@@ -10,7 +10,7 @@ use razar_core::id::{Digest, PluginId};
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre};
 
-use crate::broker::files::FilesError;
+use crate::broker::files::{FilesError, Trees};
 use crate::broker::log::LogRate;
 use crate::compile::{CompileError, compile};
 use crate::contract::Probe;
@@ -27,8 +27,9 @@ use crate::prescan::{ScanError, ScanLimits, Shape, scan};
 use crate::runtime::{Home, Runtime};
 use crate::state::State;
 
-/// What one plugin may print per minute: a busy log reader's screen, and far below what fills a disk.
-const LOG_PER_MINUTE: u64 = 1 << 20;
+/// What one plugin may fill of the host's log per minute: a busy log reader's screen, and so little that a flood of a
+/// gibibyte, which takes a minute or two, leaves no mebibyte on the disk.
+const LOG_PER_MINUTE: u64 = 512 << 10;
 
 /// Items of a list that are written out.
 const SHOWN: usize = 16;
@@ -205,6 +206,7 @@ impl Runtime {
                 turns: Semaphore::new(count(limits.concurrent)),
                 log_rate: LogRate::new(LOG_PER_MINUTE, Instant::now()),
                 scratch: if sees_files { Some(self.scratch()?) } else { None },
+                trees: Trees::default(),
                 egress: Arc::clone(&self.egress),
                 values: Arc::clone(&self.values),
             });

@@ -7,7 +7,7 @@ use razar_core::grant::{Limits, Role, StandingGrant};
 use razar_core::id::{Digest, PluginId};
 use tokio::sync::Semaphore;
 
-use crate::broker::files::Scratch;
+use crate::broker::files::{Scratch, Trees};
 use crate::broker::http::HttpShared;
 use crate::broker::keyvalue::ValueStore;
 use crate::broker::log::LogRate;
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) log_rate: LogRate,
     /// Where copies for a call lie; only plugins with directories need one.
     pub(crate) scratch: Option<Scratch>,
+    /// What it has written in directories it was granted.
+    pub(crate) trees: Trees,
     pub(crate) egress: Arc<HttpShared>,
     pub(crate) values: Arc<dyn ValueStore>,
 }

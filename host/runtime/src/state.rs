@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use razar_core::grant::EffectiveGrant;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::filesystem::WasiFilesystemView as _;
 use wasmtime_wasi::sockets::WasiSocketsView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::broker::config;
-use crate::broker::files::{FilesError, Mounts};
+use crate::broker::files::{FilesError, Mounts, Room, RoomView};
 use crate::broker::http::HttpBroker;
 use crate::broker::journal::Journal;
 use crate::broker::keyvalue::{KeyValueBroker, KeyValueView};
@@ -38,6 +39,7 @@ pub(crate) struct State {
     http_broker: HttpBroker,
     tcp_broker: TcpBroker,
     keyvalue_broker: KeyValueBroker,
+    room: Option<Arc<Room>>,
     pub(crate) config: WasiConfigVariables,
     pub(crate) limiter: Limiter,
     pub(crate) log: GuestLog,
@@ -83,6 +85,7 @@ impl State {
             http_broker: HttpBroker::new(egress, grant, *limits, deadline.into(), Arc::clone(&journal)),
             tcp_broker,
             keyvalue_broker,
+            room: mounts.room(),
             config,
             limiter: Limiter::new(limits),
             log,
@@ -100,6 +103,12 @@ impl State {
     pub(crate) fn meter(&mut self) -> MeterView<'_> {
         let broker = self.tcp_broker.clone();
         MeterView { sockets: self.sockets(), broker }
+    }
+
+    /// What counting what is written needs.
+    pub(crate) fn room(&mut self) -> RoomView<'_> {
+        let (room, journal) = (self.room.clone(), Arc::clone(&self.journal));
+        RoomView { files: self.filesystem(), room, journal }
     }
 
     /// What key-value stores need.

@@ -31,6 +31,9 @@ const REPAIR: &[&str] = &[
 /// Where a restore is killed.
 const RESTORE: &[&str] = &["restore.begun", "restore.unpacked", "restore.placed"];
 
+/// Where a backup is killed.
+const BACKUP: &[&str] = &["backup.begun", "backup.copied", "backup.named"];
+
 /// Records of an old system: several transactions.
 const RECORDS: u64 = 1_200;
 
@@ -123,6 +126,33 @@ fn a_restore_that_was_killed_is_nobodys_state_until_it_is_repeated() {
         fs::remove_dir_all(&state).unwrap();
         assert_eq!(stage.say(&["restore", &archive], &state).code, Some(0), "{place}");
         assert_eq!(stage.facts(&state, 0), RECORDS, "{place}");
+    }
+}
+
+#[test]
+fn a_backup_that_was_killed_leaves_nothing_for_the_next() {
+    let stage = Stage::new();
+    let whole = stage.scene.path("whole");
+    assert_eq!(stage.say(&["import", &stage.old], &whole).code, Some(0));
+    for place in BACKUP {
+        let dir = stage.scene.path(place);
+        fs::create_dir(&dir).unwrap();
+        let archive = dir.join("backup.tar").display().to_string();
+        stage.killed(place, &["backup", &archive], &whole);
+        let left = named(&dir, "backup.tar.");
+        assert!(!left.is_empty(), "{place}: it died with nothing half done");
+        let again = stage.say(&["backup", &archive], &whole);
+        if *place == "backup.named" {
+            // It had its name when it died: it is whole, and nothing replaces it.
+            again.complains(2, &["exists already"]);
+        } else {
+            assert_eq!((again.code, again.err.as_str()), (Some(0), ""), "{place}");
+        }
+        let state = dir.join("state");
+        assert_eq!(stage.say(&["restore", &archive], &state).code, Some(0), "{place}");
+        assert_eq!(stage.facts(&state, 0), RECORDS, "{place}");
+        let left = named(&dir, "backup.tar.");
+        assert!(left.is_empty(), "{place}: {left:?}");
     }
 }
 

@@ -144,6 +144,10 @@ pub struct LimitsDocument {
     pub random: Option<String>,
     /// Calls at one time.
     pub concurrent: Option<u32>,
+    /// What the files of all directories it may write in hold together. What a call frees is free for the next.
+    pub disk: Option<String>,
+    /// Files, directories and links below the directories it may write in, together.
+    pub files: Option<u32>,
     /// Instructions, on the evaluation engine only.
     pub fuel: Option<u64>,
 }
@@ -346,6 +350,7 @@ fn limits(source: &mut Source<'_>, at: &Path, document: &LimitsDocument) -> Limi
     let response = size("response", &document.response);
     let headers = size("headers", &document.headers);
     let random = size("random", &document.random);
+    let disk = size("disk", &document.disk);
     let mut time = |name: &str, text: &Option<String>| -> Option<Millis> {
         let parsed = text.as_ref()?.parse::<Millis>();
         source.take(&at.key(name), parsed, |_| {
@@ -371,6 +376,8 @@ fn limits(source: &mut Source<'_>, at: &Path, document: &LimitsDocument) -> Limi
         handles: document.handles,
         random,
         concurrent: document.concurrent,
+        disk,
+        files: document.files,
         fuel: document.fuel,
     };
     for error in limits.check() {

@@ -270,6 +270,12 @@ limits! {
     random / Random: Bytes, "random", Bytes(64), Bytes::mib(1);
     /// Calls of this plugin at one time; further ones wait within their deadline.
     concurrent / Concurrent: u32, "concurrent", 1, 10_000;
+    /// What the files of all directories it may write in hold together, by their lengths: WASI itself lets a guest fill a
+    /// disk, and a file of a tebibyte that is all hole is made in no time. What a call frees is free for the next.
+    disk / Disk: Bytes, "disk", Bytes(0), Bytes::gib(16_384);
+    /// Files, directories and links below the directories it may write in, together. The ceiling stays under what the
+    /// host looks at in one tree before a call.
+    files / Files: u32, "files", 0, 9_000;
 }
 
 fn bounded<T: Limit>(field: LimitField, given: T, floor: T, ceiling: T) -> Option<LimitError> {
@@ -320,6 +326,8 @@ const PROBE: Limits = Limits {
     handles: 64,            // one connection, its streams and pollables, a directory
     random: Bytes::kib(64), // seeds and nonces
     concurrent: 1_000,      // one plugin may watch every component of a large stack
+    disk: Bytes::mib(64),   // notes from call to call; more belongs to a service
+    files: 2_000,           // one for every component, and then some
     fuel: None,
 };
 
@@ -342,7 +350,9 @@ const AGENT: Limits = Limits {
     headers: Bytes::kib(64),
     handles: 1_000, // the corpus' own cap
     random: Bytes::mib(1),
-    concurrent: 8, // each holds a paid request open
+    concurrent: 8,        // each holds a paid request open
+    disk: Bytes::mib(64), // drafts and transcripts
+    files: 2_000,         // the same
     fuel: None,
 };
 
@@ -365,7 +375,9 @@ const EVALUATOR: Limits = Limits {
     headers: Bytes::kib(64),
     handles: 4_000, // an import opens many files, each closed in time
     random: Bytes::mib(1),
-    concurrent: 2, // memory: two of them are a gibibyte
+    concurrent: 2,         // memory: two of them are a gibibyte
+    disk: Bytes::mib(256), // what a suite leaves behind, beside compiled modules
+    files: 8_000,          // a source tree with its caches
     fuel: None,
 };
 
@@ -388,6 +400,8 @@ const TOOLS: Limits = Limits {
     headers: Bytes::kib(64),
     handles: 1_000,
     random: Bytes::mib(1),
-    concurrent: 32, // several clients, several calls each
+    concurrent: 32,       // several clients, several calls each
+    disk: Bytes::mib(64), // what it keeps for its clients
+    files: 2_000,         // the same
     fuel: None,
 };

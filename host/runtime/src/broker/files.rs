@@ -2,15 +2,19 @@
 //!
 //! Confinement below a granted directory is wasmtime's own (`cap-primitives`); this owns what is handed to it. It never
 //! opens anything but a regular file for reading, never follows a link in the last part of a path, and never
-//! waits for whoever holds the other end of a FIFO.
+//! waits for whoever holds the other end of a FIFO. WASI knows no quota: what may be written is counted here.
 
+mod meter;
 mod mounts;
+mod room;
 mod scratch;
 mod tail;
 
 use std::path::PathBuf;
 
+pub use self::meter::{RoomView, add_room_to_linker};
 pub use self::mounts::Mounts;
+pub use self::room::{Amount, Look, Room, Taken, Trees};
 pub use self::scratch::{Scratch, TailDir, memory_place};
 
 /// Why files could not be prepared.

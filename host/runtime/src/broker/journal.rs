@@ -27,6 +27,16 @@ pub enum Refused {
     Secret(SecretError),
     /// A key-value store's quota, in words.
     Quota(String),
+    /// What the directories it may write in hold together would be longer than that.
+    Disk {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// There would be more in the directories it may write in.
+    Files {
+        /// The limit.
+        limit: u32,
+    },
     /// The request's body is longer than its limit.
     RequestBody {
         /// The limit in bytes.
@@ -55,6 +65,12 @@ impl fmt::Display for Refused {
             }
             Self::Secret(error) => error.fmt(f),
             Self::Quota(why) => write!(f, "{why}; raise `keyvalue`"),
+            Self::Disk { limit } => {
+                write!(f, "more than {limit} bytes in the directories it may write in; raise `disk`")
+            }
+            Self::Files { limit } => {
+                write!(f, "more than {limit} files in the directories it may write in; raise `files`")
+            }
             Self::RequestBody { limit } => write!(f, "a request longer than {limit} bytes; raise `request`"),
             Self::ResponseBody { limit } => {
                 write!(f, "a response longer than {limit} bytes; raise `response`")

@@ -114,6 +114,8 @@ pub struct LogRecord {
     pub lines: Vec<LogLine>,
     /// Bytes that were over the budget.
     pub dropped: u64,
+    /// The plugin has filled its part of the host's log: that something was dropped goes there another time.
+    pub hushed: bool,
 }
 
 impl LogRecord {

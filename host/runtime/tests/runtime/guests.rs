@@ -28,6 +28,8 @@ const WORLDS: &str = r"
         import wasi:sockets/tcp@0.2.12; import wasi:sockets/tcp-create-socket@0.2.12; import wasi:io/poll@0.2.12;
         import wasi:io/streams@0.2.12; export razar:plugin/probe@0.1.0; }
     world clocks { import wasi:clocks/monotonic-clock@0.2.0; import wasi:io/poll@0.2.0; export razar:plugin/probe@0.1.0; }
+    world files { import wasi:filesystem/preopens@0.2.12; import wasi:filesystem/types@0.2.12;
+        export razar:plugin/probe@0.1.0; }
     interface nowhere { beam-me-up: func(); }
     interface other { run: func(); }
     interface changed-probe { check: func(); }
@@ -335,4 +337,54 @@ pub(crate) fn getter(port: u16) -> Vec<u8> {
         authority.len()
     );
     component("http", &module(&body, &extra))
+}
+
+const FILES: &str = r#"
+    (import "wasi:filesystem/preopens@0.2.12" "get-directories" (func $directories (param i32)))
+    (import "wasi:filesystem/types@0.2.12" "[method]descriptor.create-directory-at"
+        (func $mkdir (param i32 i32 i32 i32)))
+    (import "wasi:filesystem/types@0.2.12" "[method]descriptor.open-at"
+        (func $open (param i32 i32 i32 i32 i32 i32 i32)))
+    (import "wasi:filesystem/types@0.2.12" "[method]descriptor.set-size" (func $size (param i32 i64 i32)))
+    (data (i32.const 300) "abcdefghijklmnopqrstuvwxyz") (data (i32.const 340) "file")
+    (global $root (mut i32) (i32.const 0))
+    (global $file (mut i32) (i32.const 0))
+    (global $told (mut i32) (i32.const 0))
+    (func $tell
+        (i32.store8 (i32.add (i32.const 600) (global.get $told)) (if (result i32) (i32.load8_u (i32.const 220))
+            (then (i32.add (i32.const 97) (i32.load8_u (i32.const 221)))) (else (i32.const 46))))
+        (global.set $told (i32.add (global.get $told) (i32.const 1))))"#;
+
+/// A guest with a directory, that tells of each step `.` when it was done, else the error's number as a letter after `a`.
+fn with_directory(steps: &str) -> Vec<u8> {
+    let body = format!(
+        "(call $directories (i32.const 200))
+         (global.set $root (i32.load (i32.load (i32.const 200))))
+         {steps}
+         (i32.store (i32.const 80) (i32.const 600)) (i32.store (i32.const 84) (global.get $told))
+         (i32.const 64)"
+    );
+    component("files", &module(&body, FILES))
+}
+
+/// Makes so many directories.
+pub(crate) fn directories(count: u32) -> Vec<u8> {
+    let step = |name: u32| {
+        format!(
+            "(call $mkdir (global.get $root) (i32.const {}) (i32.const 1) (i32.const 220)) (call $tell)",
+            300 + name
+        )
+    };
+    with_directory(&(0..count).map(step).collect::<String>())
+}
+
+/// Makes a file, and then as long as this, and this.
+pub(crate) fn sizes(sizes: &[u64]) -> Vec<u8> {
+    let step = |size: &u64| {
+        format!("(call $size (global.get $file) (i64.const {size}) (i32.const 220)) (call $tell)")
+    };
+    let open = "(call $open (global.get $root) (i32.const 0) (i32.const 340) (i32.const 4) (i32.const 1) (i32.const 3)
+            (i32.const 240))
+        (global.set $file (i32.load (i32.const 244)))";
+    with_directory(&format!("{open} {}", sizes.iter().map(step).collect::<String>()))
 }

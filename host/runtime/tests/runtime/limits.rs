@@ -135,6 +135,18 @@ async fn enforced(field: LimitField) {
             hits(wasm, Change { random: Some(Bytes(64)), ..none }, Limit::Random, 64).await;
         }
         LimitField::Concurrent => concurrent().await,
+        LimitField::Disk => {
+            let guest = guests::sizes(&[1_000, 1_001, 1 << 40, 10]);
+            let report = write(guest, Change { disk: Some(Bytes(1_000)), ..none }).await;
+            assert_eq!(said(&report), ".gg.");
+            assert_eq!(report.record.refused, [Refused::Disk { limit: 1_000 }]);
+            assert_eq!(report.record.refusals, 2);
+        }
+        LimitField::Files => {
+            let report = write(guests::directories(4), Change { files: Some(2), ..none }).await;
+            assert_eq!(said(&report), "..gg");
+            assert_eq!(report.record.refused, [Refused::Files { limit: 2 }]);
+        }
         LimitField::Fuel => {
             let report = call(guests::probe(LOOP), Change { fuel: Some(1_000_000), ..none }).await;
             assert_eq!(report.outcome, Outcome::Failed(PluginFailure::Fuel));
@@ -159,6 +171,10 @@ fn control() {
         let report = reach(guests::receiver(port), none, Some(port)).await;
         replied(&report);
         assert_eq!((report.record.received, report.record.refusals), (20_000, 0));
+        for (guest, told) in [(guests::sizes(&[1_001, 64 << 20]), ".."), (guests::directories(4), "....")] {
+            let report = write(guest, none).await;
+            assert_eq!((said(&report), report.record.refusals), (told, 0));
+        }
     });
 }
 
@@ -221,6 +237,23 @@ async fn reach(wasm: Vec<u8>, limits: Change, port: Option<u16>) -> CallReport<R
         CallScope::about(format!("http://127.0.0.1:{port}/").parse().unwrap())
     });
     check_about(&plugin, GENEROUS, scope).await
+}
+
+/// A guest that may write in a directory of its own.
+async fn write(wasm: Vec<u8>, limits: Change) -> CallReport<Report> {
+    let home = tempfile::tempdir().unwrap();
+    let rule = |source: &str| format!("write {source} at /data").parse().unwrap();
+    let request = Request { dirs: vec![rule("{operator}")], ..Request::default() };
+    let grant = Grant { dirs: vec![rule(&home.path().display().to_string())], limits, ..Grant::default() };
+    let source = Source { request, ..source("guest", wasm) };
+    check(&runtime(2).load(source, &grant).await.unwrap(), GENEROUS).await
+}
+
+fn said(report: &CallReport<Report>) -> &str {
+    match &report.outcome {
+        Outcome::Reply(reply) => &reply.summary,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A server on this machine for as long as the test runs.

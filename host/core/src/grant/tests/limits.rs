@@ -34,6 +34,8 @@ fn defaults_are_these() {
             "handles = 64",
             "random = \"64 KiB\"",
             "concurrent = 1000",
+            "disk = \"64 MiB\"",
+            "files = 2000",
         ]
     );
     let some = |role| {

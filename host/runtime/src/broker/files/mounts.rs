@@ -1,12 +1,15 @@
 //! The directories of one call.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use razar_core::grant::{Access, DirPermit};
+use razar_core::grant::{Access, DirPermit, Limits};
 use rustix::fs::FileType;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
+use super::room::{Amount, Room, Trees};
 use super::{FilesError, Scratch, TailDir, tail};
 use crate::guard::{self, Guard};
 
@@ -29,6 +32,7 @@ const MAX_DEPTH: usize = 32;
 pub struct Mounts {
     granted: Vec<Granted>,
     log: Option<TailDir>,
+    room: Option<Arc<Room>>,
 }
 
 #[derive(Debug)]
@@ -39,8 +43,14 @@ struct Granted {
 }
 
 impl Mounts {
-    /// Copies, opens and checks what the permits say.
-    pub async fn prepare(permits: &[DirPermit], scratch: &Scratch) -> Result<Self, FilesError> {
+    /// Copies, opens and checks what the permits say. What may be added to directories for writing is what `limits` leave
+    /// of the plugin's `trees`.
+    pub async fn prepare(
+        permits: &[DirPermit],
+        scratch: &Scratch,
+        trees: &Trees,
+        limits: &Limits,
+    ) -> Result<Self, FilesError> {
         let mut mounts = Self::default();
         for permit in permits {
             if permit.at().as_str() == LOG {
@@ -59,11 +69,18 @@ impl Mounts {
         }
         let place = mounts.granted.first().map(|granted| granted.path.clone()).unwrap_or_default();
         let log = mounts.log.take();
-        let checked =
+        let writes = mounts.granted.iter().any(|granted| granted.access == Access::Write);
+        let look = writes.then(|| trees.begin(limits));
+        let (granted, held) =
             tokio::task::spawn_blocking(move || check(mounts.granted)).await.unwrap_or_else(|stopped| {
                 Err(FilesError::Read { path: place, error: std::io::Error::other(stopped) })
             })?;
-        Ok(Self { granted: checked, log })
+        Ok(Self { granted, log, room: look.map(|look| Arc::new(look.measured(held))) })
+    }
+
+    /// What may be added to the directories for writing, if there are any.
+    pub fn room(&self) -> Option<Arc<Room>> {
+        self.room.clone()
     }
 
     /// Hands them to the guest.
@@ -85,9 +102,11 @@ impl Mounts {
     }
 }
 
-/// Real paths, no tree for reading and writing at once, nothing in them that a guest could wait on.
-fn check(granted: Vec<Granted>) -> Result<Vec<Granted>, FilesError> {
+/// Real paths, no tree for reading and writing at once, nothing in them that a guest could wait on; and what those for
+/// writing hold.
+fn check(granted: Vec<Granted>) -> Result<(Vec<Granted>, Amount), FilesError> {
     let mut known: Vec<Granted> = Vec::new();
+    let mut writable = Writable::default();
     for mut next in granted {
         let directory = |error| FilesError::Directory { path: next.path.clone(), error };
         let real = std::fs::canonicalize(&next.path).map_err(directory)?;
@@ -104,10 +123,41 @@ fn check(granted: Vec<Granted>) -> Result<Vec<Granted>, FilesError> {
                 return Err(FilesError::SharedTree { reading, writing });
             }
         }
-        walk(&next.path)?;
+        // One inside another is looked at again, and counted once.
+        let counts = next.access == Access::Write;
+        walk(&next.path, counts.then_some(&mut writable))?;
         known.push(next);
     }
-    Ok(known)
+    Ok((known, writable.held))
+}
+
+/// What trees for writing hold.
+#[derive(Debug, Default)]
+struct Writable {
+    held: Amount,
+    /// What was counted and may come again: files of several names, directories.
+    counted: BTreeSet<(u64, u64)>,
+}
+
+impl Writable {
+    /// Whether a directory was not yet counted.
+    fn enter(&mut self, directory: &Path) -> std::io::Result<bool> {
+        let found = std::fs::metadata(directory)?;
+        Ok(self.counted.insert((found.dev(), found.ino())))
+    }
+
+    fn count(&mut self, entry: &std::fs::DirEntry) -> std::io::Result<()> {
+        let found = match entry.metadata() {
+            Ok(found) => found,
+            // Another call may have removed it a moment ago.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let again = found.nlink() > 1 && found.is_file() && !self.counted.insert((found.dev(), found.ino()));
+        let bytes = if found.is_file() && !again { found.len() } else { 0 };
+        self.held = self.held.plus(Amount { bytes, names: 1 });
+        Ok(())
+    }
 }
 
 /// One inside the other, by path or as the same directory mounted twice.
@@ -120,11 +170,15 @@ fn shares(one: &Path, other: &Path) -> bool {
 }
 
 /// D11: a FIFO would hold a thread beyond every deadline.
-fn walk(root: &Path) -> Result<(), FilesError> {
+fn walk(root: &Path, mut writable: Option<&mut Writable>) -> Result<(), FilesError> {
     let mut left = MAX_ENTRIES;
     let mut waiting = vec![(root.to_owned(), 0)];
     while let Some((directory, depth)) = waiting.pop() {
         let read = |error| FilesError::Directory { path: directory.clone(), error };
+        let mut counts = match writable.as_deref_mut() {
+            Some(writable) => writable.enter(&directory).map_err(read)?.then_some(writable),
+            None => None,
+        };
         for entry in std::fs::read_dir(&directory).map_err(read)? {
             let entry = entry.map_err(read)?;
             let kind = entry.file_type().map_err(read)?;
@@ -135,6 +189,9 @@ fn walk(root: &Path) -> Result<(), FilesError> {
                     path: root.to_owned(),
                     error: std::io::Error::other(why),
                 });
+            }
+            if let Some(writable) = &mut counts {
+                writable.count(&entry).map_err(read)?;
             }
             if kind.is_dir() {
                 waiting.push((entry.path(), depth + 1));
@@ -192,6 +249,28 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, mode, 0).unwrap();
         let error = check(vec![granted(home.path(), Access::Read)]).unwrap_err().to_string();
         assert!(error.contains("b/fifo` is a FIFO"), "{error}");
+    }
+
+    #[test]
+    fn what_may_be_written_is_counted_once_by_its_length() {
+        let home = tempfile::tempdir().unwrap();
+        let (tree, inner, apart) =
+            (home.path().join("tree"), home.path().join("tree/inner"), home.path().join("apart"));
+        std::fs::create_dir_all(&inner).unwrap();
+        std::fs::create_dir_all(&apart).unwrap();
+        std::fs::write(tree.join("file"), "12345").unwrap();
+        std::fs::hard_link(tree.join("file"), inner.join("again")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", inner.join("link")).unwrap();
+        std::fs::File::create(inner.join("hole")).unwrap().set_len(1 << 40).unwrap();
+        let names = |granted: Vec<Granted>| check(granted).unwrap().1;
+        let all = Amount { bytes: 5 + (1 << 40), names: 5 };
+        assert_eq!(names(vec![granted(&tree, Access::Write)]), all);
+        assert_eq!(names(vec![granted(&tree, Access::Write), granted(&inner, Access::Write)]), all);
+        assert_eq!(names(vec![granted(&inner, Access::Write), granted(&tree, Access::Write)]), all);
+        assert_eq!(
+            names(vec![granted(&tree, Access::Read), granted(&apart, Access::Write)]),
+            Amount::default()
+        );
     }
 
     #[test]

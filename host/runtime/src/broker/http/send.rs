@@ -36,7 +36,9 @@ pub(super) fn refuse(call: &Call, refused: Refused) -> Error {
             DenyReason::NoAddress => Error::DestinationNotFound,
             _ => Error::HttpRequestDenied,
         },
-        Refused::Requests { .. } | Refused::Quota(_) => Error::ConnectionLimitReached,
+        Refused::Requests { .. } | Refused::Quota(_) | Refused::Disk { .. } | Refused::Files { .. } => {
+            Error::ConnectionLimitReached
+        }
         Refused::Secret(_) => Error::ConfigurationError,
         Refused::RequestBody { limit } => Error::HttpRequestBodySize(Some(*limit)),
         Refused::ResponseBody { limit } => Error::HttpResponseBodySize(Some(*limit)),

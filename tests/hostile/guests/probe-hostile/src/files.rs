@@ -7,7 +7,9 @@ use crate::raw::wasi::clocks::wall_clock::Datetime;
 use crate::raw::wasi::filesystem::preopens;
 use crate::raw::wasi::filesystem::types::{
     Descriptor, DescriptorFlags as D, ErrorCode, NewTimestamp, OpenFlags as O, PathFlags as P,
+    filesystem_error_code,
 };
+use crate::raw::wasi::io::streams::{OutputStream, StreamError};
 use crate::{all, say, time};
 
 pub(crate) fn steps(steps: &[Vec<String>]) -> Report {
@@ -59,6 +61,18 @@ fn one(roots: &Roots, step: &[String]) -> Result<String, ErrorCode> {
             let file = root.open_at(P::SYMLINK_FOLLOW, path, O::CREATE, D::READ | D::WRITE)?;
             file.set_size(word(2).parse().unwrap_or(0)).map(done)
         }
+        "write-at" => {
+            let file = root.open_at(P::SYMLINK_FOLLOW, path, O::CREATE, D::WRITE)?;
+            file.write(b"x", word(2).parse().unwrap_or(0)).map(|_| "done".to_owned())
+        }
+        "stream-at" => {
+            let file = root.open_at(P::SYMLINK_FOLLOW, path, O::CREATE, D::WRITE)?;
+            stream(&file.write_via_stream(word(2).parse().unwrap_or(0))?, word(3))
+        }
+        "append" => {
+            let file = root.open_at(P::SYMLINK_FOLLOW, path, O::CREATE, D::WRITE)?;
+            stream(&file.append_via_stream()?, word(2))
+        }
         "list" => list(root, path),
         "mkdir" => root.create_directory_at(path).map(done),
         "rmdir" => root.remove_directory_at(path).map(done),
@@ -81,6 +95,23 @@ fn one(roots: &Roots, step: &[String]) -> Result<String, ErrorCode> {
         }
         other => Ok(format!("no operation {other}")),
     }
+}
+
+/// Writes so many bytes into a stream.
+fn stream(stream: &OutputStream, bytes: &str) -> Result<String, ErrorCode> {
+    let mut left: usize = bytes.parse().unwrap_or(1);
+    let chunk = [b'x'; 4096];
+    while left > 0 {
+        let now = left.min(chunk.len());
+        match stream.blocking_write_and_flush(&chunk[..now]) {
+            Ok(()) => left -= now,
+            Err(StreamError::LastOperationFailed(error)) => {
+                return Err(filesystem_error_code(&error).unwrap_or(ErrorCode::Io));
+            }
+            Err(StreamError::Closed) => return Err(ErrorCode::Pipe),
+        }
+    }
+    Ok("done".to_owned())
 }
 
 fn read(root: &Descriptor, path: &str, follow: P) -> Result<String, ErrorCode> {
@@ -131,6 +162,22 @@ pub(crate) fn fill(path: &str, mib: u64) -> Report {
     match filled() {
         Ok(bytes) => say(&format!("wrote {} MiB", bytes >> 20)),
         Err((bytes, code)) => say(&format!("{} below {mib} MiB: {}", code.name(), bytes < mib << 20)),
+    }
+}
+
+/// Makes files until it cannot.
+pub(crate) fn crowd(path: &str, n: u32) -> Report {
+    let roots = preopens::get_directories();
+    let made = || -> Result<(), ErrorCode> {
+        let (root, path) = place(&roots, path)?;
+        for number in 0..n {
+            drop(root.open_at(P::empty(), &format!("{path}/{number}"), O::CREATE, D::WRITE)?);
+        }
+        Ok(())
+    };
+    match made() {
+        Ok(()) => say(&format!("made {n} files")),
+        Err(code) => say(&format!("{} below {n} files", code.name())),
     }
 }
 

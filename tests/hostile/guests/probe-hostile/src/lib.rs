@@ -93,6 +93,8 @@ enum Attack {
     Race { path: String, n: u32 },
     /// Writes until it cannot.
     Fill { path: String, mib: u64 },
+    /// Makes files until it cannot.
+    Crowd { path: String, n: u32 },
 }
 
 impl Probe for Hostile {
@@ -137,6 +139,7 @@ impl Probe for Hostile {
             Attack::Files { steps } => Ok(files::steps(&steps)),
             Attack::Race { path, n } => Ok(files::race(&path, n)),
             Attack::Fill { path, mib } => Ok(files::fill(&path, mib)),
+            Attack::Crowd { path, n } => Ok(files::crowd(&path, n)),
         }
     }
 }
