@@ -39,37 +39,53 @@ pub(crate) enum GroupError {
     },
 }
 
+/// Which of the kernel's two interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+}
+
+impl Version {
+    /// The name that this one has for something.
+    const fn name(self, (one, two): (&'static str, &'static str)) -> &'static str {
+        match self {
+            Self::One => one,
+            Self::Two => two,
+        }
+    }
+}
+
 /// One way to say it to the kernel.
 struct Controller {
     limit: Limit,
     name: &'static str,
     /// The file that takes the number.
-    most: [&'static str; 2],
+    most: (&'static str, &'static str),
     /// What makes it complete, where the kernel has it: without the second, memory that is full is swapped instead.
     besides: &'static [(&'static str, Option<&'static str>)],
 }
 
-/// By version: the first is 1, the second 2. `None` is the limit itself.
+/// Names are by version. `None` is the limit itself.
 const CONTROLLERS: [Controller; 2] = [
     Controller {
         limit: Limit::Memory,
         name: "memory",
-        most: ["memory.limit_in_bytes", "memory.max"],
+        most: ("memory.limit_in_bytes", "memory.max"),
         besides: &[
             ("memory.memsw.limit_in_bytes", None),
             ("memory.swap.max", Some("0")),
             ("memory.oom.group", Some("1")),
         ],
     },
-    Controller { limit: Limit::Tasks, name: "pids", most: ["pids.max"; 2], besides: &[] },
+    Controller { limit: Limit::Tasks, name: "pids", most: ("pids.max", "pids.max"), besides: &[] },
 ];
 
 /// Where groups of a controller can be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Home {
     dir: PathBuf,
-    /// 0 for version 1, 1 for version 2.
-    version: usize,
+    version: Version,
 }
 
 /// Who a group is for.
@@ -124,7 +140,7 @@ impl Groups {
                 None => continue,
             };
             let refused = |path: &Path, error| GroupError::Refused { limit, path: path.to_owned(), error };
-            if home.version == 1 {
+            if home.version == Version::Two {
                 let path = home.dir.join("cgroup.subtree_control");
                 let wanted = format!("+{}", controller.name);
                 fs::write(&path, wanted).map_err(|error| match error.kind() {
@@ -154,7 +170,7 @@ impl Groups {
     /// How many of a component's processes the kernel has ended for want of memory, over the life of its group.
     pub(crate) fn starved(&self, component: &ComponentId) -> u64 {
         let Some(Ok(home)) = self.homes.get(&Limit::Memory) else { return 0 };
-        let file = ["memory.oom_control", "memory.events"][home.version.min(1)];
+        let file = home.version.name(("memory.oom_control", "memory.events"));
         let dir = home.dir.join(format!("{}{component}{}", self.prefix, Part::Service.suffix()));
         let told = fs::read_to_string(dir.join(file)).unwrap_or_default();
         told.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok()).unwrap_or(0)
@@ -179,7 +195,9 @@ pub(crate) fn look() -> Result<String, String> {
     let mut versions = Vec::new();
     for controller in &CONTROLLERS {
         match groups.homes.get(&controller.limit) {
-            Some(Ok(home)) => versions.push(format!("{} (version {})", controller.name, home.version + 1)),
+            Some(Ok(home)) => {
+                versions.push(format!("{} (version {})", controller.name, home.version.name(("1", "2"))))
+            }
             Some(Err(why)) => return Err(format!("{}: {why}", controller.name)),
             None => {}
         }
@@ -188,9 +206,14 @@ pub(crate) fn look() -> Result<String, String> {
 }
 
 /// Sets a limit and what makes it complete.
-fn hold(dir: &Path, controller: &Controller, version: usize, most: u64) -> Result<(), (PathBuf, io::Error)> {
+fn hold(
+    dir: &Path,
+    controller: &Controller,
+    version: Version,
+    most: u64,
+) -> Result<(), (PathBuf, io::Error)> {
     let most = most.to_string();
-    let main = controller.most[version.min(1)];
+    let main = version.name(controller.most);
     let set = |name: &str, value: &str| {
         let path = dir.join(name);
         fs::write(&path, value).map_err(|error| (path, error))
@@ -222,10 +245,12 @@ fn home(controller: &Controller, own: &str, mounts: &str) -> Result<Home, String
         })
     };
     let (path, mount, version) = match member(&|_, list| has(list)) {
-        Some(path) => (path, mount(mounts, "cgroup", &has), 0),
-        None => {
-            (member(&|number, _| number == "0").unwrap_or_default(), mount(mounts, "cgroup2", &|_| true), 1)
-        }
+        Some(path) => (path, mount(mounts, "cgroup", &has), Version::One),
+        None => (
+            member(&|number, _| number == "0").unwrap_or_default(),
+            mount(mounts, "cgroup2", &|_| true),
+            Version::Two,
+        ),
     };
     let (root, point) = mount.ok_or("they are not mounted")?;
     let below =
@@ -233,7 +258,7 @@ fn home(controller: &Controller, own: &str, mounts: &str) -> Result<Home, String
     let below =
         below.filter(|rest| !rest.contains("/..")).ok_or("this process's own group is not in sight")?;
     let mut dir = Path::new(&point).join(below.trim_start_matches('/'));
-    if version == 1 {
+    if version == Version::Two {
         // `DelegateSubgroup=`: the group above is ours to divide, and this one is there so that it can be.
         if let Some(above) = dir.parent().filter(|above| delegated(above)) {
             dir = above.to_owned();
@@ -287,7 +312,7 @@ mod tests {
         let mounts = |kind: &str| format!("31 24 0:27 /root {point} rw - {kind} x rw,pids\n");
         std::fs::create_dir(here.path().join("own")).unwrap();
         let found = home(pids, "8:pids:/root/own\n0::/other\n", &mounts("cgroup"));
-        assert_eq!(found, Ok(Home { dir: here.path().join("own"), version: 0 }));
+        assert_eq!(found, Ok(Home { dir: here.path().join("own"), version: Version::One }));
         for outside in ["8:pids:/elsewhere", "8:pids:/root/../own", "8:pids:/rootless"] {
             let said = home(pids, outside, &mounts("cgroup")).unwrap_err();
             assert!(said.contains("not in sight"), "{outside}: {said}");
@@ -296,7 +321,7 @@ mod tests {
         assert!(said.contains("has no controller `pids`"), "{said}");
         std::fs::write(here.path().join("own/cgroup.controllers"), "cpu pids\n").unwrap();
         let found = home(pids, "0::/root/own\n", &mounts("cgroup2"));
-        assert_eq!(found, Ok(Home { dir: here.path().join("own"), version: 1 }));
+        assert_eq!(found, Ok(Home { dir: here.path().join("own"), version: Version::Two }));
         assert!(place("0::/\n").unwrap_err().contains("not in sight"));
         assert_eq!(home(pids, "", "").unwrap_err(), "they are not mounted");
     }
