@@ -160,4 +160,7 @@ fn beyond_the_ceiling() {
     conform(&scene, &[]).complains(2, &["--plugins DIR"]);
     let ended = conform(&scene, &["--plugins", &plugins, "--corpus", "nowhere"]);
     ended.complains(2, &["cannot read `nowhere/cases`"]);
+    fs::create_dir_all(scene.path("empty/cases")).unwrap();
+    let ended = conform(&scene, &["--plugins", &plugins, "--corpus", "empty"]);
+    ended.complains(2, &["cannot read `empty/cases`: there is no case in it"]);
 }

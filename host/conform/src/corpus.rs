@@ -40,6 +40,11 @@ impl Corpus {
             let text = std::fs::read_to_string(&path).map_err(unread(&path))?;
             cases.extend(Case::parse_all(&path, &text)?);
         }
+        if cases.is_empty() {
+            let error =
+                io::Error::other("there is no case in it: a corpus has `cases/*.toml` and `guests/*.wasm`");
+            return Err(CaseError::Read { path: folder, error });
+        }
         cases.sort_by(|a, b| a.order().cmp(&b.order()));
         let mut known = BTreeSet::new();
         for case in &cases {

@@ -2,7 +2,7 @@
 //! native code, and wasmtime does not notice when it was changed, so nothing is run that `Verified` does not
 //! vouch for. This is the one module with `unsafe` in it.
 //!
-//! An entry is what wasmtime made, and after it [`MAGIC`] and the MAC: the code begins on a page, so the entry itself is
+//! An entry is what wasmtime made, and after it a magic word and the MAC: the code begins on a page, so the entry itself is
 //! mapped, and every process that runs a plugin shares its pages.
 
 use std::fs::{DirBuilder, File, OpenOptions};
