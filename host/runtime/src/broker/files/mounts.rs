@@ -150,7 +150,7 @@ impl Writable {
         let found = match entry.metadata() {
             Ok(found) => found,
             // Another call may have removed it a moment ago.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if is_gone(&error) => return Ok(()),
             Err(error) => return Err(error),
         };
         let again = found.nlink() > 1 && found.is_file() && !self.counted.insert((found.dev(), found.ino()));
@@ -169,17 +169,28 @@ fn shares(one: &Path, other: &Path) -> bool {
     one.starts_with(other) || other.starts_with(one) || same()
 }
 
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}
+
 /// D11: a FIFO would hold a thread beyond every deadline.
 fn walk(root: &Path, mut writable: Option<&mut Writable>) -> Result<(), FilesError> {
     let mut left = MAX_ENTRIES;
     let mut waiting = vec![(root.to_owned(), 0)];
     while let Some((directory, depth)) = waiting.pop() {
         let read = |error| FilesError::Directory { path: directory.clone(), error };
-        let mut counts = match writable.as_deref_mut() {
-            Some(writable) => writable.enter(&directory).map_err(read)?.then_some(writable),
+        let entries = match std::fs::read_dir(&directory) {
+            // Whoever works in the tree may have taken it away a moment ago, or put something else there.
+            Err(error) if depth > 0 && is_gone(&error) => continue,
+            entries => entries.map_err(read)?,
+        };
+        let mut counts = match writable.as_deref_mut().map(|writable| (writable.enter(&directory), writable))
+        {
+            Some((Err(error), _)) if depth > 0 && is_gone(&error) => continue,
+            Some((new, writable)) => new.map_err(read)?.then_some(writable),
             None => None,
         };
-        for entry in std::fs::read_dir(&directory).map_err(read)? {
+        for entry in entries {
             let entry = entry.map_err(read)?;
             let kind = entry.file_type().map_err(read)?;
             left = left.saturating_sub(1);
