@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::grant::is_deceptive;
+use crate::grant::{is_deceptive, visible};
 
 /// Longest name that is compared with others: past it nothing was mistyped.
 const MAX_NAME: usize = 80;
@@ -25,12 +25,17 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.file, self.place, self.message)?;
+        write!(f, "{}: {}: {}", seen(&self.file), seen(&self.place), seen(&self.message))?;
         match &self.hint {
-            Some(hint) => write!(f, "\n  hint: {hint}"),
+            Some(hint) => write!(f, "\n  hint: {}", seen(hint)),
             None => Ok(()),
         }
     }
+}
+
+/// Whatever a problem quotes, a terminal shows it and is not driven by it. A hint may have lines.
+fn seen(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
 }
 
 /// Where a text stops being JSON. Lines and columns count from 1, as editors do; the parser says column 0 when the text
@@ -77,6 +82,21 @@ mod tests {
             assert_eq!(json_place(&error), place, "{text:?}");
             assert!(!json_cause(&error).contains("line"), "{}", json_cause(&error));
         }
+    }
+
+    #[test]
+    fn nothing_in_a_problem_drives_a_terminal() {
+        // Found by fuzzing: the errors of units quote what they were given.
+        let unit = "6\u{7f}4 KiB".parse::<crate::document::units::Bytes>().unwrap_err();
+        let problem = Problem {
+            file: "a\u{1b}[2J".to_owned(),
+            place: "limits".to_owned(),
+            message: unit.to_string(),
+            hint: Some("one\ntwo\r".to_owned()),
+        };
+        let said = problem.to_string();
+        assert_eq!(said.chars().filter(|c| c.is_control() && *c != '\n').count(), 0, "{said:?}");
+        assert!(said.contains("6\\u{7f}4") && said.contains("one\ntwo"), "{said:?}");
     }
 
     #[test]

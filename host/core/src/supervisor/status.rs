@@ -150,6 +150,7 @@ impl State {
         if let Some(unknown) = self.unknown_health(at) {
             return Some(unknown);
         }
+        let complaint = || self.volatile.at(at).map(|v| v.complaint.clone()).filter(|text| !text.is_empty());
         match status {
             Status::Quarantined => component.custody.quarantine().map(Quarantine::words),
             Status::Blocked | Status::Waiting => {
@@ -160,8 +161,10 @@ impl State {
                 let waits: Vec<String> = waits.take(4).collect();
                 (!waits.is_empty()).then(|| format!("waits for {}", waits.join(", ")))
             }
-            Status::Unready | Status::Starting | Status::Flapping => {
-                self.volatile.at(at).map(|v| v.complaint.clone()).filter(|text| !text.is_empty())
+            Status::Unready | Status::Starting => complaint(),
+            Status::Flapping => {
+                let now = complaint().map(|text| format!("; now: {text}")).unwrap_or_default();
+                Some(format!("its health changes too often{now}"))
             }
             Status::BackingOff => component.last_failure.as_ref().map(|failure| failure.error.clone()),
             _ => None,
