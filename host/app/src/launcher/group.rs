@@ -309,18 +309,18 @@ mod tests {
         let place = |own: &str| home(pids, own, V1);
         let here = tempfile::tempdir().unwrap();
         let point = here.path().to_string_lossy().into_owned();
-        let mounts = |kind: &str| format!("31 24 0:27 /root {point} rw - {kind} x rw,pids\n");
+        let mounts = |kind: &str| format!("31 24 0:27 /pod {point} rw - {kind} x rw,pids\n");
         std::fs::create_dir(here.path().join("own")).unwrap();
-        let found = home(pids, "8:pids:/root/own\n0::/other\n", &mounts("cgroup"));
+        let found = home(pids, "8:pids:/pod/own\n0::/other\n", &mounts("cgroup"));
         assert_eq!(found, Ok(Home { dir: here.path().join("own"), version: Version::One }));
-        for outside in ["8:pids:/elsewhere", "8:pids:/root/../own", "8:pids:/rootless"] {
+        for outside in ["8:pids:/elsewhere", "8:pids:/pod/../own", "8:pids:/podless"] {
             let said = home(pids, outside, &mounts("cgroup")).unwrap_err();
             assert!(said.contains("not in sight"), "{outside}: {said}");
         }
-        let said = home(pids, "0::/root/own\n", &mounts("cgroup2")).unwrap_err();
+        let said = home(pids, "0::/pod/own\n", &mounts("cgroup2")).unwrap_err();
         assert!(said.contains("has no controller `pids`"), "{said}");
         std::fs::write(here.path().join("own/cgroup.controllers"), "cpu pids\n").unwrap();
-        let found = home(pids, "0::/root/own\n", &mounts("cgroup2"));
+        let found = home(pids, "0::/pod/own\n", &mounts("cgroup2"));
         assert_eq!(found, Ok(Home { dir: here.path().join("own"), version: Version::Two }));
         assert!(place("0::/\n").unwrap_err().contains("not in sight"));
         assert_eq!(home(pids, "", "").unwrap_err(), "they are not mounted");
