@@ -74,7 +74,7 @@ impl Protected {
     }
 
     /// What it is, in words that end the sentence "it is protected: ".
-    pub(super) const fn words(self) -> &'static str {
+    pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::Tests => "tests are the judge of a patch",
             Self::Build => "it says how the component is built and tested",

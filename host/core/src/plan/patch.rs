@@ -138,17 +138,22 @@ fn roots(written: &[String], rules: Rules, place: &Place<'_>, problems: &mut Pro
     }
     let mut roots: Vec<FilePath> = Vec::new();
     for (index, root) in written.iter().enumerate() {
-        match root.strip_suffix('/').unwrap_or(root).parse() {
-            Ok(root) => roots.push(root),
+        let place = Place::Index(place, index);
+        match root.strip_suffix('/').unwrap_or(root).parse::<FilePath>() {
+            // A root below which nothing may ever be changed was meant otherwise.
+            Ok(root) => match rules.protected(root.as_str()) {
+                Some(what) => problems.add(
+                    &place,
+                    format!("{} is protected: {}", quote(root.as_str()), what.words()),
+                    "leave it out: what is protected wins over the roots".to_owned(),
+                ),
+                None => roots.push(root),
+            },
             Err(error) => {
                 let hint = "write a path relative to the component's directory, such as \"src\", or \".\" alone for all \
                             of it"
                     .to_owned();
-                problems.add(
-                    &Place::Index(place, index),
-                    format!("{} is no root: {error}", quote(root)),
-                    hint,
-                );
+                problems.add(&place, format!("{} is no root: {error}", quote(root)), hint);
             }
         }
     }

@@ -67,16 +67,16 @@ fn what_is_another_components_or_named_by_the_operator_is_protected() {
 #[test]
 fn mistakes_are_told_by_place_with_a_remedy() {
     let document = r#"{ "components": [ { "id": "a", "entrypoint": "run", "health": "process", "patch": {
-        "roots": ["src", "../b", "/etc", ".", 7], "protect": ["*", "x/**"], "deletion": true } } ] }"#;
+        "roots": ["src", "../b", "/etc", ".", "tests", 7], "protect": ["*", "x/**"], "deletion": true } } ] }"#;
     let places: Vec<String> = problems(document).iter().map(|problem| problem.place.clone()).collect();
-    for place in ["patch.deletion", "patch.roots[4]", "patch.protect[0]", "patch.protect[1]"] {
+    for place in ["patch.deletion", "patch.roots[5]", "patch.protect[0]", "patch.protect[1]"] {
         assert!(places.contains(&format!("components[0].{place}")), "{place}: {places:?}");
     }
     let document = document.replace(", 7]", "]").replace("deletion\"", "deletions\"");
     for problem in problems(&document) {
         assert!(problem.hint.is_some(), "{problem}");
     }
-    assert_eq!(problems(&document).len(), 5, "{:#?}", problems(&document));
+    assert_eq!(problems(&document).len(), 6, "{:#?}", problems(&document));
 }
 
 #[test]
