@@ -2,6 +2,7 @@
 
 mod archive;
 mod log;
+mod patch;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use archive::{Backup, Import, Restore};
 pub(crate) use log::{Log, LogExport, LogTail, LogVerify};
+pub(crate) use patch::{Patch, PatchCheck};
 
 use crate::witness::Place;
 
@@ -142,6 +144,9 @@ pub(crate) enum Command {
     /// Looks at the layers of the host's wall, at the kernel and its tools, at the state directory and its disk, and at
     /// versions known to be bad. Ends with 1 if something that is needed is missing.
     Doctor(Doctor),
+    /// Judge changes to a component's files
+    #[command(subcommand)]
+    Patch(Patch),
     /// Look at plugins, or run one once
     #[command(subcommand)]
     Plugin(Plugin),

@@ -18,6 +18,7 @@ mod porter;
 mod preflight;
 mod report;
 mod serve;
+mod sources;
 mod values;
 mod wall;
 mod witness;

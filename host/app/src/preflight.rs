@@ -36,6 +36,13 @@ pub(crate) fn problems(file: &str, document: &[u8], plan: &BootPlan) -> Vec<Prob
         if let Some(wrong) = missing(component, &component.command) {
             add(command, wrong);
         }
+        for root in component.patch.roots() {
+            // A link counts as there: that nothing is patched through it is the gate's to say.
+            if std::fs::symlink_metadata(Path::new(&component.workdir).join(root)).is_err() {
+                let hint = "correct it, or create it: nothing else may be patched".to_owned();
+                add("patch.roots", (format!("there is no `{root}` in `{}`", component.workdir), Some(hint)));
+            }
+        }
         for (key, argv) in checks(component, health) {
             if let Some(wrong) = missing(component, argv) {
                 add(key, wrong);
@@ -148,6 +155,7 @@ mod tests {
             { "id": "asked", "entrypoint": "bin/serve-pages", "health": { "command": ["bin/chekc"] } },
             { "id": "nowhere", "entrypoint": "./x", "workdir": "gone", "health": "process" },
             { "id": "nobody", "entrypoint": "bin/serve-pages", "user": "no-such-user-here", "health": "process" },
+            { "id": "roots", "entrypoint": "bin/serve-pages", "health": "process", "patch": { "roots": ["scr"] } },
         ] });
         let found = found(dir.path(), &document);
         let expected = [
@@ -162,6 +170,11 @@ mod tests {
             ("components[6].health", "`bin/chekc` does not exist", "correct the path or install it"),
             ("components[7].workdir", "/gone` does not exist", "correct `workdir` or create it"),
             ("components[8].user", "no user `no-such-user-here`", "create the account or correct `user`"),
+            (
+                "components[9].patch.roots",
+                "there is no `scr` in",
+                "correct it, or create it: nothing else may be patched",
+            ),
         ];
         assert_eq!(found.len(), expected.len(), "{found:?}");
         for ((place, message, hint), (at, says, remedy)) in found.iter().zip(expected) {

@@ -9,6 +9,7 @@
 //! | [`time`] | the two number types time comes in |
 //! | [`document`] | what a human writes, as written |
 //! | [`plan`] | what it means: validated, cross-checked |
+//! | [`patch`] | what may be changed of a component: proposal, gate, change set |
 //! | [`grant`] | capability algebra: request, grant, intersection, permit |
 //! | [`effect`] | what the host may do to the world, and the permission to do it |
 //! | [`fact`] | what is remembered |
@@ -35,6 +36,7 @@ pub mod fact;
 pub mod failure;
 pub mod grant;
 pub mod id;
+pub mod patch;
 pub mod plan;
 pub mod problem;
 pub mod supervisor;

@@ -14,4 +14,5 @@ pub mod documents;
 pub mod facts;
 pub mod ledger;
 pub mod loader;
+pub mod patch;
 pub mod rules;

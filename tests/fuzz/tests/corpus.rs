@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use razar_fuzz::{documents, facts, ledger, loader, rules};
+use razar_fuzz::{documents, facts, ledger, loader, patch, rules};
 use razar_runtime::compile::CompileCommand;
 
 /// Runs a target's corpus; nothing found is a mistake in the name.
@@ -38,6 +38,11 @@ fn boot_configurations() {
 #[test]
 fn rules_and_uses() {
     corpus("rules", rules::rules);
+}
+
+#[test]
+fn proposals() {
+    corpus("patch", patch::patch);
 }
 
 #[test]

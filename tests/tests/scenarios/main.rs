@@ -11,6 +11,7 @@
 //! | `documents` | configurations that do not hold |
 //! | `packages` | plugins that do not load |
 //! | `conduct` | what plugins keep, what they say, and what becomes of one that crashes |
+//! | `patch` | what may be changed of a component, asked with `patch check` |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
 //! | `control` | the commands of a second terminal |
 //! | `wall` | the host behind its second wall |
@@ -32,6 +33,7 @@ mod disk;
 mod documents;
 mod ledger;
 mod packages;
+mod patch;
 mod plugin;
 mod probes;
 mod services;

@@ -41,7 +41,7 @@ pub(super) fn read_plan(
 }
 
 /// The bytes of a boot configuration, no more than may be read.
-fn read_document(config: &Path) -> Result<Vec<u8>, Problem> {
+pub(super) fn read_document(config: &Path) -> Result<Vec<u8>, Problem> {
     let wrong = |message: String, hint: Option<String>| Problem {
         file: config.display().to_string(),
         place: "file".to_owned(),
@@ -58,7 +58,7 @@ fn read_document(config: &Path) -> Result<Vec<u8>, Problem> {
     })
 }
 
-fn absolute_parent(file: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn absolute_parent(file: &Path) -> std::io::Result<PathBuf> {
     let absolute = std::path::absolute(file)?;
     Ok(absolute.parent().map(Path::to_owned).unwrap_or_default())
 }

@@ -10,6 +10,7 @@ mod ground;
 mod import;
 mod leftovers;
 mod log;
+mod patch;
 mod plugin;
 mod restore;
 mod run;
@@ -59,6 +60,7 @@ pub(crate) async fn run(command: Command) -> Exit {
         Command::Quarantine(arguments) => control::quarantine(arguments).await,
         Command::Doctor(arguments) => blocking(move || doctor::doctor(&arguments)).await,
         Command::Timeline(arguments) => control::timeline(arguments).await,
+        Command::Patch(arguments) => patch::patch(arguments).await,
         Command::Plugin(arguments) => plugin::plugin(arguments).await,
         Command::Log(arguments) => log::log(arguments).await,
         Command::Import(arguments) => import::import(arguments).await,

@@ -76,6 +76,9 @@ pub struct Component {
     pub no_new_privileges: Option<bool>,
     /// Of what each of its processes may have no more than so much; the kernel sees to it.
     pub limits: Option<Limits>,
+    /// What repairs may change of it; without it, everything below `workdir` that no other component's is, if `workdir` is
+    /// this component's alone. Tests, CI, policy, grants and the host's own files are never changed.
+    pub patch: Option<Patch>,
 }
 
 /// What to run.
@@ -199,6 +202,19 @@ pub struct Limits {
     /// Processes and threads of the component together, whoever they run as. Needs control groups.
     #[schemars(range(min = 1))]
     pub tasks: Option<u32>,
+}
+
+/// What repairs may change of a component. What is protected wins over the roots.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Patch {
+    /// Directories and files that may be changed, relative to `workdir`; `["."]` is all of it, an empty list nothing.
+    pub roots: Option<Vec<String>>,
+    /// What may not, below the roots: names, at every depth, or paths relative to `workdir`; `*` stands for any letters of
+    /// one part, and a slash at the beginning ties a single name to `workdir`.
+    pub protect: Option<Vec<String>>,
+    /// Whether files may be deleted or emptied. Default: false.
+    pub deletions: Option<bool>,
 }
 
 /// A size: a text such as `64 MiB`.

@@ -8,11 +8,13 @@ use serde_json::Value;
 
 use super::confine::{Confinement, confinement};
 use super::json::Node;
+use super::patch::Directories;
 use super::place::{Place, Problems, quote};
 use super::probe::Probing;
 use super::{BootPlan, ComponentPlan, RestartPolicy, StopPolicy, json, order, probe, read, signal};
 use crate::document::boot::{BootConfig, Component, Entrypoint, Restart, Stop};
 use crate::id::{ComponentId, Digest, PluginId};
+use crate::patch::Rules;
 use crate::problem::{Problem, json_cause, json_place};
 use crate::time::Millis;
 
@@ -95,7 +97,7 @@ pub fn count_components(document: &[u8]) -> Option<usize> {
     }
 }
 
-fn config(document: &[u8], problems: &mut Problems<'_>) -> Option<BootConfig> {
+pub(super) fn config(document: &[u8], problems: &mut Problems<'_>) -> Option<BootConfig> {
     if document.len() > MAX_DOCUMENT {
         let message = format!("is {} bytes; a boot configuration has at most {MAX_DOCUMENT}", document.len());
         problems.add(&Place::Root, message, "split the stack over several configurations".to_owned());
@@ -130,12 +132,19 @@ fn mean(config: BootConfig, context: &Context<'_>, problems: &mut Problems<'_>) 
         .collect();
     unique(&names, &place, problems);
     let layers = order::layers(&config, problems);
+    let each = |(index, entry)| workdir(entry, &Place::Index(&place, index), context.directory, problems);
+    let workdirs: Vec<String> = entries.iter().enumerate().map(each).collect();
+    let owners = names.iter().zip(&workdirs).map(|(id, workdir)| (id.as_ref(), workdir.as_str()));
+    let mut directories = Directories::new(owners);
     let mut components = Vec::with_capacity(entries.len());
     for (index, entry) in entries.iter().enumerate() {
         let place = Place::Index(&place, index);
         let id = names.get(index).cloned().flatten();
         let layer = layers.of(entry.layer.as_deref());
-        if let Some(component) = component(entry, id, layer, &place, &probing, context, problems) {
+        let workdir = workdirs.get(index).cloned().unwrap_or_default();
+        let patch = directories.rules(entry, id.as_ref(), &workdir, &place, problems);
+        let made = Made { id, layer, workdir, patch };
+        if let Some(component) = component(entry, made, &place, &probing, context, problems) {
             components.push(component);
         }
     }
@@ -147,7 +156,7 @@ fn mean(config: BootConfig, context: &Context<'_>, problems: &mut Problems<'_>) 
     })
 }
 
-fn name(entry: &Component, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<ComponentId> {
+pub(super) fn name(entry: &Component, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<ComponentId> {
     if problems.refused(place) {
         return None;
     }
@@ -176,7 +185,7 @@ fn name(entry: &Component, place: &Place<'_>, problems: &mut Problems<'_>) -> Op
 }
 
 /// Names become file names, and some file systems fold case: two that differ in case only would share their files.
-fn unique(names: &[Option<ComponentId>], place: &Place<'_>, problems: &mut Problems<'_>) {
+pub(super) fn unique(names: &[Option<ComponentId>], place: &Place<'_>, problems: &mut Problems<'_>) {
     let mut seen: HashMap<String, (usize, &ComponentId)> = HashMap::with_capacity(names.len());
     for (index, id) in names.iter().enumerate() {
         let Some(id) = id else { continue };
@@ -200,10 +209,17 @@ fn unique(names: &[Option<ComponentId>], place: &Place<'_>, problems: &mut Probl
     }
 }
 
-fn component(
-    entry: &Component,
+/// What is found out about a component by looking at all of them.
+struct Made {
     id: Option<ComponentId>,
     layer: Option<u32>,
+    workdir: String,
+    patch: Rules,
+}
+
+fn component(
+    entry: &Component,
+    made: Made,
     place: &Place<'_>,
     probing: &Probing<'_>,
     context: &Context<'_>,
@@ -213,7 +229,7 @@ fn component(
         return None;
     }
     let command = command(entry, place, problems);
-    let workdir = workdir(entry, place, context, problems);
+    let Made { id, layer, workdir, patch } = made;
     let user = user(entry, place, problems);
     let env = env(entry, place, problems);
     let probes = probe::probes(entry, id.as_ref(), &workdir, place, probing, problems);
@@ -236,6 +252,7 @@ fn component(
         probes: probes?,
         restart,
         stop,
+        patch,
     })
 }
 
@@ -300,19 +317,19 @@ fn text_for_kernel(text: &str, place: &Place<'_>, problems: &mut Problems<'_>) -
     false
 }
 
-fn workdir(
+pub(super) fn workdir(
     entry: &Component,
     place: &Place<'_>,
-    context: &Context<'_>,
+    directory: &str,
     problems: &mut Problems<'_>,
 ) -> String {
-    let Some(written) = &entry.workdir else { return context.directory.to_owned() };
+    let Some(written) = &entry.workdir else { return directory.to_owned() };
     let place = Place::Key(place, "workdir");
     if written.is_empty() {
         problems.add(&place, "is empty", "leave it out to run in the directory of this file".to_owned());
     }
     text_for_kernel(written, &place, problems);
-    join(context.directory, written)
+    join(directory, written)
 }
 
 /// A path below a directory, unless it is absolute. Lexical: core does not look at the file system.

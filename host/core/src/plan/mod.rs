@@ -6,6 +6,7 @@ mod build;
 mod confine;
 mod json;
 mod order;
+mod patch;
 mod place;
 mod probe;
 mod read;
@@ -17,10 +18,12 @@ use std::collections::BTreeMap;
 
 use crate::fact::Phase;
 use crate::id::{ComponentId, Digest, PluginId};
+use crate::patch::Rules;
 use crate::time::Millis;
 
 pub use build::{Context, MAX_DOCUMENT, Overrides, Plugins, SettingsProblem, build, count_components};
 pub use confine::{Confinement, Limit};
+pub use patch::{Patchable, patchable};
 
 /// A validated boot order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -62,6 +65,8 @@ pub struct ComponentPlan {
     pub restart: RestartPolicy,
     /// How it is asked to end.
     pub stop: StopPolicy,
+    /// What of its directory may be patched.
+    pub patch: Rules,
 }
 
 /// One probe per phase. A document with a single `health` uses it for startup and liveness.

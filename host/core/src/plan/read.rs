@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::json::{Node, refuse_repeated};
 use super::place::{Place, Problems, quote};
 use crate::document::boot::{
-    BootConfig, Component, Entrypoint, Health, Limits, PhaseProbes, Probe, Restart, Size, Span, Stop,
+    BootConfig, Component, Entrypoint, Health, Limits, Patch, PhaseProbes, Probe, Restart, Size, Span, Stop,
 };
 use crate::document::units::Bytes;
 use crate::time::Millis;
@@ -33,6 +33,7 @@ pub(super) const COMPONENT: &[&str] = &[
     "stop",
     "no_new_privileges",
     "limits",
+    "patch",
 ];
 pub(super) const PROBE: &[&str] = &[
     "probe",
@@ -62,6 +63,7 @@ pub(super) const LIMITS: &[&str] = &[
     "memory",
     "tasks",
 ];
+pub(super) const PATCH: &[&str] = &["roots", "protect", "deletions"];
 
 /// Reads the whole document; what could not be read is absent and reported.
 pub(super) fn boot_config(node: &Node, problems: &mut Problems<'_>) -> Option<BootConfig> {
@@ -108,6 +110,7 @@ fn component(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Opt
         stop: fields.read("stop", problems, stop),
         no_new_privileges: fields.read("no_new_privileges", problems, flag),
         limits: fields.read("limits", problems, limits),
+        patch: fields.read("patch", problems, patch),
     })
 }
 
@@ -189,6 +192,15 @@ fn limits(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option
         cpu_time: fields.read("cpu_time", problems, span),
         memory: fields.read("memory", problems, size),
         tasks: fields.read("tasks", problems, count),
+    })
+}
+
+fn patch(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<Patch> {
+    let fields = Fields::open(node, place, PATCH, problems)?;
+    Some(Patch {
+        roots: fields.read("roots", problems, texts),
+        protect: fields.read("protect", problems, texts),
+        deletions: fields.read("deletions", problems, flag),
     })
 }
 

@@ -4,6 +4,7 @@
 mod document;
 mod graph;
 mod mistakes;
+mod patch;
 mod shapes;
 
 use serde_json::Value;

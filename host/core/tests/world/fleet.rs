@@ -9,6 +9,7 @@ use razar_core::backoff::Jitter;
 use razar_core::effect::{Decided, EffectOutcome, ExitStatus, Process};
 use razar_core::fact::{Fact, Phase, Recorded};
 use razar_core::id::{ComponentId, Digest, InstanceId};
+use razar_core::patch::Rules;
 use razar_core::plan::{
     BootPlan, Check, ComponentPlan, Confinement, ProbePlan, Probes, RestartPolicy, Schedule, StopPolicy,
 };
@@ -44,6 +45,7 @@ pub(crate) fn plan(components: usize) -> BootPlan {
         probes: Probes { startup: probe.clone(), readiness: None, liveness: Some(probe.clone()) },
         restart: RestartPolicy { forgive_after: Millis::seconds(120), ..RestartPolicy::default() },
         stop: StopPolicy::default(),
+        patch: Rules::default(),
     };
     BootPlan { mission: None, components: (0..components).map(component).collect(), layers: Vec::new() }
 }

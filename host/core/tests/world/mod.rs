@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use razar_core::effect::{Decided, EffectOutcome, ExitStatus, Process};
 use razar_core::fact::{Fact, Phase, Recorded};
 use razar_core::id::{ComponentId, Digest, EffectId, InstanceId};
+use razar_core::patch::Rules;
 use razar_core::plan::{
     BootPlan, Check, ComponentPlan, Confinement, Listener, ProbePlan, Probes, RestartPolicy, Schedule,
     StopPolicy,
@@ -45,6 +46,7 @@ pub(crate) fn component(name: &str) -> ComponentPlan {
         probes: Probes { startup: probe.clone(), readiness: None, liveness: Some(probe) },
         restart: RestartPolicy::default(),
         stop: StopPolicy::default(),
+        patch: Rules::default(),
     }
 }
 

@@ -1,0 +1,138 @@
+//! `patch check`: the gate, asked by a person. It reads, judges and says; nothing here changes a file.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use razar_core::count::counted;
+use razar_core::patch::{ChangeSet, MAX_PROPOSAL, Proposal, Protected, Refusal, gate};
+use razar_core::plan::{Patchable, patchable};
+use serde_json::json;
+
+use super::check::{absolute_parent, read_document};
+use super::{Exit, blocking, complain, say, show_problems};
+use crate::cli::{Output, Patch, PatchCheck};
+use crate::report::escape;
+use crate::sources::{self, Bounds};
+
+/// What a trial would find out, and the gate cannot.
+const NOT_CHECKED: &str = "whether it repairs anything: no test was run, no service was started";
+
+pub(super) async fn patch(command: Patch) -> Exit {
+    let Patch::Check(arguments) = command;
+    blocking(move || check(arguments)).await
+}
+
+fn check(arguments: PatchCheck) -> Exit {
+    let output = arguments.output;
+    let Patchable { id, workdir, mut rules } = match component(&arguments) {
+        Ok(found) => found,
+        Err(exit) => return exit,
+    };
+    let directory = Path::new(&workdir);
+    let mut own = vec![
+        (arguments.config.as_path(), Protected::Config),
+        (arguments.state.state.as_path(), Protected::State),
+    ];
+    own.extend(arguments.plugins.grants.as_deref().map(|file| (file, Protected::Grants)));
+    own.extend(arguments.plugins.plugins.iter().map(|dir| (dir.as_path(), Protected::Host)));
+    let program = std::env::current_exe().ok();
+    own.extend(program.as_deref().map(|program| (program, Protected::Host)));
+    sources::protect(&mut rules, directory, &own);
+    let usage = |message: String| {
+        complain(output, &escape::line(&message));
+        Exit::Usage
+    };
+    let text = match read(&arguments.file) {
+        Ok(text) => text,
+        Err(error) => return usage(format!("cannot read `{}`: {error}", arguments.file.display())),
+    };
+    let tree = match sources::read(directory, &rules, Bounds::DEFAULT) {
+        Ok(tree) => tree,
+        Err(error) => return usage(format!("{id}: {error}")),
+    };
+    let proposal = Proposal { shown: arguments.shown.into_iter().collect(), ..Proposal::diff(text) };
+    match gate(&proposal, &tree, &rules) {
+        Ok(changes) => {
+            taken(id.as_str(), &changes, output);
+            Exit::Done
+        }
+        Err(refusal) => {
+            refused(id.as_str(), &refusal, output);
+            Exit::Failed
+        }
+    }
+}
+
+fn component(arguments: &PatchCheck) -> Result<Patchable, Exit> {
+    let (config, output) = (&arguments.config, arguments.output);
+    let document = read_document(config).map_err(|problem| {
+        show_problems(&[problem], output);
+        Exit::Usage
+    })?;
+    let directory = absolute_parent(config).map_err(|error| {
+        complain(output, &format!("`{}` cannot be located: {error}", config.display()));
+        Exit::Usage
+    })?;
+    let (file, directory) = (config.display().to_string(), directory.display().to_string());
+    patchable(&document, &file, &directory, &arguments.component).map_err(|problems| {
+        show_problems(&problems, output);
+        Exit::Usage
+    })
+}
+
+/// The diff, and one byte more than is judged, so that a larger one is refused as that.
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = MAX_PROPOSAL as u64 + 1;
+    if file.as_os_str() == "-" {
+        std::io::stdin().lock().take(limit).read_to_end(&mut bytes)?;
+    } else {
+        std::fs::File::open(file)?.take(limit).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+fn taken(component: &str, changes: &ChangeSet, output: Output) {
+    if output == Output::Json {
+        let file = |file: &razar_core::patch::FileChange| {
+            json!({
+                "path": file.path().as_str(), "change": file.kind().as_str(), "added": file.added(),
+                "removed": file.removed(), "before": file.before().map(|digest| digest.to_string()),
+            })
+        };
+        let files: Vec<_> = changes.files().iter().map(file).collect();
+        return say(&json!({
+            "verdict": "accepted", "component": component, "checked": "gate", "not_checked": NOT_CHECKED,
+            "digest": changes.digest().to_string(), "added": changes.added(), "removed": changes.removed(), "files": files,
+        })
+        .to_string());
+    }
+    let (files, added, removed) = (changes.files().len(), changes.added(), changes.removed());
+    say(&format!("{component}: the gate takes it: {}, +{added} -{removed}", counted(files, "file")));
+    for file in changes.files() {
+        let line =
+            format!("  {} {} +{} -{}", file.kind().as_str(), file.path(), file.added(), file.removed());
+        say(&escape::line(&line));
+    }
+    say(&format!("  {}", changes.digest()));
+    say(&format!("not checked: {NOT_CHECKED}"));
+}
+
+fn refused(component: &str, refusal: &Refusal, output: Output) {
+    if output == Output::Json {
+        return say(&json!({
+            "verdict": "refused", "component": component, "checked": "gate", "code": refusal.code(),
+            "file": refusal.file(), "line": refusal.line(), "message": refusal.what(), "remedy": refusal.remedy(),
+        })
+        .to_string());
+    }
+    complain(output, &format!("{component}: the gate refuses it: {}", escape::line(&refusal.to_string())));
+    complain_hint(refusal.remedy());
+}
+
+/// The second line of a refusal.
+fn complain_hint(remedy: &str) {
+    use std::io::Write as _;
+    // A closed pipe is no failure; the exit code says it too.
+    drop(writeln!(std::io::stderr(), "  hint: {remedy}"));
+}
