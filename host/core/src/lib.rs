@@ -15,6 +15,7 @@
 //! | [`failure`] | what a failure is, its class and its known remedy |
 //! | [`detect`], [`backoff`] | volatile detectors; how long to wait before the next launch |
 //! | [`problem`], [`count`] | what is wrong with something a human wrote; numbers in sentences |
+//! | [`redact`] | secrets out of text that leaves the host, and back into what returns |
 //! | [`supervisor`] | the one function that decides |
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -37,5 +38,6 @@ pub mod grant;
 pub mod id;
 pub mod plan;
 pub mod problem;
+pub mod redact;
 pub mod supervisor;
 pub mod time;
