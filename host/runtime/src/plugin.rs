@@ -12,6 +12,7 @@ use crate::broker::http::HttpShared;
 use crate::broker::keyvalue::ValueStore;
 use crate::broker::log::LogRate;
 use crate::contract::Probe;
+use crate::contract::agent::Agent;
 use crate::contract::roles::Export;
 use crate::engine::{Engine, EngineKind};
 use crate::incident::Incidents;
@@ -52,6 +53,7 @@ pub struct LoadedPlugin {
     pub(crate) inspection: Inspection,
     pub(crate) roles: Vec<InRole>,
     pub(crate) probe: Option<Box<dyn Probe>>,
+    pub(crate) agent: Option<Box<dyn Agent>>,
 }
 
 impl LoadedPlugin {
@@ -68,6 +70,11 @@ impl LoadedPlugin {
     /// It as a probe, if it is one.
     pub fn probe(&self) -> Option<&dyn Probe> {
         self.probe.as_deref()
+    }
+
+    /// It as an agent, if it is one.
+    pub fn agent(&self) -> Option<&dyn Agent> {
+        self.agent.as_deref()
     }
 
     /// What one call in a role may use.
