@@ -49,7 +49,7 @@ where
 {
     let component = pre.component();
     let interface = component
-        .get_export_index(None, &format!("razar:plugin/{role}@0.1.0"))
+        .get_export_index(None, format!("razar:plugin/{role}@0.1.0"))
         .ok_or_else(|| wasmtime::Error::msg(format!("no export `razar:plugin/{role}@0.1`")))?;
     match component.get_export(Some(&interface), function) {
         Some((ComponentItem::ComponentFunc(found), _)) => found.typecheck::<P, R>(&pre.instance_type()),
