@@ -15,3 +15,4 @@ pub mod facts;
 pub mod ledger;
 pub mod loader;
 pub mod rules;
+pub mod texts;

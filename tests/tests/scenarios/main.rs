@@ -12,6 +12,7 @@
 //! | `packages` | plugins that do not load |
 //! | `conduct` | what plugins keep, what they say, and what becomes of one that crashes |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
+//! | `agents` | agents asked by hand, and servers that do everything wrong |
 //! | `control` | the commands of a second terminal |
 //! | `wall` | the host behind its second wall |
 //! | `ledger` | verification, repair, proofs, import, backup |
@@ -24,6 +25,7 @@
     reason = "a test ends where it cannot go on, and says what it cannot test"
 )]
 
+mod agents;
 mod boot;
 mod conduct;
 mod control;

@@ -8,7 +8,7 @@ use crate::bindings::wasi_http::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi_http::wasi::http::outgoing_handler;
 use crate::bindings::wasi_http::wasi::http::types::{
     ErrorCode, Fields, IncomingBody, IncomingResponse, Method as WasiMethod, OutgoingBody, OutgoingRequest,
-    RequestOptions, Scheme,
+    RequestOptions, Scheme, http_error_code,
 };
 use crate::bindings::wasi_http::wasi::io::poll::{self, Pollable};
 use crate::bindings::wasi_http::wasi::io::streams::{InputStream, StreamError};
@@ -119,7 +119,9 @@ fn read(response: &IncomingResponse, most: usize, deadline: Instant) -> Result<(
             Ok(bytes) if bytes.is_empty() => wait(&stream.subscribe(), deadline)?,
             Ok(bytes) => body.extend_from_slice(&bytes),
             Err(StreamError::Closed) => return Ok((body, false)),
-            Err(StreamError::LastOperationFailed(_)) => return Err(HttpError::Closed),
+            Err(StreamError::LastOperationFailed(error)) => {
+                return Err(http_error_code(&error).map_or(HttpError::Closed, named));
+            }
         }
     }
     body.truncate(most);
