@@ -398,10 +398,12 @@ pub(crate) enum Plugin {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
-    /// Run one probe once; print its report, what it used and what it was denied
+    /// Ask one plugin once; print its answer, what it used and what it was denied
     ///
-    /// Ends with 0 if the answer is healthy or degraded, 1 otherwise.
-    Run(PluginRun),
+    /// A probe is asked about `--address` or `--log-file`; ends with 0 if the answer is healthy or degraded, 1 otherwise. An
+    /// agent is asked about `--failure`, as a host would ask it: redacted, with tools that list, read and search
+    /// `--sources`; ends with 0 if it proposes something, 1 otherwise. Nothing is applied.
+    Run(Box<PluginRun>),
 }
 
 /// Arguments of `plugin run`.
@@ -417,9 +419,16 @@ pub(crate) struct PluginRun {
     /// Where the component listens: a URL or `host:port`
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: Option<String>,
-    /// A log file whose tail the probe may read
+    /// A log file whose tail the probe may read, or the agent is told
     #[arg(long, value_name = "FILE")]
     pub(crate) log_file: Option<PathBuf>,
+    /// What failed, for an agent: a JSON object with `component` and `error`, and if known `incident`, `layer`, `class`
+    /// (`dependency`, `logic`, `external`), `log`, `history` (`agent`, `outcome`, `error`), `versions` (`id`, `summary`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) failure: Option<PathBuf>,
+    /// The component's files, as an agent may see them: text only, no links, without files and values that are secret
+    #[arg(long, value_name = "DIR", requires = "failure")]
+    pub(crate) sources: Option<PathBuf>,
     /// Settings, a JSON object
     #[arg(long, value_name = "JSON", default_value = "{}")]
     pub(crate) settings: String,
@@ -429,9 +438,9 @@ pub(crate) struct PluginRun {
     /// The component's name, as the probe is told it
     #[arg(long, default_value = "trial")]
     pub(crate) component: String,
-    /// Milliseconds for the whole call
-    #[arg(long, value_name = "MS", default_value_t = 5_000)]
-    pub(crate) timeout: u64,
+    /// Milliseconds for everything; without it 5000 for a probe, 300000 for an agent
+    #[arg(long, value_name = "MS")]
+    pub(crate) timeout: Option<u64>,
     /// A state directory whose compiled plugins are used and added to; without it they are kept below
     /// `$XDG_CACHE_HOME/razar-host` (`~/.cache/razar-host`), never in the working directory
     #[arg(long, value_name = "DIR", env = "RAZAR_STATE")]

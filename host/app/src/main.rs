@@ -1,6 +1,7 @@
 //! The binary: parses what was typed, sets logging up, runs one command, turns its end into an exit code. Hidden
 //! commands come first, because the launcher must begin before any thread does.
 
+mod agent;
 mod ask;
 mod cli;
 mod command;

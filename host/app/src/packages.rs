@@ -31,6 +31,10 @@ pub(crate) struct Entry {
 #[derive(Default)]
 pub(crate) struct Packages {
     entries: BTreeMap<PluginId, Entry>,
+    /// Agents that nobody has granted anything: they could run, and wait to be wanted.
+    idle: BTreeMap<PluginId, (Entry, Vec<Problem>)>,
+    /// What the operator gives, to whomever.
+    given: Grants,
     /// What cannot be used, and what is wrong with the grants.
     problems: Vec<Problem>,
     /// What holds nothing up and is probably a mistake.
@@ -94,6 +98,7 @@ impl Packages {
         if let (Some(file), None) = (grants, only) {
             packages.warn_of_strangers(file, &given);
         }
+        packages.given = given;
         packages
     }
 
@@ -111,6 +116,7 @@ impl Packages {
                 }
             }
         }
+        packages.given = given;
         packages
     }
 
@@ -152,13 +158,21 @@ impl Packages {
             let hint = "take the line away, or ask for it in the plugin's `plugin.toml`".to_owned();
             self.problem(file.unwrap_or(&dir), &format!("[{name}]"), message, Some(hint));
         }
-        for unmet in &meeting.unmet {
-            let message = format!("asks for {} `{}` and is not granted it", unmet.capability, unmet.wanted);
-            let remedy = unmet.remedy(&name, file.map(|file| file.display().to_string()).as_deref());
-            self.problem(&dir, "request", message, Some(remedy));
-        }
-        if meeting.unmet.is_empty() {
-            self.entries.insert(name, Entry { package, plugin, grant, meeting, settings });
+        let unmet = meeting.unmet.iter().map(|unmet| Problem {
+            file: dir.display().to_string(),
+            place: "request".to_owned(),
+            message: format!("asks for {} `{}` and is not granted it", unmet.capability, unmet.wanted),
+            hint: Some(unmet.remedy(&name, file.map(|file| file.display().to_string()).as_deref())),
+        });
+        let unmet: Vec<Problem> = unmet.collect();
+        let entry = Entry { package, plugin, grant, meeting, settings };
+        if unmet.is_empty() {
+            self.entries.insert(name, entry);
+        } else if !given.contains_key(&name) && roles(&entry.plugin) == [Role::Agent] {
+            // Many agents may lie here, and keys for some of them: who has no table is not meant, and holds nothing up.
+            self.idle.insert(name, (entry, unmet));
+        } else {
+            self.problems.extend(unmet);
         }
     }
 
@@ -184,6 +198,22 @@ impl Packages {
     /// All that run.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&PluginId, &Entry)> {
         self.entries.iter()
+    }
+
+    /// Agents that nobody has granted anything.
+    pub(crate) fn idle(&self) -> impl Iterator<Item = (&PluginId, &Entry)> {
+        self.idle.iter().map(|(name, (entry, _))| (name, entry))
+    }
+
+    /// What one of them asks for, with the lines that would give it.
+    pub(crate) fn why_idle(&self, name: &str) -> &[Problem] {
+        let found = self.idle.iter().find(|(id, _)| id.as_str() == name);
+        found.map_or(&[], |(_, (_, problems))| problems)
+    }
+
+    /// All that the operator gives, also to plugins that are not here.
+    pub(crate) fn grants(&self) -> impl Iterator<Item = &Grant> {
+        self.given.values()
     }
 
     /// One as a probe.

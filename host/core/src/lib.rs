@@ -16,6 +16,7 @@
 //! | [`failure`] | what a failure is, its class and its known remedy |
 //! | [`detect`], [`backoff`] | volatile detectors; how long to wait before the next launch |
 //! | [`problem`], [`count`] | what is wrong with something a human wrote; numbers in sentences |
+//! | [`redact`] | secrets out of text that leaves the host, and back into what returns |
 //! | [`supervisor`] | the one function that decides |
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -39,5 +40,6 @@ pub mod id;
 pub mod patch;
 pub mod plan;
 pub mod problem;
+pub mod redact;
 pub mod supervisor;
 pub mod time;

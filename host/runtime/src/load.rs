@@ -14,8 +14,10 @@ use crate::broker::files::{FilesError, Trees};
 use crate::broker::log::LogRate;
 use crate::compile::{CompileError, compile};
 use crate::contract::Probe;
+use crate::contract::agent::Agent;
 use crate::contract::roles::{self, Export};
 use crate::contract::since_v0_1::ProbeAdapter;
+use crate::contract::since_v0_1::agent::AgentAdapter;
 use crate::cwasm::{CacheError, Entry, Verified};
 use crate::engine::{EngineError, EngineKind};
 use crate::guard::{self, Guard};
@@ -175,6 +177,7 @@ impl Runtime {
         };
         let mut loaded = Vec::new();
         let mut probe: Option<Box<dyn Probe>> = None;
+        let mut agent: Option<Box<dyn Agent>> = None;
         for export in &found {
             let limits = Limits::defaults(export.role).with(&grant.limits).map_err(LoadError::Limits)?;
             needs.within(&limits)?;
@@ -210,13 +213,21 @@ impl Runtime {
                 egress: Arc::clone(&self.egress),
                 values: Arc::clone(&self.values),
             });
-            if export.role == Role::Probe {
-                probe = Some(adapter(export, pre, &shared)?);
+            match export.role {
+                Role::Probe => {
+                    let adapter = ProbeAdapter::new(pre.clone(), Arc::clone(&shared));
+                    probe = Some(Box::new(adapter.map_err(|error| unlike(export, &error))?));
+                }
+                Role::Agent => {
+                    let adapter = AgentAdapter::new(pre.clone(), Arc::clone(&shared));
+                    agent = Some(Box::new(adapter.map_err(|error| unlike(export, &error))?));
+                }
+                Role::Evaluator | Role::Tools => {}
             }
             loaded.push(InRole { role: export.role, shared });
         }
         inspection.warn_about_memory();
-        Ok(LoadedPlugin { inspection, roles: loaded, probe })
+        Ok(LoadedPlugin { inspection, roles: loaded, probe, agent })
     }
 
     /// Code for one engine: from the cache when the cache vouches for it, else compiled and kept.
@@ -258,17 +269,9 @@ impl Runtime {
     }
 }
 
-fn adapter(
-    export: &Export,
-    pre: &InstancePre<State>,
-    shared: &Arc<Shared>,
-) -> Result<Box<dyn Probe>, LoadError> {
-    match ProbeAdapter::new(pre.clone(), Arc::clone(shared)) {
-        Ok(probe) => Ok(Box::new(probe)),
-        Err(error) => {
-            Err(LoadError::Contract { export: export.to_string(), reason: words(&format!("{error:#}")) })
-        }
-    }
+/// A role whose functions are not what the contract says.
+fn unlike(export: &Export, error: &wasmtime::Error) -> LoadError {
+    LoadError::Contract { export: export.to_string(), reason: words(&format!("{error:#}")) }
 }
 
 fn runnable(code: &Verified, home: &Home) -> Result<Component, LoadError> {

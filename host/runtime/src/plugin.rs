@@ -12,6 +12,7 @@ use crate::broker::http::HttpShared;
 use crate::broker::keyvalue::ValueStore;
 use crate::broker::log::LogRate;
 use crate::contract::Probe;
+use crate::contract::agent::Agent;
 use crate::contract::roles::Export;
 use crate::engine::{Engine, EngineKind};
 use crate::incident::Incidents;
@@ -54,6 +55,7 @@ pub struct LoadedPlugin {
     pub(crate) inspection: Inspection,
     pub(crate) roles: Vec<InRole>,
     pub(crate) probe: Option<Box<dyn Probe>>,
+    pub(crate) agent: Option<Box<dyn Agent>>,
 }
 
 impl LoadedPlugin {
@@ -70,6 +72,11 @@ impl LoadedPlugin {
     /// It as a probe, if it is one.
     pub fn probe(&self) -> Option<&dyn Probe> {
         self.probe.as_deref()
+    }
+
+    /// It as an agent, if it is one.
+    pub fn agent(&self) -> Option<&dyn Agent> {
+        self.agent.as_deref()
     }
 
     /// What one call in a role may use.
@@ -121,7 +128,9 @@ pub struct Inspection {
 
 impl Inspection {
     pub(crate) fn warn_about_memory(&mut self) {
-        if self.initial_memory > LARGE_INITIAL_MEMORY {
+        // Who waits for a model, or runs somebody's tests, does not notice a cleared stack; a probe by the thousand does.
+        let often = self.roles.iter().any(|export| export.role == Role::Probe);
+        if often && self.initial_memory > LARGE_INITIAL_MEMORY {
             self.warnings.push(Warning::LargeInitialMemory { bytes: self.initial_memory });
         }
     }

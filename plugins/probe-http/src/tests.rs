@@ -80,7 +80,7 @@ fn every_setting_decides() {
 
 #[test]
 fn a_slow_success_is_a_failure() {
-    let response = Response { status: 200, body: Vec::new(), truncated: false };
+    let response = Response { status: 200, ..Response::default() };
     let settings = Settings { max_latency_ms: Some(500), ..Settings::default() };
     let verdict = |milliseconds| judge(&settings, &response, Duration::from_millis(milliseconds));
     assert_eq!(verdict(500).health, Health::Healthy);

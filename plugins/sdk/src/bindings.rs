@@ -66,6 +66,17 @@ pub mod wasi_http {
     });
 }
 
+/// `wasi:config` as the plugin calls it.
+#[cfg(target_family = "wasm")]
+pub mod wasi_config {
+    wit_bindgen::generate!({
+        inline: "package razar:sdk; world configured { import wasi:config/store@0.2.0-rc.1; }",
+        path: "../../wit/plugin-0.1",
+        generate_all,
+        runtime_path: "razar_sdk::bindings::runtime",
+    });
+}
+
 /// `wasi:keyvalue` as the plugin calls it.
 #[cfg(target_family = "wasm")]
 pub mod wasi_keyvalue {

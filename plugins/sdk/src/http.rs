@@ -1,5 +1,5 @@
-//! One bounded HTTP request without a body: over `wasi:http` in a component, over a plain socket natively, where tests run it
-//! against a real server. Never follows redirects, and never reads more than it was told to.
+//! One bounded HTTP request: over `wasi:http` in a component, over a plain socket natively, where tests run it against a
+//! real server. Never follows redirects, and never reads more than it was told to.
 
 use std::fmt;
 use std::time::Duration;
@@ -32,11 +32,30 @@ pub struct Request<'a> {
     pub max_body: usize,
 }
 
+/// A request with a body, such as a question to a model.
+#[derive(Clone, Copy, Debug)]
+pub struct Post<'a> {
+    /// Where: `http://…` or `https://…`.
+    pub url: &'a str,
+    /// What the body is, such as `application/json`.
+    pub content_type: &'a str,
+    /// The body.
+    pub body: &'a [u8],
+    /// Names, in lower case, of the answer's headers that are wanted.
+    pub wanted: &'a [&'a str],
+    /// How long everything may take together.
+    pub timeout: Duration,
+    /// How much of the answer's body to read; the rest is dropped.
+    pub max_body: usize,
+}
+
 /// What came back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Response {
     /// The status code.
     pub status: u16,
+    /// Of the headers those that were wanted, in lower case.
+    pub headers: Vec<(String, String)>,
     /// The beginning of the body.
     pub body: Vec<u8>,
     /// Whether there was more.
@@ -64,8 +83,19 @@ pub enum HttpError {
     Tls,
     /// What came back is not HTTP.
     Protocol,
+    /// What came back, or what was sent, is larger than the host allows.
+    TooLarge,
+    /// The host has no secret to send: where the operator said it would be, there is none.
+    Secret,
     /// Something else, named.
     Other(String),
+}
+
+impl Response {
+    /// The first header of this name, in lower case, if it was wanted and came.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 impl fmt::Display for HttpError {
@@ -80,6 +110,8 @@ impl fmt::Display for HttpError {
             Self::Closed => "connection closed before the answer was complete",
             Self::Tls => "TLS failed",
             Self::Protocol => "answer is not HTTP",
+            Self::TooLarge => "answer or request is too large",
+            Self::Secret => "the host has no key to send; see its log for where it should be",
             Self::Other(problem) => problem,
         })
     }
@@ -89,11 +121,57 @@ impl std::error::Error for HttpError {}
 
 /// Sends `request` and waits for the answer.
 pub fn send(request: &Request<'_>) -> Result<Response, HttpError> {
-    let url = Url::parse(request.url)?;
+    let verb = match request.method {
+        Method::Get => Verb::Get,
+        Method::Head => Verb::Head,
+    };
+    exchange(&Exchange {
+        verb,
+        url: Url::parse(request.url)?,
+        content_type: "",
+        body: &[],
+        wanted: &[],
+        timeout: request.timeout,
+        max_body: request.max_body,
+    })
+}
+
+/// Posts a body and waits for the answer.
+pub fn post(post: &Post<'_>) -> Result<Response, HttpError> {
+    exchange(&Exchange {
+        verb: Verb::Post,
+        url: Url::parse(post.url)?,
+        content_type: post.content_type,
+        body: post.body,
+        wanted: post.wanted,
+        timeout: post.timeout,
+        max_body: post.max_body,
+    })
+}
+
+/// Any request, as both ways to send it see it.
+struct Exchange<'a> {
+    verb: Verb,
+    url: Url<'a>,
+    content_type: &'a str,
+    body: &'a [u8],
+    wanted: &'a [&'a str],
+    timeout: Duration,
+    max_body: usize,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Verb {
+    Get,
+    Head,
+    Post,
+}
+
+fn exchange(exchange: &Exchange<'_>) -> Result<Response, HttpError> {
     #[cfg(target_family = "wasm")]
-    return wasi::send(request, &url);
+    return wasi::send(exchange);
     #[cfg(not(target_family = "wasm"))]
-    return native::send(request, &url);
+    return native::send(exchange);
 }
 
 /// The parts of a URL that a request needs.

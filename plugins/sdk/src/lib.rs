@@ -18,8 +18,8 @@
 //!
 //! The macros expand only for wasm: `cargo test` runs a plugin's logic natively, and `cargo xtask plugins` builds the component.
 //! `std::net`, `std::fs` and `std::time` work in both. Settings come as JSON and become a struct with
-//! [`Target::parse_settings`]; HTTP goes through [`http::send`], what is kept from call to call through [`values::Store`], and
-//! messages for the host's log through [`log::say`].
+//! [`Target::parse_settings`]; HTTP goes through [`http::send`] and [`http::post`], what the operator configures through
+//! [`config::get`], what is kept from call to call through [`values::Store`], and messages for the host's log through [`log::say`].
 
 // The generated export macros name this crate the way a plugin does.
 extern crate self as razar_sdk;
@@ -27,6 +27,7 @@ extern crate self as razar_sdk;
 pub mod agent;
 #[doc(hidden)]
 pub mod bindings;
+pub mod config;
 mod error;
 pub mod evaluator;
 mod export;

@@ -16,3 +16,4 @@ pub mod ledger;
 pub mod loader;
 pub mod patch;
 pub mod rules;
+pub mod texts;

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use razar_fuzz::{documents, facts, ledger, loader, patch, rules};
+use razar_fuzz::{documents, facts, ledger, loader, patch, rules, texts};
 use razar_runtime::compile::CompileCommand;
 
 /// Runs a target's corpus; nothing found is a mistake in the name.
@@ -63,6 +63,16 @@ fn damaged_databases() {
 #[test]
 fn files_of_the_original_system() {
     corpus("import", ledger::import);
+}
+
+#[test]
+fn texts_with_secrets() {
+    corpus("redact", texts::redact);
+}
+
+#[test]
+fn answers_of_models() {
+    corpus("reply", texts::reply);
 }
 
 #[test]

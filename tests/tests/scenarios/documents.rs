@@ -157,7 +157,7 @@ fn the_first_start_says_that_it_compiles_and_the_second_need_not() {
         scene.until_booted(count);
         let ended = run.terminate();
         assert_eq!(ended.code, Some(0), "{}", ended.err);
-        let said = ended.out.contains("system: preparing 4 plugins (the first start compiles them)");
+        let said = ended.out.contains("system: preparing 5 plugins (the first start compiles them)");
         assert_eq!(said, compiles, "{}", ended.out);
     }
 }

@@ -13,6 +13,7 @@
 //! | `conduct` | what plugins keep, what they say, and what becomes of one that crashes |
 //! | `patch` | what may be changed of a component, asked with `patch check` |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
+//! | `agents` | agents asked by hand, and servers that do everything wrong |
 //! | `control` | the commands of a second terminal |
 //! | `wall` | the host behind its second wall |
 //! | `ledger` | verification, repair, proofs, import, backup |
@@ -25,6 +26,7 @@
     reason = "a test ends where it cannot go on, and says what it cannot test"
 )]
 
+mod agents;
 mod boot;
 mod conduct;
 mod control;

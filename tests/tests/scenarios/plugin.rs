@@ -43,16 +43,20 @@ fn list_and_inspect_say_what_each_is_and_may() {
     let scene = Scene::new();
     let listed = plugin(&scene, &["list"]);
     assert_eq!(listed.code, Some(0), "{}", listed.err);
-    for name in ["probe-http", "probe-log", "probe-tcp", "probe-tls"] {
-        assert!(
-            listed.out.lines().any(|line| line.starts_with(name) && line.contains("probe ")),
-            "{}",
-            listed.out
-        );
+    for (name, role) in [
+        ("probe-http", "probe "),
+        ("probe-log", "probe "),
+        ("probe-tcp", "probe "),
+        ("probe-tls", "probe "),
+        ("agent-openai", "agent "),
+    ] {
+        let line = listed.out.lines().find(|line| line.starts_with(name));
+        let line = line.unwrap_or_else(|| panic!("{name} is not in {}", listed.out));
+        assert!(line.contains(role) && line.ends_with("(not granted)") == (role == "agent "), "{line}");
     }
     let json = plugin(&scene, &["list", "--output", "json"]).json();
-    assert_eq!(json.len(), 4);
-    assert!(json.iter().all(|line| line["role"] == "probe" && line["error"].is_null()), "{json:?}");
+    assert_eq!(json.len(), 5);
+    assert!(json.iter().all(|line| (line["role"] == "probe") == (line["granted"] == true)), "{json:?}");
 
     let inspected = plugin(&scene, &["inspect", "probe-http"]);
     assert_eq!(inspected.code, Some(0));

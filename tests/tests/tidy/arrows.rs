@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! core ◄── runtime ◄── conform    core ◄── ledger    all four ◄── app ◄── tests    sdk ◄── plugins
+//!                                                                                  sdk ◄── agent-kit ◄── agents
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
@@ -43,6 +44,9 @@ fn allowed(room: &str) -> Option<&'static [&'static str]> {
         "host/conform" => Some(&["razar-core", "razar-runtime"]),
         "host/app" => Some(&["razar-conform", "razar-core", "razar-ledger", "razar-runtime"]),
         room if room.starts_with("tests/hostile/guests") => Some(&["razar-sdk"]),
+        room if room.starts_with("plugins/agent-") && room != "plugins/agent-kit" => {
+            Some(&["razar-agent-kit", "razar-sdk"])
+        }
         room if room.starts_with("tests") => None,
         _ => Some(&["razar-sdk"]),
     }

@@ -1,20 +1,16 @@
-//! `plugin list | inspect | run`: looking at plugins, and asking one probe once.
+//! `plugin list | inspect | run`: looking at plugins, and asking one once.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod agent;
+mod probe;
+mod run;
 
-use razar_core::fact::Phase;
-use razar_core::grant::{CallScope, Capability, Role};
-use razar_core::id::{ComponentId, Digest, PluginId};
-use razar_core::problem::{json_cause, json_place};
-use razar_runtime::Runtime;
-use razar_runtime::contract::{ProbeCall, ProbeTarget, Report};
-use razar_runtime::outcome::{CallReport, Outcome};
+use razar_core::grant::{Capability, Role};
+use razar_core::id::{Digest, PluginId};
 use serde_json::{Value, json};
 
-use super::{Exit, code_cache, complain, one_shot, say, show_problems, show_warnings};
-use crate::cli::{self, PhaseName};
-use crate::packages::{Entry, Packages, prepare_schemas, roles};
+use super::{Exit, complain, one_shot, say, show_problems, show_warnings};
+use crate::cli;
+use crate::packages::{Entry, Packages, roles};
 use crate::report::escape;
 
 pub(super) async fn plugin(command: cli::Plugin) -> Exit {
@@ -27,7 +23,7 @@ pub(super) async fn plugin(command: cli::Plugin) -> Exit {
             Ok(packages) => inspect(&packages, &name, output),
             Err(exit) => exit,
         },
-        cli::Plugin::Run(arguments) => once(&arguments).await.unwrap_or_else(|exit| exit),
+        cli::Plugin::Run(arguments) => run::run(&arguments).await.unwrap_or_else(|exit| exit),
     }
 }
 
@@ -44,7 +40,9 @@ async fn load(plugins: &cli::Plugins, output: cli::Output) -> Result<Packages, E
 }
 
 fn list(packages: &Packages, output: cli::Output) -> Exit {
-    let rows: Vec<_> = packages.iter().map(|(name, entry)| Row::of(name, entry)).collect();
+    let mut rows: Vec<_> = packages.iter().map(|(name, entry)| Row::of(name, entry, true)).collect();
+    rows.extend(packages.idle().map(|(name, entry)| Row::of(name, entry, false)));
+    rows.sort_by_key(|row| row.name);
     match output {
         cli::Output::Json => rows.iter().for_each(|row| say(&row.json().to_string())),
         _ => align(&rows).iter().for_each(|line| say(line)),
@@ -61,10 +59,11 @@ struct Row<'a> {
     role: String,
     digest: Digest,
     description: &'a str,
+    granted: bool,
 }
 
 impl<'a> Row<'a> {
-    fn of(name: &'a PluginId, entry: &'a Entry) -> Self {
+    fn of(name: &'a PluginId, entry: &'a Entry, granted: bool) -> Self {
         let manifest = &entry.package.manifest;
         Self {
             name: name.as_str(),
@@ -72,13 +71,15 @@ impl<'a> Row<'a> {
             role: roles(&entry.plugin).into_iter().map(Role::as_str).collect::<Vec<_>>().join(","),
             digest: entry.plugin.inspection().digest,
             description: &manifest.description,
+            granted,
         }
     }
 
     fn json(&self) -> Value {
-        let Self { name, version, role, digest, description } = self;
+        let Self { name, version, role, digest, description, granted } = self;
         json!({
             "name": name, "version": version, "role": role, "description": description, "digest": digest,
+            "granted": granted,
         })
     }
 }
@@ -90,12 +91,13 @@ fn align(rows: &[Row<'_>]) -> Vec<String> {
     let role = widest(|row| row.role.len());
     let line = |row: &Row<'_>| {
         format!(
-            "{:<name$}  {:<version$}  {:<role$}  {}  {}",
+            "{:<name$}  {:<version$}  {:<role$}  {}  {}{}",
             row.name,
             row.version,
             row.role,
             short(&row.digest),
-            escape::line(row.description)
+            escape::line(row.description),
+            if row.granted { "" } else { " (not granted)" },
         )
     };
     rows.iter().map(line).collect()
@@ -114,6 +116,7 @@ fn find<'a>(
     let found = packages.iter().find(|(id, _)| id.as_str() == name);
     found.ok_or_else(|| {
         show_problems(packages.problems(), output);
+        show_problems(packages.why_idle(name), output);
         let known: Vec<&str> = packages.iter().map(|(id, _)| id.as_str()).collect();
         let name = escape::line(name);
         complain(
@@ -237,192 +240,9 @@ fn show<'a>(about: impl IntoIterator<Item = &'a (String, Value)>, depth: usize) 
     }
 }
 
-/// The plugin that is asked for; all of them when there is none of that name, to say what there is.
-async fn load_for_one(
-    dirs: &[PathBuf],
-    grants: Option<&Path>,
-    runtime: &Arc<Runtime>,
-    name: Option<&str>,
-) -> Packages {
-    if let Some(name) = name.and_then(|name| name.parse().ok()) {
-        let packages = Packages::load_named(dirs, grants, runtime, &name).await;
-        if packages.iter().next().is_some() {
-            return packages;
-        }
-    }
-    Packages::load(dirs, grants, runtime).await
-}
-
-/// Tells before it clears up: who waits for the answer does not wait for that.
-async fn once(arguments: &cli::PluginRun) -> Result<Exit, Exit> {
-    let output = arguments.output;
-    let usage = |message: String| {
-        complain(output, &message);
-        Exit::Usage
-    };
-    let internal = |message: String| {
-        complain(output, &message);
-        Exit::Internal
-    };
-    // Nobody waits for it: whoever needs it first, does.
-    let (sender, receiver) = std::sync::mpsc::channel::<Arc<Runtime>>();
-    drop(tokio::task::spawn_blocking(move || {
-        if let Ok(runtime) = receiver.recv() {
-            runtime.prepare();
-        }
-        prepare_schemas();
-    }));
-    let runtime = match &arguments.state {
-        Some(state) => one_shot(Some(code_cache(state))),
-        // A home that cannot be written costs time, nothing else.
-        None => one_shot(own_cache()).or_else(|_| one_shot(None)),
-    };
-    let runtime = runtime.map_err(internal)?;
-    // Nobody hears it if there was no thread; then it is made when it is needed.
-    let _ = sender.send(Arc::clone(&runtime));
-    let grants = arguments.plugins.grants.as_deref();
-    let packages = match &arguments.dev {
-        Some(dir) => Packages::load_one(dir, grants, &runtime).await,
-        None => load_for_one(&arguments.plugins.plugins, grants, &runtime, arguments.name.as_deref()).await,
-    };
-    if arguments.dev.is_some() && !packages.problems().is_empty() {
-        show_problems(packages.problems(), arguments.output);
-        return Err(Exit::Usage);
-    }
-    let only = packages.iter().next().map(|(name, _)| name.to_string());
-    let name = arguments.name.clone().or(only.filter(|_| arguments.dev.is_some()));
-    let name =
-        name.ok_or_else(|| usage("which plugin? `razar-host plugin run NAME --plugins DIR`".to_owned()))?;
-    let (name, entry) = find(&packages, &name, output)?;
-    let probe = entry.plugin.probe().ok_or_else(|| usage(format!("`{name}` is not a probe")))?;
-
-    let component: ComponentId =
-        arguments.component.parse().map_err(|error| usage(format!("`--component`: {error}")))?;
-    let settings: Value = serde_json::from_str(&arguments.settings).map_err(|error| {
-        let (cause, place) = (json_cause(&error), json_place(&error));
-        usage(format!("`--settings` is not JSON: {cause} at {place}"))
-    })?;
-    let wrong = entry.check_settings(&settings);
-    if let Some(first) = wrong.first() {
-        return Err(usage(format!("`--settings` {}: {}", first.pointer, first.message)));
-    }
-    // As a boot configuration says it, and as the probe is told.
-    let address = arguments.address.as_deref().map(|text| text.strip_prefix("tcp://").unwrap_or(text));
-    let target = address.map(str::parse).transpose();
-    let target = target.map_err(|error| usage(format!("`--address`: {error}")))?;
-    let log = match &arguments.log_file {
-        Some(log) => {
-            let log = std::path::absolute(log).map_err(|error| usage(format!("`--log-file`: {error}")))?;
-            Some(log.to_string_lossy().into_owned())
-        }
-        None => None,
-    };
-    let scope = CallScope { target, log, ..CallScope::default() };
-    let phase = match arguments.phase {
-        PhaseName::Startup => Phase::Startup,
-        PhaseName::Readiness => Phase::Readiness,
-        PhaseName::Liveness => Phase::Liveness,
-    };
-    let target = ProbeTarget { component: &component, address, phase, settings: &arguments.settings };
-    let deadline = std::time::Duration::from_millis(arguments.timeout);
-    let report = probe.check(ProbeCall { target, scope, deadline }).await;
-    let grants = grants.map(|file| file.display().to_string());
-    Ok(tell(name, &report, grants.as_deref(), output))
-}
-
-/// Where one-shots keep compiled plugins when no state directory is named: never where somebody happens to stand.
-fn own_cache() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(base.join("razar-host/plugins"))
-}
-
-fn tell(name: &PluginId, report: &CallReport<Report>, grants: Option<&str>, output: cli::Output) -> Exit {
-    let (word, text, measured, well) = match &report.outcome {
-        Outcome::Reply(reply) => {
-            let measured = reply.measurements.iter();
-            let measured: Vec<_> = measured.map(|m| (m.name.as_str(), m.value, m.unit.as_str())).collect();
-            (reply.health.as_str(), reply.summary.clone(), measured, reply.health.is_well())
-        }
-        Outcome::Refused(error) => (report.outcome.as_str(), error.message.clone(), Vec::new(), false),
-        Outcome::Failed(failure) => (report.outcome.as_str(), failure.to_string(), Vec::new(), false),
-    };
-    let used = &report.usage;
-    let ms = |span: std::time::Duration| span.as_micros() as f64 / 1000.0;
-    let used = json!({
-        "elapsed_ms": ms(used.wall), "busy_ms": ms(used.busy),
-        "memory_bytes": used.memory, "reply_bytes": used.reply,
-        "network_bytes": used.network, "requests": used.requests,
-    });
-    let logged: Vec<&str> = report.log.lines.iter().map(|line| line.text.as_str()).collect();
-    if output == cli::Output::Json {
-        let denied = report.record.denied().map(|denied| {
-            json!({
-                "capability": denied.capability().to_string(), "reason": denied.reason().as_str(),
-                "subject": denied.subject(), "remedy": denied.remedy(name, grants),
-            })
-        });
-        let measured = measured.iter().map(|(name, value, unit)| (measure_key(name, unit), json!(value)));
-        say(&json!({
-            "plugin": name,
-            "outcome": word,
-            "summary": text,
-            "measurements": measured.collect::<serde_json::Map<_, _>>(),
-            "used": used,
-            "denied": denied.collect::<Vec<_>>(),
-            "printed": logged,
-        })
-        .to_string());
-    } else {
-        let denied =
-            report.record.denied().map(|denied| format!("{denied}: {}", denied.remedy(name, grants)));
-        let measured = measured.iter().map(|(name, value, unit)| format!("{name} {value:.3} {unit}"));
-        let about: About = [
-            ("plugin", json!(name)),
-            ("outcome", json!(word)),
-            ("summary", json!(text.escape_debug().to_string())),
-            ("measurements", json!(measured.collect::<Vec<_>>())),
-            ("used", used),
-            ("denied", json!(denied.collect::<Vec<_>>())),
-            ("printed", json!(logged)),
-        ]
-        .map(|(key, value)| (key.to_owned(), value))
-        .into();
-        show(&about, 0);
-    }
-    if well { Exit::Done } else { Exit::Failed }
-}
-
-/// The key of a measurement: its name and its unit, `latency_ms`, whatever the plugin has called them.
-fn measure_key(name: &str, unit: &str) -> String {
-    let plain = |text: &str| {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-        text.chars().map(plain).collect::<String>().trim_matches('_').to_owned()
-    };
-    let (name, unit) = (plain(name), if unit == "%" { "percent".to_owned() } else { plain(unit) });
-    match unit.as_str() {
-        "" => name,
-        unit if name.strip_suffix(unit).is_some_and(|rest| rest.is_empty() || rest.ends_with('_')) => name,
-        unit => format!("{name}_{unit}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_of_measurements_say_their_unit() {
-        for (name, unit, key) in [
-            ("latency", "ms", "latency_ms"),
-            ("latency_ms", "ms", "latency_ms"),
-            ("Queue depth", "", "queue_depth"),
-            ("used", "%", "used_percent"),
-            ("rate", "requests/s", "rate_requests_s"),
-        ] {
-            assert_eq!(measure_key(name, unit), key);
-        }
-    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
@@ -432,6 +252,7 @@ mod tests {
             role: "probe".to_owned(),
             digest: Digest::of(b""),
             description: "says\n more",
+            granted: true,
         };
         let lines = align(&[row("a", "0.1.0"), row("a-name-much-longer-than-sixteen", "10.11.12")]);
         let place = |line: &String| line.find("probe").unwrap();

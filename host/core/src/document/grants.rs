@@ -193,7 +193,7 @@ fn http(source: &mut Source<'_>, at: &Path, documents: &[HttpGrantDocument]) -> 
     let mut grants: Vec<HttpGrant> = Vec::new();
     for (index, document) in documents.iter().enumerate() {
         let at = at.index(index);
-        let rule = http_rule(source, &at, &document.url, &document.methods);
+        let rule = http_rule(source, &at, Some(&document.url), &document.methods);
         let secret = match &document.secret {
             Some(document) => secret(source, &at.key("secret"), document).map(Some),
             None => Some(None),

@@ -59,8 +59,8 @@ pub struct RequestDocument {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HttpRequestDocument {
-    /// A URL, a URL ending in `/*`, or `{target}`.
-    pub url: String,
+    /// A URL, a URL ending in `/*`, or `{target}`; left out, the operator chooses.
+    pub url: Option<String>,
     /// With these methods.
     pub methods: Vec<String>,
 }
@@ -216,7 +216,8 @@ fn is_semver(text: &str) -> bool {
 fn request(source: &mut Source<'_>, at: &Path, document: &RequestDocument) -> Request {
     let mut request = Request::default();
     for (index, entry) in document.http.iter().enumerate() {
-        request.http.extend(http_rule(source, &at.key("http").index(index), &entry.url, &entry.methods));
+        let rule = http_rule(source, &at.key("http").index(index), entry.url.as_deref(), &entry.methods);
+        request.http.extend(rule);
     }
     request.tcp = rules(source, &at.key("tcp"), &document.tcp);
     for (index, entry) in document.dirs.iter().enumerate() {
@@ -242,18 +243,21 @@ fn request(source: &mut Source<'_>, at: &Path, document: &RequestDocument) -> Re
     request
 }
 
+/// Without a URL, the operator chooses.
 pub(super) fn http_rule(
     source: &mut Source<'_>,
     at: &Path,
-    url: &str,
+    url: Option<&str>,
     methods: &[String],
 ) -> Option<HttpRule> {
-    let place = source.take(&at.key("url"), url.parse::<HttpPlace>(), |error| Some(error.hint()));
+    let place = url.map_or(Ok(HttpPlace::Operator), str::parse);
+    let place = source.take(&at.key("url"), place, |error| Some(error.hint()));
     let path = at.key("methods");
     let parsed: Result<Methods, RuleError> = methods.iter().map(|method| method.parse()).collect();
     let parsed = parsed.and_then(|parsed: Methods| {
         if parsed.is_empty() {
-            Err(RuleError::NoMethods(url.escape_debug().take(200).collect()))
+            let shown = url.unwrap_or("{operator}");
+            Err(RuleError::NoMethods(shown.escape_debug().take(200).collect()))
         } else {
             Ok(parsed)
         }

@@ -6,7 +6,7 @@ use super::address::AddressClass;
 use super::capability::Capability;
 use super::dir::{Access, GuestPath};
 use super::error::{RuleError, shown, visible};
-use super::http::HttpRule;
+use super::http::{HttpPlace, HttpRule};
 use super::store::Quota;
 use crate::id::PluginId;
 
@@ -177,7 +177,12 @@ fn quoted(text: &str) -> String {
 
 pub(super) fn http_line(rule: &HttpRule) -> String {
     let methods: Vec<String> = rule.methods.iter().map(|method| quoted(method.as_str())).collect();
-    format!("http = [{{ url = {}, methods = [{}] }}]", quoted(&rule.place.to_string()), methods.join(", "))
+    let url = match &rule.place {
+        // Some place: which, only the operator knows.
+        HttpPlace::Operator => "https://api.example.com/*".to_owned(),
+        place => place.to_string(),
+    };
+    format!("http = [{{ url = {}, methods = [{}] }}]", quoted(&url), methods.join(", "))
 }
 
 pub(super) fn list_line(capability: Capability, rule: &str) -> String {

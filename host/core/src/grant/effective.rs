@@ -11,8 +11,8 @@ use super::denied::{self, Denied, DenyReason};
 use super::dir::{DirRule, DirSource};
 use super::error::RuleError;
 use super::grants::{Grant, HttpGrant, Request, role_defaults};
-use super::host::Host;
-use super::http::{HttpPlace, HttpRule, UrlPattern};
+use super::host::{Host, HostPattern};
+use super::http::{HttpPlace, HttpRule, PathPattern, UrlPattern};
 use super::method::{Method, Methods};
 use super::net::{NameRule, TcpRule};
 use super::permit::{
@@ -170,10 +170,16 @@ impl EffectiveGrant {
                 HttpPlace::Target => HttpPlace::Target,
                 HttpPlace::Url(pattern) => HttpPlace::Url(UrlPattern {
                     scheme: url.scheme(),
-                    host: super::host::HostPattern::Exact(url.host().clone()),
+                    host: HostPattern::Exact(url.host().clone()),
                     port: url.port(),
                     // A grant of all the plugin asked for there is what an operator means.
                     path: pattern.path.clone(),
+                }),
+                HttpPlace::Operator => HttpPlace::Url(UrlPattern {
+                    scheme: url.scheme(),
+                    host: HostPattern::Exact(url.host().clone()),
+                    port: url.port(),
+                    path: PathPattern::Exact(url.path().to_owned()),
                 }),
             };
             return (DenyReason::NotGranted, Some(denied::http_line(&HttpRule { methods, place })));

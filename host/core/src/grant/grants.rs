@@ -166,7 +166,7 @@ pub fn meet(roles: &[Role], request: &Request, grant: &Grant) -> Meeting {
             .iter()
             .filter(|method| {
                 let one = HttpRule { methods: Methods::NONE.with(*method), place: wanted.place.clone() };
-                !given.iter().any(|grant| grant.http.iter().any(|grant| grant.rule.covers(&one)))
+                !given.iter().any(|grant| grant.http.iter().any(|grant| grant.rule.gives(&one)))
             })
             .collect();
         if !missing.is_empty() {

@@ -162,6 +162,8 @@ impl fmt::Display for UrlPattern {
 pub enum HttpPlace {
     /// `{target}`: the origin of the component this call is about.
     Target,
+    /// In a request: wherever the operator sends it. No grant can say this, so it never allows anything by itself.
+    Operator,
     /// These URLs.
     Url(UrlPattern),
 }
@@ -182,6 +184,7 @@ impl fmt::Display for HttpPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Target => f.write_str("{target}"),
+            Self::Operator => f.write_str("{operator}"),
             Self::Url(url) => url.fmt(f),
         }
     }
@@ -202,6 +205,7 @@ impl HttpRule {
         self.methods.contains(method)
             && match &self.place {
                 HttpPlace::Target => target.is_some_and(|target| target.serves(url)),
+                HttpPlace::Operator => true,
                 HttpPlace::Url(pattern) => pattern.allows(url),
             }
     }
@@ -216,6 +220,14 @@ impl HttpRule {
             }
     }
 
+    /// Whether, as a grant, it gives all that `wanted` asks for. Who leaves the place to the operator is content with any.
+    pub fn gives(&self, wanted: &Self) -> bool {
+        match (&self.place, &wanted.place) {
+            (HttpPlace::Url(_), HttpPlace::Operator) => self.methods.covers(wanted.methods),
+            _ => self.covers(wanted),
+        }
+    }
+
     /// What both allow.
     pub fn intersect(&self, other: &Self) -> Option<Self> {
         let methods = self.methods.intersect(other.methods);
@@ -225,6 +237,9 @@ impl HttpRule {
         let place = match (&self.place, &other.place) {
             (HttpPlace::Target, HttpPlace::Target) => HttpPlace::Target,
             (HttpPlace::Url(own), HttpPlace::Url(theirs)) => HttpPlace::Url(own.intersect(theirs)?),
+            (HttpPlace::Operator, HttpPlace::Url(url)) | (HttpPlace::Url(url), HttpPlace::Operator) => {
+                HttpPlace::Url(url.clone())
+            }
             _ => return None,
         };
         Some(Self { methods, place })

@@ -1,12 +1,13 @@
-//! The adapter for `razar:plugin@0.1.x`: generated bindings in, plain types out. The only file that sees them.
+//! The adapter for `razar:plugin@0.1.x`: generated bindings in, plain types out. Nothing outside of it sees them. Probes are
+//! here, agents in a file of their own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use razar_core::fact::Phase;
 use wasmtime::Store;
-use wasmtime::component::InstancePre;
 use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower};
 
 use self::probe::exports::razar::plugin::probe as wit;
 use super::{BoxFuture, Health, Measurement, Probe, ProbeCall, Report};
@@ -15,6 +16,8 @@ use crate::incident::words;
 use crate::outcome::{CallReport, PluginError, PluginErrorKind, extensions_size};
 use crate::plugin::Shared;
 use crate::state::{Stage, State};
+
+pub(crate) mod agent;
 
 mod probe {
     wasmtime::component::bindgen!({
@@ -33,19 +36,24 @@ pub(crate) struct ProbeAdapter {
 impl ProbeAdapter {
     /// Checks the exported functions against the contract, so that a wrong type is found at load and not in a call.
     pub(crate) fn new(pre: InstancePre<State>, shared: Arc<Shared>) -> wasmtime::Result<Self> {
-        let component = pre.component();
-        let interface = component
-            .get_export_index(None, "razar:plugin/probe@0.1.0")
-            .ok_or_else(|| wasmtime::Error::msg("no export `razar:plugin/probe@0.1`"))?;
-        match component.get_export(Some(&interface), "check") {
-            Some((ComponentItem::ComponentFunc(function), _)) => {
-                function.typecheck::<(&wit::Target,), (Result<wit::Report, wit::PluginError>,)>(
-                    &pre.instance_type(),
-                )?;
-            }
-            _ => return Err(wasmtime::Error::msg("`razar:plugin/probe` has no function `check`")),
-        }
+        typecheck::<(wit::Target,), (Result<wit::Report, wit::PluginError>,)>(&pre, "probe", "check")?;
         Ok(Self { pre: probe::ProbePluginPre::new(pre)?, shared })
+    }
+}
+
+/// Whether a role's interface has this function with these types.
+fn typecheck<P, R>(pre: &InstancePre<State>, role: &str, function: &str) -> wasmtime::Result<()>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
+{
+    let component = pre.component();
+    let interface = component
+        .get_export_index(None, format!("razar:plugin/{role}@0.1.0"))
+        .ok_or_else(|| wasmtime::Error::msg(format!("no export `razar:plugin/{role}@0.1`")))?;
+    match component.get_export(Some(&interface), function) {
+        Some((ComponentItem::ComponentFunc(found), _)) => found.typecheck::<P, R>(&pre.instance_type()),
+        _ => Err(wasmtime::Error::msg(format!("`razar:plugin/{role}` has no function `{function}`"))),
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use super::{HttpError, Method, Request, Response, Url};
+use super::{Exchange, HttpError, Response, Verb};
 use crate::tcp::{Connection, TcpError};
 
 /// Longer heads are no answer to a health check.
 const MAX_HEAD: usize = 64 * 1024;
 
-pub(super) fn send(request: &Request<'_>, url: &Url<'_>) -> Result<Response, HttpError> {
+pub(super) fn send(request: &Exchange<'_>) -> Result<Response, HttpError> {
+    let url = &request.url;
     if url.secure {
         return Err(HttpError::Other("TLS is not available outside of the host".to_owned()));
     }
@@ -17,12 +18,16 @@ pub(super) fn send(request: &Request<'_>, url: &Url<'_>) -> Result<Response, Htt
         _ => format!("{}:80", url.authority),
     };
     let mut connection = Connection::open(&address, Instant::now() + request.timeout).map_err(from_tcp)?;
-    let method = match request.method {
-        Method::Get => "GET",
-        Method::Head => "HEAD",
+    let framing =
+        format!("Content-Type: {}\r\nContent-Length: {}\r\n", request.content_type, request.body.len());
+    let (verb, framing) = match request.verb {
+        Verb::Get => ("GET", ""),
+        Verb::Head => ("HEAD", ""),
+        Verb::Post => ("POST", framing.as_str()),
     };
-    let head = format!("{method} {} HTTP/1.0\r\nHost: {}\r\n\r\n", url.path, url.authority);
+    let head = format!("{verb} {} HTTP/1.0\r\nHost: {}\r\n{framing}\r\n", url.path, url.authority);
     connection.send(head.as_bytes()).map_err(from_tcp)?;
+    connection.send(request.body).map_err(from_tcp)?;
     let mut answer = Vec::new();
     let enough = MAX_HEAD + request.max_body + 1;
     loop {
@@ -41,19 +46,19 @@ pub(super) fn send(request: &Request<'_>, url: &Url<'_>) -> Result<Response, Htt
     }
 }
 
-fn complete(answer: &[u8], head_end: usize, request: &Request<'_>) -> bool {
+fn complete(answer: &[u8], head_end: usize, request: &Exchange<'_>) -> bool {
     let body = answer.len() - head_end;
     let length = length(answer, head_end).unwrap_or(usize::MAX);
-    request.method == Method::Head || body >= length || body > request.max_body
+    request.verb == Verb::Head || body >= length || body > request.max_body
 }
 
-fn respond(answer: &[u8], head_end: usize, request: &Request<'_>) -> Result<Response, HttpError> {
+fn respond(answer: &[u8], head_end: usize, request: &Exchange<'_>) -> Result<Response, HttpError> {
     let line = String::from_utf8_lossy(answer.get(..head_end).unwrap_or_default());
     let status =
         line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|code| code.parse().ok());
     let status = status.ok_or(HttpError::Protocol)?;
     let mut body = answer.get(head_end..).unwrap_or_default().to_vec();
-    if request.method == Method::Head {
+    if request.verb == Verb::Head {
         body.clear();
     } else if let Some(length) = length(answer, head_end) {
         if body.len() < length && body.len() <= request.max_body {
@@ -63,7 +68,10 @@ fn respond(answer: &[u8], head_end: usize, request: &Request<'_>) -> Result<Resp
     }
     let truncated = body.len() > request.max_body;
     body.truncate(request.max_body);
-    Ok(Response { status, body, truncated })
+    let headers = line.lines().skip(1).filter_map(|line| line.split_once(':'));
+    let headers = headers.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()));
+    let headers = headers.filter(|(name, _)| request.wanted.contains(&name.as_str())).collect();
+    Ok(Response { status, headers, body, truncated })
 }
 
 fn length(answer: &[u8], head_end: usize) -> Option<usize> {

@@ -3,19 +3,32 @@
 
 use std::time::Instant;
 
-use super::{HttpError, Method, Request, Response, Url};
+use super::{Exchange, HttpError, Response, Verb};
 use crate::bindings::wasi_http::wasi::clocks::monotonic_clock;
 use crate::bindings::wasi_http::wasi::http::outgoing_handler;
 use crate::bindings::wasi_http::wasi::http::types::{
-    ErrorCode, Fields, IncomingBody, IncomingResponse, Method as WasiMethod, OutgoingRequest, RequestOptions,
-    Scheme,
+    ErrorCode, Fields, IncomingBody, IncomingResponse, Method as WasiMethod, OutgoingBody, OutgoingRequest,
+    RequestOptions, Scheme, http_error_code,
 };
 use crate::bindings::wasi_http::wasi::io::poll::{self, Pollable};
 use crate::bindings::wasi_http::wasi::io::streams::{InputStream, StreamError};
 
-pub(super) fn send(request: &Request<'_>, url: &Url<'_>) -> Result<Response, HttpError> {
+/// What is handed over at once: what one check of the stream may permit, at the least.
+const PIECE: usize = 4096;
+
+pub(super) fn send(request: &Exchange<'_>) -> Result<Response, HttpError> {
     let deadline = Instant::now() + request.timeout;
-    let pending = outgoing_handler::handle(outgoing(request, url)?, Some(options(request))).map_err(named)?;
+    let outgoing = outgoing(request)?;
+    let body = match request.verb {
+        Verb::Post => Some(outgoing.body().map_err(|()| HttpError::Closed)?),
+        Verb::Get | Verb::Head => None,
+    };
+    let pending = outgoing_handler::handle(outgoing, Some(options(request))).map_err(named)?;
+    let written = body.map_or(Ok(()), |body| write(body, request.body, deadline));
+    if written == Err(HttpError::Timeout) {
+        return Err(HttpError::Timeout);
+    }
+    // A server may answer before it has read everything, and a request that failed says why; so the answer comes first.
     wait(&pending.subscribe(), deadline)?;
     let response = match pending.get() {
         Some(Ok(Ok(response))) => response,
@@ -23,19 +36,40 @@ pub(super) fn send(request: &Request<'_>, url: &Url<'_>) -> Result<Response, Htt
         Some(Err(())) | None => return Err(HttpError::Closed),
     };
     let status = response.status();
-    if request.method == Method::Head {
-        return Ok(Response { status, body: Vec::new(), truncated: false });
+    let headers = headers(&response, request.wanted);
+    if request.verb == Verb::Head {
+        return Ok(Response { status, headers, ..Response::default() });
     }
     let (body, truncated) = read(&response, request.max_body, deadline)?;
-    Ok(Response { status, body, truncated })
+    Ok(Response { status, headers, body, truncated })
 }
 
-fn outgoing(request: &Request<'_>, url: &Url<'_>) -> Result<OutgoingRequest, HttpError> {
-    let outgoing = OutgoingRequest::new(Fields::new());
-    let method = match request.method {
-        Method::Get => WasiMethod::Get,
-        Method::Head => WasiMethod::Head,
+fn headers(response: &IncomingResponse, wanted: &[&str]) -> Vec<(String, String)> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let headers = response.headers();
+    let first = |name: &&str| {
+        let value = headers.get(name).into_iter().next()?;
+        Some(((*name).to_owned(), String::from_utf8_lossy(&value).into_owned()))
     };
+    wanted.iter().filter_map(first).collect()
+}
+
+fn outgoing(request: &Exchange<'_>) -> Result<OutgoingRequest, HttpError> {
+    let fields = Fields::new();
+    if request.verb == Verb::Post {
+        let unfit = |_| HttpError::Other("the host does not take the request's headers".to_owned());
+        fields.append("content-type", request.content_type.as_bytes()).map_err(unfit)?;
+        fields.append("content-length", request.body.len().to_string().as_bytes()).map_err(unfit)?;
+    }
+    let outgoing = OutgoingRequest::new(fields);
+    let method = match request.verb {
+        Verb::Get => WasiMethod::Get,
+        Verb::Head => WasiMethod::Head,
+        Verb::Post => WasiMethod::Post,
+    };
+    let url = &request.url;
     let scheme = if url.secure { Scheme::Https } else { Scheme::Http };
     let malformed = |()| HttpError::Url("address is not a valid URL");
     outgoing.set_method(&method).map_err(malformed)?;
@@ -45,8 +79,28 @@ fn outgoing(request: &Request<'_>, url: &Url<'_>) -> Result<OutgoingRequest, Htt
     Ok(outgoing)
 }
 
+/// Hands the body over as fast as the host takes it.
+fn write(body: OutgoingBody, mut bytes: &[u8], deadline: Instant) -> Result<(), HttpError> {
+    {
+        let stream = body.write().map_err(|()| HttpError::Closed)?;
+        while !bytes.is_empty() {
+            let room = stream.check_write().map_err(|_| HttpError::Closed)?;
+            let room = usize::try_from(room).unwrap_or(PIECE);
+            if room == 0 {
+                wait(&stream.subscribe(), deadline)?;
+                continue;
+            }
+            let (piece, rest) = bytes.split_at(room.min(bytes.len()));
+            stream.write(piece).map_err(|_| HttpError::Closed)?;
+            bytes = rest;
+        }
+        stream.flush().map_err(|_| HttpError::Closed)?;
+    }
+    OutgoingBody::finish(body, None).map_err(named)
+}
+
 /// Asks the host for the same limits; one that does not support them leaves it at the poll below.
-fn options(request: &Request<'_>) -> RequestOptions {
+fn options(request: &Exchange<'_>) -> RequestOptions {
     let options = RequestOptions::new();
     let limit = u64::try_from(request.timeout.as_nanos()).unwrap_or(u64::MAX);
     let _ = options.set_connect_timeout(Some(limit));
@@ -65,7 +119,9 @@ fn read(response: &IncomingResponse, most: usize, deadline: Instant) -> Result<(
             Ok(bytes) if bytes.is_empty() => wait(&stream.subscribe(), deadline)?,
             Ok(bytes) => body.extend_from_slice(&bytes),
             Err(StreamError::Closed) => return Ok((body, false)),
-            Err(StreamError::LastOperationFailed(_)) => return Err(HttpError::Closed),
+            Err(StreamError::LastOperationFailed(error)) => {
+                return Err(http_error_code(&error).map_or(HttpError::Closed, named));
+            }
         }
     }
     body.truncate(most);
@@ -98,7 +154,8 @@ fn named(code: ErrorCode) -> HttpError {
             HttpError::Url("address is not a valid URL")
         }
         ErrorCode::ConnectionLimitReached => HttpError::Other("too many connections".to_owned()),
-        ErrorCode::HttpResponseBodySize(_) => HttpError::Other("answer is too large".to_owned()),
+        ErrorCode::HttpResponseBodySize(_) | ErrorCode::HttpRequestBodySize(_) => HttpError::TooLarge,
+        ErrorCode::ConfigurationError => HttpError::Secret,
         _ => HttpError::Other("request failed".to_owned()),
     }
 }

@@ -12,7 +12,7 @@ description = "GET the component's address; 2xx is healthy"
 settings = "settings.schema.json"
 
 [request]
-http = [{ url = "{target}", methods = ["GET", "HEAD"] }]
+http = [{ url = "{target}", methods = ["GET", "HEAD"] }, { methods = ["POST"] }]
 tcp = ["{target}", "db.example.com:5432"]
 dirs = [{ source = "{log}", access = "read" }, { at = "/cache", access = "write" }]
 names = ["*.example.com"]
@@ -27,6 +27,7 @@ fn a_package_says_what_it_is_and_what_it_would_like() {
     assert_eq!(package.wasm.as_str(), "probe_http.wasm");
     assert_eq!(package.settings.unwrap().as_str(), "settings.schema.json");
     assert_eq!(package.request.http[0].place, HttpPlace::Target);
+    assert_eq!(package.request.http[1].place, HttpPlace::Operator);
     assert_eq!(package.request.tcp[0], TcpRule::Target);
     let dirs: Vec<String> = package.request.dirs.iter().map(ToString::to_string).collect();
     assert_eq!(dirs, ["read {log} at /log", "write {operator} at /cache"]);

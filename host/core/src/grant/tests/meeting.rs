@@ -227,3 +227,37 @@ fn a_denial_that_no_line_can_lift_says_so() {
     assert!(remedy.ends_with("in what the plugin is told to call"), "{remedy}");
     assert_eq!(denied.to_string(), "`http` denied (address-private): `a.example:443 at 10.0.0.1:443`");
 }
+
+/// A plugin that leaves the place to the operator: any URL will do, and only what is granted is allowed.
+#[test]
+fn a_place_left_to_the_operator_is_met_by_any_url_and_allows_nothing_else() {
+    let post = HttpRule { methods: "POST".parse().unwrap(), place: HttpPlace::Operator };
+    let request = Request { http: vec![post], ..Request::default() };
+    let none = meet(&[Role::Agent], &request, &Grant::default());
+    assert_eq!(none.unmet[0].wanted, "POST {operator}");
+    let line = none.unmet[0].line().unwrap();
+    assert_eq!(meet(&[Role::Agent], &request, &given(line)), Meeting::default());
+    for (line, unmet) in [
+        (r#"http = [{ url = "http://127.0.0.1:11434/v1/chat/completions", methods = ["POST"] }]"#, 0),
+        (r#"http = [{ url = "http://127.0.0.1:11434/*", methods = ["GET"] }]"#, 1),
+        (r#"http = [{ url = "{target}", methods = ["POST"] }]"#, 1),
+    ] {
+        assert_eq!(meet(&[Role::Agent], &request, &given(line)).unmet.len(), unmet, "{line}");
+    }
+    let grant = given(r#"http = [{ url = "https://api.example.com/v1/*", methods = ["GET", "POST"] }]"#);
+    let held = Arc::new(StandingGrant::new(Role::Agent, &request, &grant)).for_call(CallScope::default());
+    assert!(held.permit_http("POST", "https://api.example.com/v1/chat").is_ok());
+    for (method, url, reason) in [
+        ("GET", "https://api.example.com/v1/chat", DenyReason::NotRequested),
+        ("POST", "https://api.example.com/v2/chat", DenyReason::NotGranted),
+        ("POST", "https://other.example.com/v1/chat", DenyReason::NotGranted),
+    ] {
+        let denied = held.permit_http(method, url).unwrap_err();
+        assert_eq!(denied.reason(), reason, "{method} {url}");
+        let line = denied.line().map(|line| given(line).http[0].rule.to_string());
+        let expected = (reason == DenyReason::NotGranted).then(|| format!("{method} {url}"));
+        assert_eq!(line, expected, "{method} {url}");
+    }
+    let text = "[p]\nhttp = [{ url = \"{operator}\", methods = [\"POST\"] }]";
+    assert!(parse("grants.toml", text).is_err(), "a grant says where");
+}
