@@ -402,7 +402,8 @@ pub(crate) enum Plugin {
     ///
     /// A probe is asked about `--address` or `--log-file`; ends with 0 if the answer is healthy or degraded, 1 otherwise. An
     /// agent is asked about `--failure`, as a host would ask it: redacted, with tools that list, read and search
-    /// `--sources`; ends with 0 if it proposes something, 1 otherwise. Nothing is applied.
+    /// `--sources`; ends with 0 if it proposes something, 1 otherwise. Nothing is applied. An evaluator is shown `--tree`,
+    /// read-only; ends with 0 if it says `pass`, 1 otherwise.
     Run(Box<PluginRun>),
 }
 
@@ -429,16 +430,22 @@ pub(crate) struct PluginRun {
     /// The component's files, as an agent may see them: text only, no links, without files and values that are secret
     #[arg(long, value_name = "DIR", requires = "failure")]
     pub(crate) sources: Option<PathBuf>,
+    /// The files that an evaluator judges
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["failure", "address"])]
+    pub(crate) tree: Option<PathBuf>,
+    /// A file that a patch would change, by its path in the tree; may be repeated. Without any, every file counts
+    #[arg(long, value_name = "PATH", requires = "tree")]
+    pub(crate) changed: Vec<String>,
     /// Settings, a JSON object
     #[arg(long, value_name = "JSON", default_value = "{}")]
     pub(crate) settings: String,
     /// Which question
     #[arg(long, value_enum, default_value_t)]
     pub(crate) phase: PhaseName,
-    /// The component's name, as the probe is told it
+    /// The component's name, as the probe or the evaluator is told it
     #[arg(long, default_value = "trial")]
     pub(crate) component: String,
-    /// Milliseconds for everything; without it 5000 for a probe, 300000 for an agent
+    /// Milliseconds for everything; without it 5000 for a probe, 300000 for an agent or an evaluator
     #[arg(long, value_name = "MS")]
     pub(crate) timeout: Option<u64>,
     /// A state directory whose compiled plugins are used and added to; without it they are kept below

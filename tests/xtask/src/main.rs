@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a command line tool reports its progress on stderr")]
 
 mod bench;
+mod componentize;
 mod debian;
 mod demo;
 mod dependencies;

@@ -133,6 +133,18 @@ fn one_shot(cache: Option<PathBuf>) -> Result<Arc<Runtime>, String> {
     runtime(cache, None, None, Arc::new(MemoryValues::default()), own_compiler()?)
 }
 
+/// The same for a command without a state directory. A home that cannot be written costs time, nothing else.
+fn one_shot_kept() -> Result<Arc<Runtime>, String> {
+    one_shot(own_cache()).or_else(|_| one_shot(None))
+}
+
+/// Where one-shots keep compiled plugins when no state directory is named: never where somebody happens to stand.
+fn own_cache() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(base.join("razar-host/plugins"))
+}
+
 /// This program, as whoever is not behind a wall starts it.
 fn own_compiler() -> Result<Compiler, String> {
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
