@@ -81,9 +81,11 @@ fn what_is_wrong_has_a_line() {
         ("a.toml", "a = 1\na = 2\n".to_owned(), 2, "duplicate key"),
         ("a.toml", "a = 1\nb =\n".to_owned(), 2, ""),
         ("a.toml", format!("a = {}{}", "[".repeat(3_000), "]".repeat(3_000)), 1, ""),
-        ("a.yaml", "a: 1\n\tb: 2\n".to_owned(), 2, ""),
+        ("a.yaml", "a: 1\n  b: 2\n".to_owned(), 2, "not allowed in this context"),
+        ("a.yaml", "a: 1\nb: *x\n".to_owned(), 2, "unknown anchor"),
         ("a.yaml", "a: [1, 2\nb: 3\n".to_owned(), 2, ""),
-        ("a.yaml", format!("{}{}", "[".repeat(3_000), "]".repeat(3_000)), 1, "500 levels"),
+        ("a.yaml", format!("{}{}", "[".repeat(3_000), "]".repeat(3_000)), 1, "recursion limit"),
+        ("a.yaml", format!("{}x\n", "- ".repeat(600)), 1, "500 levels"),
     ] {
         let start: String = content.chars().take(60).collect();
         let (outcome, findings) = found(name, content.as_bytes());

@@ -75,7 +75,7 @@ fn a_configuration_that_holds_is_0_and_says_what_it_has() {
         plain.err
     );
     let json = check(&scene, "json").json();
-    assert_eq!(json, [json!({ "components": 2, "plugins": 4, "problems": 0, "warnings": 0 })]);
+    assert_eq!(json, [json!({ "components": 2, "plugins": 5, "problems": 0, "warnings": 0 })]);
     assert!(scene.events().is_empty(), "nothing is started");
 }
 
