@@ -18,7 +18,7 @@ def percentile(values, percent):
 class Window:
     """Measurements of the last `seconds`, of at most so many series. `clock` gives seconds."""
 
-    def __init__(self, seconds=1.0, series=80, clock=time.monotonic):
+    def __init__(self, seconds=1.0, series=60, clock=time.monotonic):
         self._seconds = seconds
         self._most = series
         self._clock = clock

@@ -7,7 +7,7 @@ import time
 from kvd.frames import FrameError, Reader, encode
 from kvd.store import Store
 
-CONNECTIONS = 12
+CONNECTIONS = 10
 IDLE = 30.0
 STALE = 1.5
 
