@@ -184,6 +184,12 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value_t)]
         wall: Wall,
     },
+    /// Judges one patch inside of a sandbox; started by whoever holds the trial
+    #[command(hide = true)]
+    Trial {
+        /// What to judge.
+        request: PathBuf,
+    },
     /// Compiles one plugin under limits; started by the porter, or by whoever runs one plugin
     #[command(hide = true)]
     CompilePlugin {

@@ -12,6 +12,7 @@
 //! | `packages` | plugins that do not load |
 //! | `conduct` | what plugins keep, what they say, and what becomes of one that crashes |
 //! | `patch` | what may be changed of a component, asked with `patch check` |
+//! | `trial` | patches of every kind, tried in a sealed copy with `patch check --trial` |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
 //! | `agents` | agents asked by hand, and servers that do everything wrong |
 //! | `control` | the commands of a second terminal |
@@ -39,4 +40,5 @@ mod patch;
 mod plugin;
 mod probes;
 mod services;
+mod trial;
 mod wall;

@@ -14,6 +14,7 @@ mod patch;
 mod plugin;
 mod restore;
 mod run;
+mod trial;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,7 @@ pub(crate) async fn run(command: Command) -> Exit {
         Command::Patch(arguments) => patch::patch(arguments).await,
         Command::Plugin(arguments) => plugin::plugin(arguments).await,
         Command::Log(arguments) => log::log(arguments).await,
+        Command::Trial { request } => trial::trial(&request).await,
         Command::Import(arguments) => import::import(arguments).await,
         Command::Backup(arguments) => backup::backup(arguments).await,
         Command::Restore(arguments) => restore::restore(arguments).await,

@@ -4,6 +4,8 @@ mod agent;
 mod probe;
 mod run;
 
+pub(super) use run::own_cache;
+
 use razar_core::grant::{Capability, Role};
 use razar_core::id::{Digest, PluginId};
 use serde_json::{Value, json};

@@ -218,7 +218,8 @@ impl Launcher {
     ) -> Result<CheckReport, CheckError> {
         let run = run_of(plan, argv.to_vec());
         let component = Some(plan.id.clone());
-        let spec = CheckSpec { component, run, timeout_ms: timeout.0, output_bytes: MAX_CHECK_OUTPUT };
+        let (timeout_ms, output_bytes) = (timeout.0, MAX_CHECK_OUTPUT);
+        let spec = CheckSpec { component, run, timeout_ms, output_bytes, trial: false };
         self.check_now(spec).await
     }
 
@@ -289,7 +290,8 @@ impl Launcher {
     }
 }
 
-fn run_of(plan: &ComponentPlan, argv: Vec<String>) -> Run {
+/// A program with the surroundings of a component.
+pub(crate) fn run_of(plan: &ComponentPlan, argv: Vec<String>) -> Run {
     let limits = plan.confine.limits.iter();
     Run {
         argv,

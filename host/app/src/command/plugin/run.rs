@@ -94,7 +94,7 @@ pub(super) async fn run(arguments: &cli::PluginRun) -> Result<Exit, Exit> {
 }
 
 /// Where one-shots keep compiled plugins when no state directory is named: never where somebody happens to stand.
-fn own_cache() -> Option<PathBuf> {
+pub(in crate::command) fn own_cache() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
     Some(base.join("razar-host/plugins"))
