@@ -95,9 +95,9 @@ fn copy(from: &Path, to: &Path, sealing: Option<Sealing<'_>>) -> Result<Contents
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let source = openat(CWD, from, flags, Mode::empty()).map_err(refused(from))?;
     let target = openat(CWD, to, flags, Mode::empty()).map_err(refused(to))?;
-    owned_as(&fstat(&source).map_err(refused(from))?, &target).map_err(refused(to))?;
+    let owner = Owner::own();
+    owner.give(&fstat(&source).map_err(refused(from))?, &target).map_err(refused(to))?;
     let rules = Rules::default();
-    let owner = rustix::process::geteuid();
     let mut copying =
         Copying { from, sealing, rules, owner, contents: Contents::default(), buffer: vec![0; 64 << 10] };
     copying.directory(&source, &target, "", 0)?;
@@ -110,7 +110,7 @@ struct Copying<'a> {
     sealing: Option<Sealing<'a>>,
     /// What is protected in every component.
     rules: Rules,
-    owner: Uid,
+    owner: Owner,
     contents: Contents,
     buffer: Vec<u8>,
 }
@@ -183,7 +183,7 @@ impl Copying<'_> {
         let mode = Mode::from_raw_mode(stat.st_mode) | Mode::RWXU;
         mkdirat(to, name, mode).map_err(|error| self.error(path, error))?;
         let target = openat(to, name, flags, Mode::empty()).map_err(|error| self.error(path, error))?;
-        owned_as(&stat, &target).map_err(|error| self.error(path, error))?;
+        self.owner.give(&stat, &target).map_err(|error| self.error(path, error))?;
         if self.sealing.is_some() && self.is_bound(path) {
             self.contents.bound.push(path.to_owned());
             return if self.contents.bound.len() > MAX_BOUND { Err(SealError::Scattered) } else { Ok(()) };
@@ -222,9 +222,7 @@ impl Copying<'_> {
                 break;
             }
         }
-        if self.owner.is_root() {
-            owned_as(&stat, &target).map_err(|error| self.error(&path, error))?;
-        }
+        self.owner.give(&stat, &target).map_err(|error| self.error(&path, error))?;
         self.contents.files.push(path);
         Ok(())
     }
@@ -274,13 +272,25 @@ impl Copying<'_> {
     }
 }
 
-/// Gives a copy the owner of the original; only root can, and only root must.
-fn owned_as(stat: &Stat, copy: impl AsFd) -> rustix::io::Result<()> {
-    let (own, group) = (rustix::process::geteuid(), rustix::process::getegid());
-    if !own.is_root() || (stat.st_uid, stat.st_gid) == (own.as_raw(), group.as_raw()) {
-        return Ok(());
+/// Who copies: asked once, because there are many files.
+#[derive(Debug, Clone, Copy)]
+struct Owner {
+    user: Uid,
+    group: Gid,
+}
+
+impl Owner {
+    fn own() -> Self {
+        Self { user: rustix::process::geteuid(), group: rustix::process::getegid() }
     }
-    fchown(copy, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))
+
+    /// Gives a copy the owner of the original; only root can, and only root must.
+    fn give(self, stat: &Stat, copy: impl AsFd) -> rustix::io::Result<()> {
+        if !self.user.is_root() || (stat.st_uid, stat.st_gid) == (self.user.as_raw(), self.group.as_raw()) {
+            return Ok(());
+        }
+        fchown(copy, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))
+    }
 }
 
 /// Whether a link at this path ends inside, as far as its words say.
