@@ -31,6 +31,8 @@ use crate::launcher::wire::Run;
 
 /// The hidden command that judges.
 pub(crate) const SUBCOMMAND: &str = "trial";
+/// For the end of processes that are killed already.
+const EMPTYING: Duration = Duration::from_secs(10);
 /// More sockets of other programs than are worth hiding one by one.
 const MAX_SOCKETS: usize = 1_024;
 
@@ -227,7 +229,7 @@ fn started(
             .map_err(|error| error.to_string())
     });
     let ended = pid.and_then(|pid| wait(pid, request.patience()));
-    groups.sweep();
+    emptied(&control);
     let words = evidence::tail(&log, LogBegin::default()).unwrap_or_default();
     match ended? {
         true => Ok(words),
@@ -251,6 +253,19 @@ fn grouped(
         }
     }
     (control.into_iter().collect(), missing)
+}
+
+/// Removes the groups as soon as nobody is in them: who was killed with his sandbox may still be ending.
+fn emptied(control: &[PathBuf]) {
+    let until = Instant::now() + EMPTYING;
+    for dir in control {
+        while let Err(error) = std::fs::remove_dir(dir)
+            && error.kind() == std::io::ErrorKind::ResourceBusy
+            && Instant::now() < until
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 /// Waits for a child, and kills its group when the time is over. False when that was necessary.
