@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ComponentId, Digest, EffectId, InstanceId};
+use crate::id::{ComponentId, Digest, EffectId, IncidentId, InstanceId};
 
 /// Start one process of one component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,30 @@ pub struct Stop {
     pub component: ComponentId,
     /// Which.
     pub instance: InstanceId,
+}
+
+/// Put one accepted patch in place: all of its files, or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Apply {
+    /// Whose files.
+    pub component: ComponentId,
+    /// The incident it is to end.
+    pub incident: IncidentId,
+    /// The patch: [`crate::patch::Manifest::digest`].
+    pub manifest: Digest,
+}
+
+/// Take a patch back that was put in place: all of its files, or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revert {
+    /// Whose files.
+    pub component: ComponentId,
+    /// The incident it was to end.
+    pub incident: IncidentId,
+    /// The patch: [`crate::patch::Manifest::digest`].
+    pub manifest: Digest,
 }
 
 /// Everything the host may do: closed.

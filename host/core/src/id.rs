@@ -216,6 +216,10 @@ number!(
     /// One effect, counted up for the life of the state directory.
     EffectId
 );
+number!(
+    /// One failure's life, from the first launch that went wrong to its end, counted up for the life of the state directory.
+    IncidentId
+);
 
 #[cfg(test)]
 mod tests {

@@ -104,8 +104,8 @@ const LAUNCHERS: &[(&str, Nudge)] = &[
     ("end.answered", Nudge::None),
 ];
 
-/// Places that commands come to, `commands` kills there; and those of a log of several MiB, `host/ledger/tests/killed.rs`
-/// kills there.
+/// Places that commands come to, `commands` kills there; and those of a log of several MiB and of a patch that is kept,
+/// `host/ledger/tests/killed.rs` kills there.
 const ELSEWHERE: &[&str] = &[
     "tables.committing",
     "tables.committed",
@@ -123,6 +123,8 @@ const ELSEWHERE: &[&str] = &[
     "restore.begun",
     "restore.unpacked",
     "restore.placed",
+    "patch.keeping",
+    "patch.kept",
 ];
 
 /// One of them killed at each of these places, so many times.

@@ -18,11 +18,16 @@
 //!
 //! A file is deleted or emptied only where the operator lets files of the component be deleted. No mode is ever changed,
 //! and no new file can be run.
+//!
+//! What was accepted is kept as a [`Patch`]: its [`Manifest`], and the bytes of every file before and after. From it alone a
+//! change is applied, taken back, recognized on disk and shown.
 
 mod apply;
 mod changes;
+mod diff;
 mod gate;
 mod integrity;
+mod manifest;
 mod path;
 mod proposal;
 mod protect;
@@ -31,12 +36,15 @@ mod rules;
 mod text;
 mod tree;
 mod unified;
+mod whole;
 
 pub use changes::{ChangeKind, ChangeSet, FileChange};
 pub use gate::{MAX_FILE, MAX_PROPOSAL, gate};
+pub use manifest::{Found, MAX_MANIFEST, Manifest, ManifestError, ManifestFile, Side, Standing};
 pub use path::{FilePath, MAX_PATH, PathError};
 pub use proposal::{Change, Proposal};
 pub use protect::{Pattern, PatternError, Protected};
 pub use refusal::{Reason, Refusal};
 pub use rules::{Closed, Rules};
 pub use tree::{Node, Tree};
+pub use whole::{Missing, Patch};
