@@ -13,6 +13,8 @@ mod evidence;
 mod guest_log;
 mod launcher;
 mod listener;
+#[cfg_attr(not(test), expect(dead_code, reason = "it is called by what performs decided patches"))]
+mod mend;
 mod packages;
 mod perform;
 mod porter;
