@@ -233,12 +233,10 @@ impl Packages {
 }
 
 impl Plugins for Packages {
-    fn names(&self) -> Vec<PluginId> {
-        self.entries
-            .iter()
-            .filter(|(_, entry)| entry.plugin.probe().is_some())
-            .map(|(name, _)| name.clone())
-            .collect()
+    fn names(&self, role: Role) -> Vec<PluginId> {
+        let fits =
+            |(name, entry): (&PluginId, &Entry)| roles(&entry.plugin).contains(&role).then(|| name.clone());
+        self.entries.iter().filter_map(fits).collect()
     }
 
     fn check_settings(&self, plugin: &PluginId, settings: &serde_json::Value) -> Vec<SettingsProblem> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use razar_core::document::grants::Grants;
-use razar_core::grant::{Access, DirSource, SecretSource};
+use razar_core::grant::{Access, DirSource, Role, SecretSource};
 use razar_core::id::PluginId;
 use razar_core::plan::{BootPlan, Check, LogSource, Overrides, Plugins, SettingsProblem};
 use razar_runtime::broker::files::memory_place;
@@ -182,7 +182,7 @@ fn logs(ground: &mut Ground, plan: &BootPlan) {
 struct Known(Vec<PluginId>);
 
 impl Plugins for Known {
-    fn names(&self) -> Vec<PluginId> {
+    fn names(&self, _: Role) -> Vec<PluginId> {
         self.0.clone()
     }
     fn check_settings(&self, _: &PluginId, _: &serde_json::Value) -> Vec<SettingsProblem> {

@@ -31,7 +31,7 @@ const CALM: Duration = Duration::from_secs(3);
 /// Performs effects, and reports how they ended.
 pub(crate) trait Performer {
     /// Begins; the end comes as an input. `plan` is none for a component the configuration no longer names.
-    fn perform(&self, decided: Decided, plan: Option<Arc<ComponentPlan>>);
+    fn perform(&self, decided: Decided, plan: Option<Arc<ComponentPlan>>, incident: Option<Incident>);
 }
 
 /// Whether a command was accepted.
@@ -223,14 +223,12 @@ impl<P: Performer, W: Watching> Driver<P, W> {
             }
             failpoint::pass("turn.answered");
             for decided in turn.started {
-                let (id, component) = match &decided {
-                    Decided::Start(start) => (start.id(), &start.effect().component),
-                    Decided::Stop(stop) => (stop.id(), &stop.effect().component),
-                };
+                let (id, component) = (decided.id(), decided.component());
                 // Void, when the disk kept the turn waiting and the world was looked at meanwhile.
                 if self.state.is_open(id) {
                     let plan = self.state.plan(component).cloned();
-                    self.performer.perform(decided, plan);
+                    let incident = self.state.incident(component).cloned();
+                    self.performer.perform(decided, plan, incident);
                 }
             }
             failpoint::pass("turn.done");
@@ -243,11 +241,7 @@ impl<P: Performer, W: Watching> Driver<P, W> {
     /// a service that is down waits for the commit. A crash after it leaves an effect that is looked for in the world.
     fn mark_started(&mut self, turn: &mut Turn) {
         for one in std::mem::take(&mut turn.decided) {
-            let id = match &one {
-                Decided::Start(start) => start.id(),
-                Decided::Stop(stop) => stop.id(),
-            };
-            let decision = step(&mut self.state, turn.at, Input::EffectStarted { id });
+            let decision = step(&mut self.state, turn.at, Input::EffectStarted { id: one.id() });
             // No fact: what happened later in this turn has made the decision void.
             if !decision.facts.is_empty() {
                 turn.facts.extend(decision.facts);

@@ -1,6 +1,6 @@
 //! The gate: what an agent or a person proposes becomes a [`ChangeSet`], or one [`Refusal`] with a stable code. It reads no
 //! file, applies nothing to the world and runs nothing: what passed it fits the files and is confined, and whether it
-//! repairs anything is for a trial to find out.
+//! repairs anything is for a trial to find out, whose [`Evidence`] becomes one [`Verdict`] in `verdict`.
 //!
 //! Order of evaluation; the first thing wrong is the answer:
 //!
@@ -31,6 +31,7 @@ mod rules;
 mod text;
 mod tree;
 mod unified;
+mod verdict;
 
 pub use changes::{ChangeKind, ChangeSet, FileChange};
 pub use gate::{MAX_FILE, MAX_PROPOSAL, gate};
@@ -40,3 +41,4 @@ pub use protect::{Pattern, PatternError, Protected};
 pub use refusal::{Reason, Refusal};
 pub use rules::{Closed, Rules};
 pub use tree::{Node, Tree};
+pub use verdict::{Case, Evaluation, Evidence, Look, Opinion, Pair, Ruling, Seen, Verdict, judge};

@@ -158,6 +158,9 @@ impl Fleet {
                         self.running[at] = None;
                         (stop.id(), EffectOutcome::Ended { exit: ExitStatus::Signal(15) })
                     }
+                    Decided::Attempt(_) | Decided::Apply(_) | Decided::Revert(_) => {
+                        unreachable!("nobody repairs anything in this fleet")
+                    }
                 };
                 self.feed(Input::EffectStarted { id });
                 self.feed(Input::EffectFinished { id, outcome });
