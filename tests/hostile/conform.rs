@@ -59,13 +59,13 @@ fn in_order() {
     assert_eq!(ended.code, Some(0), "{:?}\n{}", of_kind(&lines, "sum").last(), ended.err);
     assert_eq!(
         (&sum["holes"], &sum["problems"], &sum["plugins"]),
-        (&json!(0), &json!(0), &json!(4)),
+        (&json!(0), &json!(0), &json!(5)),
         "{sum}"
     );
     assert_eq!(of_kind(&lines, "case").count(), corpus::cases().len());
     assert!(of_kind(&lines, "case").all(|line| line["held"] == true));
     // All but fuel, which nobody has set.
-    assert_eq!(of_kind(&lines, "limit").count(), 4 * 20);
+    assert_eq!(of_kind(&lines, "limit").count(), 5 * 20);
     let own = |limit: &str| {
         let mut found =
             of_kind(&lines, "limit").filter(|l| l["plugin"] == "probe-tcp" && l["limit"] == limit);
@@ -94,7 +94,7 @@ fn a_hole() {
     for text in [
         "hole: A1_honest (an honest guest crashes): nothing ended as `trap`",
         "hole: `memory` of probe-http is 16777216 and does not hold at 16777216: the corpus has no case about it",
-        "4 plugins: 80 limits and 1 case tried; no probe was asked: name a boot configuration with `--config FILE`; 81 holes",
+        "5 plugins: 100 limits and 1 case tried; no probe was asked: name a boot configuration with `--config FILE`; 101 holes",
     ] {
         assert!(ended.out.contains(text), "`{text}` is not in:\n{}", ended.out);
     }

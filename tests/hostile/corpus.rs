@@ -47,7 +47,7 @@ fn prepare() -> PathBuf {
     for entry in fs::read_dir(repository().join("tests/hostile/cases")).expect("cases").flatten() {
         fs::copy(entry.path(), cases.join(entry.file_name())).expect("a copy");
     }
-    for name in ["probe-hostile", "probe-hostile-net"] {
+    for name in ["evaluator-hostile", "probe-hostile", "probe-hostile-net"] {
         let built = packages.join(name).join(format!("{}.wasm", name.replace('-', "_")));
         fs::copy(built, guests.join(format!("{name}.wasm"))).expect("the guest was built");
     }

@@ -10,7 +10,11 @@ use crate::repository;
 use crate::wait::LIMIT;
 
 /// The plugins this repository ships.
-const SHIPPED: [&str; 5] = ["agent-openai", "probe-http", "probe-log", "probe-tcp", "probe-tls"];
+const SHIPPED: [&str; 6] =
+    ["agent-openai", "evaluator-syntax", "probe-http", "probe-log", "probe-tcp", "probe-tls"];
+
+/// The one that is a whole interpreter, and can only be built where `componentize-py` can be installed.
+const PYTHON: &str = "evaluator-python";
 
 /// The binary, built from the sources as they are now.
 ///
@@ -33,8 +37,31 @@ pub fn host() -> &'static Path {
     })
 }
 
-/// The directory of plugin packages.
+/// The directory of plugin packages, without the interpreter: hundreds of hosts are started with it, and each would read and
+/// hash those 25 MB.
 pub fn plugins() -> &'static Path {
+    static PLUGINS: OnceLock<PathBuf> = OnceLock::new();
+    PLUGINS.get_or_init(|| {
+        let (all, own) = (all_plugins(), repository().join("target/plugins-of-tests"));
+        for name in SHIPPED {
+            let package = own.join(name);
+            fs::create_dir_all(&package).expect("a folder");
+            for entry in fs::read_dir(all.join(name)).expect("a package").flatten() {
+                // What is built anew is another file of the same name.
+                let (from, to) = (entry.path(), package.join(entry.file_name()));
+                let temp = package.join(format!(".{}", std::process::id()));
+                fs::hard_link(&from, &temp).expect("a link");
+                fs::rename(&temp, &to).expect("a package");
+                // Two names of one file stay two names.
+                drop(fs::remove_file(&temp));
+            }
+        }
+        own
+    })
+}
+
+/// The directory of all plugin packages.
+fn all_plugins() -> &'static Path {
     static PLUGINS: OnceLock<PathBuf> = OnceLock::new();
     PLUGINS.get_or_init(|| {
         let folder = repository().join("target/plugins");
@@ -43,6 +70,29 @@ pub fn plugins() -> &'static Path {
         }
         folder
     })
+}
+
+/// The package of the interpreter, if it could be built, and a cache in which it is compiled, once for all test runs.
+pub fn python() -> Option<&'static (PathBuf, PathBuf)> {
+    static PACKAGE: OnceLock<Option<(PathBuf, PathBuf)>> = OnceLock::new();
+    let package = PACKAGE.get_or_init(|| {
+        let package = all_plugins().join(PYTHON);
+        if !package.join("plugin.toml").is_file() {
+            return None;
+        }
+        let cache = repository().join("target/python-of-tests");
+        let output = Command::new(host())
+            // Nothing to judge: it is loaded, and that is that.
+            .args(["plugin", "run", "--dev"])
+            .arg(&package)
+            .env("XDG_CACHE_HOME", &cache)
+            .env_remove("RAZAR_STATE")
+            .output()
+            .expect("the host starts");
+        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+        Some((package, cache))
+    });
+    package.as_ref()
 }
 
 /// The directory of plugin packages that only tests have.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub mod artifact;
 pub mod faults;
+pub mod model;
 pub mod process;
 pub mod scene;
 pub mod wait;

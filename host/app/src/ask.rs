@@ -184,29 +184,19 @@ impl Asker {
         Answer { misbehaved, ..answer }
     }
 
-    /// Nagios exit codes. A warning counts as well only if the check says the word: many a plain script exits 1 to say
-    /// that all is lost.
     async fn command(&self, question: &Question, probe: &ProbePlan, argv: &[String]) -> Answer {
-        let report = match self.launcher.check(&question.plan, argv, probe.schedule.timeout).await {
+        let timeout = probe.schedule.timeout;
+        let report = match self.launcher.check(&question.plan, argv, timeout).await {
             Ok(report) => report,
             Err(error) => return Answer::unhealthy("not-started", error.to_string()),
         };
-        let said = report.output.lines().next().unwrap_or_default().trim().to_owned();
-        let with = |word: &str| if said.is_empty() { word.to_owned() } else { format!("{word}: {said}") };
-        match report.end {
-            CheckEnd::Exited(ExitStatus::Code(0)) => Answer::healthy(with("ok")),
-            CheckEnd::Exited(ExitStatus::Code(1)) if said.contains("WARNING") => {
-                Answer::healthy(with("warning"))
-            }
-            CheckEnd::Exited(exit @ ExitStatus::Code(_)) => {
-                Answer::unhealthy("reply", with(&format!("health check {exit}")))
-            }
-            CheckEnd::Exited(exit) => Answer::unhealthy("trap", with(&format!("health check {exit}"))),
-            CheckEnd::TimedOut => Answer::unhealthy(
-                "deadline",
-                with(&format!("health check did not end within {} ms", probe.schedule.timeout.0)),
-            ),
-        }
+        let (healthy, summary) = nagios(report.end, &report.output, timeout.into());
+        let outcome = match report.end {
+            CheckEnd::Exited(ExitStatus::Code(_)) => "reply",
+            CheckEnd::Exited(_) => "trap",
+            CheckEnd::TimedOut => "deadline",
+        };
+        if healthy { Answer::healthy(summary) } else { Answer::unhealthy(outcome, summary) }
     }
 
     /// What each call of this question may reach besides what was granted at load.
@@ -255,6 +245,21 @@ impl Asker {
             starting = starting.filter(|starting| starting.wait(age, Duration::MAX) < interval);
             let wait = starting.as_ref().map_or(interval, |starting| starting.wait(age, interval));
             tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// What a native check's end means, by Nagios' exit codes: whether it is well, and in words. A warning counts as well only if
+/// the check says the word: many a plain script exits 1 to say that all is lost.
+pub(crate) fn nagios(end: CheckEnd, output: &str, limit: Duration) -> (bool, String) {
+    let said = output.lines().next().unwrap_or_default().trim();
+    let with = |word: &str| if said.is_empty() { word.to_owned() } else { format!("{word}: {said}") };
+    match end {
+        CheckEnd::Exited(ExitStatus::Code(0)) => (true, with("ok")),
+        CheckEnd::Exited(ExitStatus::Code(1)) if said.contains("WARNING") => (true, with("warning")),
+        CheckEnd::Exited(exit) => (false, with(&format!("health check {exit}"))),
+        CheckEnd::TimedOut => {
+            (false, with(&format!("health check did not end within {} ms", limit.as_millis())))
         }
     }
 }

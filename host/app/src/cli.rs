@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use archive::{Backup, Import, Restore};
 pub(crate) use log::{Log, LogExport, LogTail, LogVerify};
-pub(crate) use patch::{Patch, PatchCheck};
+pub(crate) use patch::{Incident, IncidentList, Patch, PatchApply, PatchCheck, PatchShow};
 
 use crate::witness::Place;
 
@@ -144,7 +144,15 @@ pub(crate) enum Command {
     /// Looks at the layers of the host's wall, at the kernel and its tools, at the state directory and its disk, and at
     /// versions known to be bad. Ends with 1 if something that is needed is missing.
     Doctor(Doctor),
-    /// Judge changes to a component's files
+    /// Hand a failed component over to the agents that may repair it
+    ///
+    /// Lets it out of quarantine, on probation, and opens an incident: the agents of its `repair` are asked in order, what
+    /// they propose is tried in a sealed copy, and what passes is applied and watched.
+    Handover(HandOver),
+    /// Failures that agents were asked about, and what came of each attempt
+    #[command(subcommand)]
+    Incident(Incident),
+    /// Judge changes to a component's files, apply them and take them back
     #[command(subcommand)]
     Patch(Patch),
     /// Look at plugins, or run one once
@@ -183,6 +191,34 @@ pub(crate) enum Command {
         /// Around the compilers it starts.
         #[arg(long, value_enum, default_value_t)]
         wall: Wall,
+    },
+    /// Judges one patch inside of a sandbox; started by whoever holds the trial
+    #[command(hide = true)]
+    Trial {
+        /// What to judge.
+        request: PathBuf,
+    },
+    /// Holds the trial that a directory asks for; started by the launcher
+    #[command(hide = true)]
+    HoldTrial {
+        /// The trial's own.
+        dir: PathBuf,
+    },
+    /// Makes the changes of a patch that the ledger has, or takes them back; started by the launcher
+    #[command(hide = true)]
+    Mend {
+        /// Whose ledger.
+        #[arg(long)]
+        state: PathBuf,
+        /// Which patch.
+        #[arg(long)]
+        manifest: razar_core::id::Digest,
+        /// The component's.
+        #[arg(long)]
+        directory: PathBuf,
+        /// Takes it back.
+        #[arg(long)]
+        back: bool,
     },
     /// Compiles one plugin under limits; started by the porter, or by whoever runs one plugin
     #[command(hide = true)]
@@ -317,6 +353,16 @@ pub(crate) struct One {
     pub(crate) output: Output,
 }
 
+/// Arguments of `handover`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HandOver {
+    #[command(flatten)]
+    pub(crate) one: One,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+}
+
 /// One component, or the whole stack.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct OneOrAll {
@@ -402,7 +448,8 @@ pub(crate) enum Plugin {
     ///
     /// A probe is asked about `--address` or `--log-file`; ends with 0 if the answer is healthy or degraded, 1 otherwise. An
     /// agent is asked about `--failure`, as a host would ask it: redacted, with tools that list, read and search
-    /// `--sources`; ends with 0 if it proposes something, 1 otherwise. Nothing is applied.
+    /// `--sources`; ends with 0 if it proposes something, 1 otherwise. Nothing is applied. An evaluator is shown `--tree`,
+    /// read-only; ends with 0 if it says `pass`, 1 otherwise.
     Run(Box<PluginRun>),
 }
 
@@ -429,16 +476,22 @@ pub(crate) struct PluginRun {
     /// The component's files, as an agent may see them: text only, no links, without files and values that are secret
     #[arg(long, value_name = "DIR", requires = "failure")]
     pub(crate) sources: Option<PathBuf>,
+    /// The files that an evaluator judges
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["failure", "address"])]
+    pub(crate) tree: Option<PathBuf>,
+    /// A file that a patch would change, by its path in the tree; may be repeated. Without any, every file counts
+    #[arg(long, value_name = "PATH", requires = "tree")]
+    pub(crate) changed: Vec<String>,
     /// Settings, a JSON object
     #[arg(long, value_name = "JSON", default_value = "{}")]
     pub(crate) settings: String,
     /// Which question
     #[arg(long, value_enum, default_value_t)]
     pub(crate) phase: PhaseName,
-    /// The component's name, as the probe is told it
+    /// The component's name, as the probe or the evaluator is told it
     #[arg(long, default_value = "trial")]
     pub(crate) component: String,
-    /// Milliseconds for everything; without it 5000 for a probe, 300000 for an agent
+    /// Milliseconds for everything; without it 5000 for a probe, 300000 for an agent or an evaluator
     #[arg(long, value_name = "MS")]
     pub(crate) timeout: Option<u64>,
     /// A state directory whose compiled plugins are used and added to; without it they are kept below

@@ -32,7 +32,8 @@ pub(crate) async fn last_words(state: &Path, component: &ComponentId, begin: Log
     tokio::task::spawn_blocking(move || tail(&file, begin).unwrap_or_default()).await.unwrap_or_default()
 }
 
-fn tail(file: &Path, begin: LogBegin) -> std::io::Result<String> {
+/// The same of any file.
+pub(crate) fn tail(file: &Path, begin: LogBegin) -> std::io::Result<String> {
     let mut file = std::fs::File::open(file)?;
     let meta = file.metadata()?;
     let first = begin.within(meta.dev(), meta.ino(), meta.len());

@@ -13,13 +13,16 @@ mod evidence;
 mod guest_log;
 mod launcher;
 mod listener;
+mod mend;
 mod packages;
 mod perform;
 mod porter;
 mod preflight;
+mod repair;
 mod report;
 mod serve;
 mod sources;
+mod trial;
 mod values;
 mod wall;
 mod witness;
@@ -33,8 +36,9 @@ use command::Exit;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if words.first().is_some_and(|word| word == launcher::exec::SUBCOMMAND) {
-        let code = launcher::exec::main(words.get(1..).unwrap_or_default());
+    if let [name, arguments @ ..] = words.as_slice()
+        && let Some(code) = launcher::exec::main(name, arguments)
+    {
         return ExitCode::from(u8::try_from(code).unwrap_or(126));
     }
     let cli = Cli::parse();
@@ -110,7 +114,10 @@ fn complain(message: &str, exit: Exit) -> Exit {
 /// One probe asked once is over before more threads have begun.
 fn threads(command: &Command) -> tokio::runtime::Builder {
     match command {
-        Command::Plugin(cli::Plugin::Run(_)) => tokio::runtime::Builder::new_current_thread(),
+        // What a judge starts ends with the thread that started it.
+        Command::Plugin(cli::Plugin::Run(_)) | Command::Trial { .. } => {
+            tokio::runtime::Builder::new_current_thread()
+        }
         _ => tokio::runtime::Builder::new_multi_thread(),
     }
 }

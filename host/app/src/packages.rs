@@ -12,6 +12,7 @@ use razar_core::plan::{Plugins, SettingsProblem};
 use razar_core::problem::{Problem, nearest};
 use razar_runtime::Runtime;
 use razar_runtime::contract::Probe;
+use razar_runtime::contract::evaluator::Evaluator;
 use razar_runtime::package::Package;
 use razar_runtime::plugin::LoadedPlugin;
 
@@ -221,6 +222,11 @@ impl Packages {
         self.entries.get(name)?.plugin.probe()
     }
 
+    /// One as an evaluator.
+    pub(crate) fn evaluator(&self, name: &PluginId) -> Option<&dyn Evaluator> {
+        self.entries.get(name)?.plugin.evaluator()
+    }
+
     /// What holds nothing up and is probably a mistake.
     pub(crate) fn warnings(&self) -> &[Problem] {
         &self.warnings
@@ -233,12 +239,10 @@ impl Packages {
 }
 
 impl Plugins for Packages {
-    fn names(&self) -> Vec<PluginId> {
-        self.entries
-            .iter()
-            .filter(|(_, entry)| entry.plugin.probe().is_some())
-            .map(|(name, _)| name.clone())
-            .collect()
+    fn names(&self, role: Role) -> Vec<PluginId> {
+        let fits =
+            |(name, entry): (&PluginId, &Entry)| roles(&entry.plugin).contains(&role).then(|| name.clone());
+        self.entries.iter().filter_map(fits).collect()
     }
 
     fn check_settings(&self, plugin: &PluginId, settings: &serde_json::Value) -> Vec<SettingsProblem> {

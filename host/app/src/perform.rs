@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use razar_core::effect::{Authorized, Decided, EffectOutcome, Start, Stop};
+use razar_core::id::EffectId;
+use razar_core::incident::Incident;
 use razar_core::plan::{ComponentPlan, StopPolicy};
 use razar_core::supervisor::{Found, FoundState, Input};
 use razar_ledger::failpoint;
@@ -13,19 +15,22 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::drive::{Handle, Performer};
 use crate::evidence;
 use crate::launcher::{Event, Launcher, LauncherError, Situation, StartError, StopError};
+use crate::repair::Workshop;
 
 /// See the module.
 #[derive(Clone)]
 pub(crate) struct Hands {
     pub(crate) launcher: Launcher,
     pub(crate) driver: Handle,
+    pub(crate) workshop: Option<Arc<Workshop>>,
     pub(crate) runtime: tokio::runtime::Handle,
 }
 
 impl Performer for Hands {
-    fn perform(&self, decided: Decided, plan: Option<Arc<ComponentPlan>>) {
+    fn perform(&self, decided: Decided, plan: Option<Arc<ComponentPlan>>, incident: Option<Incident>) {
         let hands = self.clone();
         self.runtime.spawn(async move {
+            let id = decided.id();
             match (decided, plan) {
                 (Decided::Start(start), Some(plan)) => hands.start(start, &plan).await,
                 (Decided::Start(start), None) => {
@@ -35,6 +40,8 @@ impl Performer for Hands {
                 (Decided::Stop(stop), plan) => {
                     hands.stop(stop, plan.map_or_else(StopPolicy::default, |plan| plan.stop)).await;
                 }
+                (Decided::Attempt(_) | Decided::Apply(_) | Decided::Revert(_), None) => {}
+                (mending, Some(plan)) => hands.mend(id, mending, &plan, incident).await,
             }
         });
     }
@@ -76,7 +83,27 @@ impl Hands {
         }
     }
 
-    fn finished(&self, id: razar_core::id::EffectId, outcome: EffectOutcome) {
+    /// Who has no workshop has no configuration either, and nothing of the kind is decided there.
+    async fn mend(
+        &self,
+        id: EffectId,
+        decided: Decided,
+        plan: &Arc<ComponentPlan>,
+        incident: Option<Incident>,
+    ) {
+        let Some(workshop) = &self.workshop else { return };
+        failpoint::pass("effect.mending");
+        let outcome = match (decided, incident) {
+            (Decided::Attempt(attempt), Some(incident)) => workshop.attempt(attempt, plan, &incident).await,
+            (Decided::Apply(apply), _) => workshop.apply(apply, plan).await,
+            (Decided::Revert(revert), _) => workshop.revert(revert, plan).await,
+            _ => return,
+        };
+        failpoint::pass("effect.mended");
+        self.finished(id, outcome);
+    }
+
+    fn finished(&self, id: EffectId, outcome: EffectOutcome) {
         self.driver.input(Input::EffectFinished { id, outcome });
     }
 

@@ -108,6 +108,7 @@ fn near<'a>(name: &str, dirs: impl Iterator<Item = &'a Path>, workdir: &str) -> 
 
 #[cfg(test)]
 mod tests {
+    use razar_core::grant::Role;
     use razar_core::id::PluginId;
     use razar_core::plan::{Context, Overrides, Plugins, SettingsProblem, build};
 
@@ -116,7 +117,7 @@ mod tests {
     struct Nothing;
 
     impl Plugins for Nothing {
-        fn names(&self) -> Vec<PluginId> {
+        fn names(&self, _: Role) -> Vec<PluginId> {
             Vec::new()
         }
         fn check_settings(&self, _: &PluginId, _: &serde_json::Value) -> Vec<SettingsProblem> {

@@ -123,7 +123,7 @@ impl Host {
     async fn check(&self, argv: &[&str], timeout_ms: u64, output_bytes: u64) -> CheckReport {
         undecided::check(
             &self.launcher,
-            CheckSpec { component: None, run: run(argv), timeout_ms, output_bytes },
+            CheckSpec { component: None, run: run(argv), timeout_ms, output_bytes, trial: false },
         )
         .await
         .unwrap()
@@ -521,8 +521,13 @@ async fn a_host_whose_launcher_dies_gets_the_next_one_and_hears_what_it_found() 
     let process = host.start("web", 1, &["sleep", "1000"]).await.unwrap();
     let asked = host.launcher.clone();
     let pending = tokio::spawn(async move {
-        let check =
-            CheckSpec { component: None, run: run(&["sleep", "1000"]), timeout_ms: 100_000, output_bytes: 0 };
+        let check = CheckSpec {
+            component: None,
+            run: run(&["sleep", "1000"]),
+            timeout_ms: 100_000,
+            output_bytes: 0,
+            trial: false,
+        };
         undecided::check(&asked, check).await
     });
     let checking = || {
@@ -704,8 +709,13 @@ async fn a_check_answers_with_its_code_and_bounded_output_and_its_time_limit_kil
             })
         });
     }
-    let missing =
-        CheckSpec { component: None, run: run(&["no-such-check"]), timeout_ms: 1000, output_bytes: 10 };
+    let missing = CheckSpec {
+        component: None,
+        run: run(&["no-such-check"]),
+        timeout_ms: 1000,
+        output_bytes: 10,
+        trial: false,
+    };
     let error = undecided::check(&host.launcher, missing).await.unwrap_err().to_string();
     assert!(error.contains("`no-such-check` was not found"), "{error}");
 }
@@ -859,7 +869,13 @@ async fn what_a_process_is_held_to_is_taken_before_it_begins_and_of_its_checks_t
     let mut held = spec("held", 1, &["sh", "-c", script]);
     held.run.no_new_privileges = true;
     held.run.limits = BTreeMap::from([("open_files".to_owned(), 64), ("core_dump".to_owned(), 0)]);
-    let check = CheckSpec { component: None, run: held.run.clone(), timeout_ms: 40_000, output_bytes: 1_000 };
+    let check = CheckSpec {
+        component: None,
+        run: held.run.clone(),
+        timeout_ms: 40_000,
+        output_bytes: 1_000,
+        trial: false,
+    };
     let process = undecided::start(&host.launcher, held.clone()).await.unwrap();
     eventually("all is said", || stage.log("held").lines().count() == 3);
     assert_eq!(stage.log("held"), "64\n0\nNoNewPrivs:\t1\n");

@@ -75,6 +75,8 @@ struct CallDocument {
     settings: Table,
     address: Option<String>,
     log: Option<String>,
+    tree: Option<String>,
+    scratch: Option<String>,
     at_once: usize,
     drop_after: Option<String>,
 }
@@ -86,6 +88,8 @@ impl Default for CallDocument {
             settings: Table::new(),
             address: None,
             log: None,
+            tree: None,
+            scratch: None,
             at_once: 1,
             drop_after: None,
         }
@@ -208,6 +212,8 @@ pub struct Ready {
     pub address: Option<String>,
     /// What the call is about.
     pub scope: CallScope,
+    /// What an evaluator judges, and where it works; the guest of every other case is a probe.
+    pub tree: Option<[PathBuf; 2]>,
     /// Calls at once.
     pub at_once: usize,
     /// The caller goes away after this.
@@ -327,9 +333,19 @@ impl Case {
             log: call.log,
             ..CallScope::default()
         };
+        let tree = match (call.tree, call.scratch) {
+            (Some(tree), Some(scratch)) => Some([tree.into(), scratch.into()]),
+            (None, None) => None,
+            _ => return Err(wrong("`call` says both or none of `tree` and `scratch`".to_owned())),
+        };
         let mut grant = grant(document.grant).map_err(wrong)?;
         if let Some(AtLimit { field, number, .. }) = self.limit.filter(|limit| limit.given) {
             grant.limits.set(field, number);
+            // An answer has to pass it; of a role that answers much it is larger as well.
+            if field == LimitField::Reply {
+                let least = Limits::defaults(Role::Probe).hostcall.0.max(number);
+                grant.limits.set(LimitField::Hostcall, least);
+            }
         }
         Ok(Ready {
             guest: document.guest,
@@ -340,6 +356,7 @@ impl Case {
             settings: serde_json::to_string(&call.settings).map_err(|error| wrong(error.to_string()))?,
             address: call.address,
             scope,
+            tree,
             at_once: call.at_once.clamp(1, 64),
             drop_after: call.drop_after.as_deref().map(span).transpose()?,
             expect: document.expect,
@@ -499,6 +516,7 @@ mod tests {
             ("A10_spin", "spin", "such as `A1_infinite_loop`"),
             ("memory", "memroy", "memroy"),
             ("{target}", "*", "tcp"),
+            ("call = {", "call = { tree = \"<world>\",", "both or none"),
             ("widen = {", "control = {}, widen = {", "one of"),
             ("100 ms", "soon", "soon"),
         ] {

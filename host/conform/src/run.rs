@@ -8,6 +8,7 @@ use razar_core::id::ComponentId;
 use razar_runtime::Runtime;
 use razar_runtime::broker::journal::CallRecord;
 use razar_runtime::broker::log::LogRecord;
+use razar_runtime::contract::evaluator::{EvaluatorCall, Judgement, Request};
 use razar_runtime::contract::{ProbeCall, ProbeTarget, Report};
 use razar_runtime::load::Source;
 use razar_runtime::outcome::{CallReport, Outcome};
@@ -69,28 +70,60 @@ async fn one(plugin: Arc<LoadedPlugin>, case: Ready) -> Seen {
         wall: begun.elapsed(),
         ..Seen::default()
     };
-    let (Some(probe), Ok(component)) = (plugin.probe(), COMPONENT.parse::<ComponentId>()) else {
-        return ended("load", "it is no probe".to_owned());
-    };
-    let target = ProbeTarget {
-        component: &component,
-        address: case.address.as_deref(),
-        phase: Phase::Liveness,
-        settings: &case.settings,
-    };
-    let call = probe.check(ProbeCall { target, scope: case.scope.clone(), deadline: case.deadline });
-    match case.drop_after {
-        None => seen(call.await),
-        Some(time) => match tokio::time::timeout(time, call).await {
-            Ok(report) => seen(report),
-            Err(_) => ended("dropped", "nobody waits any more".to_owned()),
-        },
+    match &case.tree {
+        Some([tree, scratch]) => {
+            let Some(evaluator) = plugin.evaluator() else {
+                return ended("load", "it is no evaluator".to_owned());
+            };
+            let request = Request {
+                component: COMPONENT.to_owned(),
+                changed: Vec::new(),
+                settings: case.settings.clone(),
+                extensions: Vec::new(),
+            };
+            let call = EvaluatorCall { request: &request, tree, scratch, deadline: case.deadline };
+            let report = within(case.drop_after, evaluator.evaluate(call)).await;
+            report.map_or_else(|| ended("dropped", LEFT.to_owned()), |report| seen(report, judged))
+        }
+        None => {
+            let (Some(probe), Ok(component)) = (plugin.probe(), COMPONENT.parse::<ComponentId>()) else {
+                return ended("load", "it is no probe".to_owned());
+            };
+            let target = ProbeTarget {
+                component: &component,
+                address: case.address.as_deref(),
+                phase: Phase::Liveness,
+                settings: &case.settings,
+            };
+            let call = ProbeCall { target, scope: case.scope.clone(), deadline: case.deadline };
+            let report = within(case.drop_after, probe.check(call)).await;
+            report.map_or_else(|| ended("dropped", LEFT.to_owned()), |report| seen(report, reported))
+        }
     }
 }
 
-fn seen(report: CallReport<Report>) -> Seen {
+/// What is said of a call that nobody waits for any more.
+const LEFT: &str = "nobody waits any more";
+
+/// The end of a call; none when its caller goes away before.
+async fn within<T>(time: Option<Duration>, call: impl Future<Output = T>) -> Option<T> {
+    match time {
+        None => Some(call.await),
+        Some(time) => tokio::time::timeout(time, call).await.ok(),
+    }
+}
+
+fn reported(report: &Report) -> String {
+    format!("{}: {}", report.health.as_str(), report.summary)
+}
+
+fn judged(judgement: &Judgement) -> String {
+    format!("{}: {}", judgement.outcome.as_str(), judgement.summary)
+}
+
+fn seen<T>(report: CallReport<T>, words: impl FnOnce(&T) -> String) -> Seen {
     let message = match &report.outcome {
-        Outcome::Reply(reply) => format!("{}: {}", reply.health.as_str(), reply.summary),
+        Outcome::Reply(reply) => words(reply),
         Outcome::Refused(error) => format!("{}: {}", error.kind.as_str(), error.message),
         Outcome::Failed(failure) => failure.to_string(),
     };

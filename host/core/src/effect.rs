@@ -10,7 +10,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ComponentId, Digest, EffectId, InstanceId};
+use crate::id::{ComponentId, Digest, EffectId, IncidentId, InstanceId};
+use crate::incident::{End, Who};
 
 /// Start one process of one component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,44 @@ pub struct Stop {
     pub instance: InstanceId,
 }
 
+/// Get one proposal and try it in a sealed copy. It costs money and time, and changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    /// Whose files it is about.
+    pub component: ComponentId,
+    /// In which incident.
+    pub incident: IncidentId,
+    /// Counts from 1, over everybody who is asked.
+    pub number: u32,
+    /// Who proposes.
+    pub who: Who,
+}
+
+/// Make the changes of a patch that a trial has approved, all of them or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Apply {
+    /// Whose files are changed.
+    pub component: ComponentId,
+    /// In which incident.
+    pub incident: IncidentId,
+    /// What names the changes.
+    pub manifest: Digest,
+}
+
+/// Take them back, to the byte.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revert {
+    /// Whose files are changed back.
+    pub component: ComponentId,
+    /// In which incident.
+    pub incident: IncidentId,
+    /// What names the changes.
+    pub manifest: Digest,
+}
+
 /// Everything the host may do: closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,6 +83,12 @@ pub enum Effect {
     Start(Start),
     /// End a process.
     Stop(Stop),
+    /// Get a proposal and try it.
+    Attempt(Attempt),
+    /// Change files.
+    Apply(Apply),
+    /// Change them back.
+    Revert(Revert),
 }
 
 impl Effect {
@@ -52,15 +97,34 @@ impl Effect {
         match self {
             Self::Start(start) => &start.component,
             Self::Stop(stop) => &stop.component,
+            Self::Attempt(attempt) => &attempt.component,
+            Self::Apply(apply) => &apply.component,
+            Self::Revert(revert) => &revert.component,
         }
     }
 
-    /// The process it is about.
-    pub const fn instance(&self) -> InstanceId {
+    /// The process it is about, if it is about one.
+    pub const fn instance(&self) -> Option<InstanceId> {
         match self {
-            Self::Start(start) => start.instance,
-            Self::Stop(stop) => stop.instance,
+            Self::Start(start) => Some(start.instance),
+            Self::Stop(stop) => Some(stop.instance),
+            Self::Attempt(_) | Self::Apply(_) | Self::Revert(_) => None,
         }
+    }
+
+    /// The incident it belongs to, if it belongs to one.
+    pub const fn incident(&self) -> Option<IncidentId> {
+        match self {
+            Self::Start(_) | Self::Stop(_) => None,
+            Self::Attempt(attempt) => Some(attempt.incident),
+            Self::Apply(apply) => Some(apply.incident),
+            Self::Revert(revert) => Some(revert.incident),
+        }
+    }
+
+    /// Files are being changed: nothing may be started of them, and the host does not leave before it is done.
+    pub const fn changes_files(&self) -> bool {
+        matches!(self, Self::Apply(_) | Self::Revert(_))
     }
 }
 
@@ -82,6 +146,15 @@ pub enum EffectOutcome {
     Ended {
         /// How it went, when that is known.
         exit: ExitStatus,
+    },
+    /// Somebody was asked, and what was proposed was tried.
+    Attempted(End),
+    /// All files are as they should be: after the patch, or as they were before it.
+    Changed,
+    /// Not one file is changed.
+    NotChanged {
+        /// Which file, and what the operating system or the file itself says.
+        error: String,
     },
 }
 
@@ -148,4 +221,34 @@ pub enum Decided {
     Start(Authorized<Start>),
     /// End a process.
     Stop(Authorized<Stop>),
+    /// Get a proposal and try it.
+    Attempt(Authorized<Attempt>),
+    /// Change files.
+    Apply(Authorized<Apply>),
+    /// Change them back.
+    Revert(Authorized<Revert>),
+}
+
+impl Decided {
+    /// The number under which its life is recorded.
+    pub const fn id(&self) -> EffectId {
+        match self {
+            Self::Start(one) => one.id(),
+            Self::Stop(one) => one.id(),
+            Self::Attempt(one) => one.id(),
+            Self::Apply(one) => one.id(),
+            Self::Revert(one) => one.id(),
+        }
+    }
+
+    /// Whose effect it is.
+    pub const fn component(&self) -> &ComponentId {
+        match self {
+            Self::Start(one) => &one.effect().component,
+            Self::Stop(one) => &one.effect().component,
+            Self::Attempt(one) => &one.effect().component,
+            Self::Apply(one) => &one.effect().component,
+            Self::Revert(one) => &one.effect().component,
+        }
+    }
 }

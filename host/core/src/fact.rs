@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Effect, EffectOutcome, ExitStatus, Process};
 use crate::failure::Failure;
-use crate::id::{BootId, ComponentId, Digest, EffectId, InstanceId, PluginId};
+use crate::id::{BootId, ComponentId, Digest, EffectId, IncidentId, InstanceId, PluginId};
 use crate::time::{Millis, Timestamp};
 
 /// A change worth remembering.
@@ -168,6 +168,38 @@ pub enum Fact {
         /// The launch that will be.
         attempt: u32,
     },
+    /// Local launches have not helped, or an operator has a patch: from now on somebody is asked, and what is proposed is tried.
+    IncidentOpened {
+        /// Its number.
+        incident: IncidentId,
+        /// Whose failure it is.
+        component: ComponentId,
+        /// What it is about.
+        failure: Failure,
+        /// Launches made before.
+        launches: u32,
+        /// The operator's diff, if it is about one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        diff: Option<Digest>,
+    },
+    /// A patch that was applied is to be taken back because an operator says so.
+    RollbackRequested {
+        /// In which incident; a new one, if the one that applied it is closed.
+        incident: IncidentId,
+        /// Whose files they are.
+        component: ComponentId,
+        /// What names the changes.
+        manifest: Digest,
+    },
+    /// Nobody is asked any more.
+    IncidentClosed {
+        /// Its number.
+        incident: IncidentId,
+        /// Whose it was.
+        component: ComponentId,
+        /// How it ended.
+        outcome: Closing,
+    },
     /// It is not launched again until released.
     Quarantined {
         /// Whose.
@@ -256,6 +288,44 @@ pub enum Fact {
     },
 }
 
+/// How an incident ended: closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "closing")]
+pub enum Closing {
+    /// With a patch, it has been well for the whole canary period.
+    Repaired {
+        /// What names the changes.
+        manifest: Digest,
+    },
+    /// Nobody is left to ask.
+    Exhausted,
+    /// The patch is taken back, as an operator asked.
+    RolledBack,
+    /// A patch could not be taken back: somebody has to look at the files.
+    Stuck {
+        /// Which file, and why.
+        error: String,
+    },
+    /// It does not matter any more.
+    Withdrawn {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Closing {
+    /// One word for it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Repaired { .. } => "repaired",
+            Self::Exhausted => "exhausted",
+            Self::RolledBack => "rolled-back",
+            Self::Stuck { .. } => "stuck",
+            Self::Withdrawn { .. } => "withdrawn",
+        }
+    }
+}
+
 /// A position in the ledger and the hash of the fact there: whoever keeps one sees when what came before is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Anchor {
@@ -311,6 +381,10 @@ pub enum QuarantineReason {
     Probation,
     /// It cannot be started at all, so it was tried once.
     Unstartable,
+    /// Everybody who may repair it was asked, and no repair held.
+    NotRepaired,
+    /// A patch could not be taken back.
+    NotReverted,
     /// An operator asked for it.
     Operator,
     /// A plugin crashed, broke its limits or was denied without end, again and again.
@@ -327,6 +401,8 @@ impl QuarantineReason {
             Self::FailureLimit => "Exceeded failure limit",
             Self::Probation => "failed while on probation",
             Self::Unstartable => "cannot be started",
+            Self::NotRepaired => "no repair held",
+            Self::NotReverted => "a patch could not be taken back",
             Self::Operator => "quarantined by the operator",
             Self::Misbehaved => "misbehaved repeatedly",
             Self::Imported => "taken over from the original system",
@@ -340,6 +416,8 @@ impl QuarantineReason {
             | Self::FailureLimit
             | Self::Probation
             | Self::Unstartable
+            | Self::NotRepaired
+            | Self::NotReverted
             | Self::Misbehaved => true,
             Self::Operator | Self::Imported => false,
         }

@@ -64,6 +64,8 @@ pub enum FailureKind {
     StartupDeadline,
     /// It was healthy and its liveness probe failed K of N.
     Liveness,
+    /// It is not well at the end of the time in which its patch had to hold.
+    Canary,
     /// Nothing happened; an operator took it out.
     Operator,
     /// A plugin's call ended in a way no honest plugin's does.

@@ -216,6 +216,10 @@ number!(
     /// One effect, counted up for the life of the state directory.
     EffectId
 );
+number!(
+    /// One failure that agents are asked about, counted up for the life of the state directory.
+    IncidentId
+);
 
 #[cfg(test)]
 mod tests {

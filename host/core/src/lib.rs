@@ -14,6 +14,7 @@
 //! | [`effect`] | what the host may do to the world, and the permission to do it |
 //! | [`fact`] | what is remembered |
 //! | [`failure`] | what a failure is, its class and its known remedy |
+//! | [`incident`], `ladder` | a failure that agents are asked about; who is asked next |
 //! | [`detect`], [`backoff`] | volatile detectors; how long to wait before the next launch |
 //! | [`problem`], [`count`] | what is wrong with something a human wrote; numbers in sentences |
 //! | [`redact`] | secrets out of text that leaves the host, and back into what returns |
@@ -37,6 +38,8 @@ pub mod fact;
 pub mod failure;
 pub mod grant;
 pub mod id;
+pub mod incident;
+mod ladder;
 pub mod patch;
 pub mod plan;
 pub mod problem;

@@ -1,4 +1,5 @@
-//! Bytes by digest: what facts refer to but are too large to hold.
+//! Bytes by digest: what facts refer to but are too large to hold. They are kept as long as a fact names them, and facts are
+//! kept for ever; those of a patch are named by its manifest, which the facts name.
 
 use razar_core::id::Digest;
 use rusqlite::{Connection, OptionalExtension as _};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use razar_core::fact::{Fact, Recorded};
 use razar_core::id::Digest;
+use razar_core::patch::Patch;
 use razar_core::time::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -14,6 +15,7 @@ use crate::chain::Head;
 use crate::directory::{self, Held};
 use crate::error::{AppendError, LedgerError};
 use crate::once::{self, Use};
+use crate::patches::{self, PatchError};
 use crate::replay::Replay;
 use crate::values::PluginValues;
 use crate::{blob, failpoint, meta, schema};
@@ -116,6 +118,17 @@ impl Ledger {
     /// The bytes of a digest, verified.
     pub fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
         blob::get(&self.connection, digest)
+    }
+
+    /// Keeps all that a patch is, its manifest and the bytes of every file before and after, or nothing of it. Whoever
+    /// applies one has waited for this.
+    pub fn keep_patch(&mut self, patch: &Patch) -> Result<Digest, AppendError> {
+        patches::keep(&mut self.connection, patch)
+    }
+
+    /// A patch by the digest of its manifest, complete and verified.
+    pub fn patch(&self, manifest: &Digest) -> Result<Patch, PatchError> {
+        patches::load(manifest, |digest| self.blob(digest))
     }
 
     /// Spends a one-time id that means nothing after `expires`: only the first use of an id is [`Use::First`].

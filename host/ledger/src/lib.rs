@@ -20,6 +20,7 @@
 //! | [`verify`], [`repair`] | whether it is what it was, and keeping what is |
 //! | [`merkle`], [`bundle`] | proving single facts to whoever has no ledger |
 //! | [`import`] | what the original system left behind |
+//! | [`incidents`] | what was asked, tried, applied and taken back, told from the facts |
 //! | [`backup`], [`restore`] | one file that holds it all, and back |
 #![forbid(unsafe_code)]
 
@@ -35,12 +36,14 @@ mod directory;
 mod error;
 pub mod failpoint;
 pub mod import;
+pub mod incidents;
 pub mod key;
 pub mod ledger;
 pub mod merkle;
 mod meta;
 pub mod moment;
 pub mod once;
+mod patches;
 pub mod reader;
 pub mod repair;
 pub mod replay;
@@ -54,6 +57,7 @@ pub mod views;
 pub use chain::Head;
 pub use error::{AppendError, LedgerError};
 pub use ledger::Ledger;
+pub use patches::PatchError;
 pub use reader::LedgerReader;
 pub use replay::Replay;
 pub use store::FactStore;

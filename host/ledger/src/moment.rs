@@ -27,6 +27,11 @@ pub fn file(at: Timestamp) -> String {
     format(at, "%Y-%m-%dT%H-%M-%SZ")
 }
 
+/// `20261121T014137273004`: names of backups, which have microseconds; those beyond the millisecond are given.
+pub(crate) fn backup(at: Timestamp, micros: usize) -> String {
+    format!("{}{:03}", format(at, "%Y%m%dT%H%M%S%3f"), micros % 1_000)
+}
+
 /// `2026-11-21 01:41:37`: tables and summaries.
 pub fn date(at: Timestamp) -> String {
     format(at, "%Y-%m-%d %H:%M:%S")
@@ -59,6 +64,7 @@ mod tests {
         assert_eq!(naive(at), "2026-11-21T01:41:37.007");
         assert_eq!(zulu(at), "2026-11-21T01:41:37.007Z");
         assert_eq!(file(at), "2026-11-21T01-41-37Z");
+        assert_eq!(backup(at, 31), "20261121T014137007031");
         assert_eq!(date(at), "2026-11-21 01:41:37");
         assert_eq!(clock(at), "01:41:37");
         assert_eq!(epoch(at), 1_795_225_297.007);

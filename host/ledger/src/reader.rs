@@ -5,11 +5,13 @@ use std::path::Path;
 
 use razar_core::fact::{Anchor, Recorded};
 use razar_core::id::Digest;
+use razar_core::patch::Patch;
 use razar_core::time::Timestamp;
 use rusqlite::Connection;
 
 use crate::chain::Head;
 use crate::error::LedgerError;
+use crate::patches::{self, PatchError};
 use crate::replay::{Link, Links, Replay};
 use crate::{blob, directory, meta, schema};
 
@@ -87,5 +89,10 @@ impl LedgerReader {
     /// The bytes of a digest, verified.
     pub fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
         blob::get(&self.connection, digest)
+    }
+
+    /// A patch by the digest of its manifest, complete and verified.
+    pub fn patch(&self, manifest: &Digest) -> Result<Patch, PatchError> {
+        patches::load(manifest, |digest| self.blob(digest))
     }
 }

@@ -11,6 +11,10 @@ use std::process::{Command, Stdio};
 
 use razar_core::fact::{Fact, QuarantineReason, Recorded};
 use razar_core::failure::{Failure, FailureClass, FailureKind};
+#[cfg(debug_assertions)]
+use razar_core::id::Digest;
+#[cfg(debug_assertions)]
+use razar_core::patch::{Change, Patch, Proposal, Rules, Tree, gate};
 use razar_core::time::Timestamp;
 use razar_ledger::{Ledger, Views};
 use tempfile::TempDir;
@@ -83,6 +87,49 @@ fn a_host_killed_while_it_rotates_a_log_completes_it() {
         let facts: Result<Vec<Recorded>, _> = ledger.replay(1).collect();
         assert_eq!(seen, facts.unwrap().len(), "{place}: one line a fact, none twice");
     }
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn a_host_killed_while_it_keeps_a_patch_has_all_of_it_or_nothing() {
+    let (manifest, patch) = patch();
+    if let Ok(dir) = std::env::var(CHILD) {
+        let mut ledger = Ledger::open(&Path::new(&dir).join("state")).unwrap();
+        ledger.keep_patch(&patch).unwrap();
+        return;
+    }
+    for (place, passed) in [("blob.putting", 0), ("blob.put", 1), ("patch.keeping", 0), ("patch.kept", 0)] {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join(place), passed.to_string()).unwrap();
+        let test = "a_host_killed_while_it_keeps_a_patch_has_all_of_it_or_nothing";
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test])
+            .envs([(CHILD, dir.path()), (PLACES, dir.path())])
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), None, "it is killed at {place}");
+        let mut ledger = Ledger::open(&dir.path().join("state")).unwrap();
+        if place == "patch.kept" {
+            assert_eq!(ledger.patch(&manifest).unwrap(), patch);
+        } else {
+            let left = patch.blobs().filter(|bytes| ledger.blob(&Digest::of(bytes)).unwrap().is_some());
+            assert_eq!(left.count(), 0, "{place}");
+        }
+        assert_eq!(ledger.keep_patch(&patch).unwrap(), manifest, "{place}");
+        assert_eq!(ledger.patch(&manifest).unwrap(), patch, "{place}");
+    }
+}
+
+/// A patch that makes one file.
+#[cfg(debug_assertions)]
+fn patch() -> (Digest, Patch) {
+    let base = Tree::default();
+    let write = Change::Write { path: "app.py".to_owned(), content: b"value = 1\n".to_vec() };
+    let proposal = Proposal { changes: vec![write], ..Proposal::default() };
+    let changes = gate(&proposal, &base, &Rules::default()).unwrap();
+    let patch = Patch::of("web".parse().unwrap(), &changes, &base).unwrap();
+    (patch.manifest().digest(), patch)
 }
 
 /// Lets a child record so many turns, kills it, and returns the last fact it acknowledged.

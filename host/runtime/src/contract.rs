@@ -12,6 +12,7 @@ use razar_core::id::ComponentId;
 use crate::outcome::CallReport;
 
 pub mod agent;
+pub mod evaluator;
 pub mod roles;
 pub(crate) mod since_v0_1;
 

@@ -15,9 +15,11 @@ use crate::broker::log::LogRate;
 use crate::compile::{CompileError, compile};
 use crate::contract::Probe;
 use crate::contract::agent::Agent;
+use crate::contract::evaluator::Evaluator;
 use crate::contract::roles::{self, Export};
 use crate::contract::since_v0_1::ProbeAdapter;
 use crate::contract::since_v0_1::agent::AgentAdapter;
+use crate::contract::since_v0_1::evaluator::EvaluatorAdapter;
 use crate::cwasm::{CacheError, Entry, Verified};
 use crate::engine::{EngineError, EngineKind};
 use crate::guard::{self, Guard};
@@ -178,6 +180,7 @@ impl Runtime {
         let mut loaded = Vec::new();
         let mut probe: Option<Box<dyn Probe>> = None;
         let mut agent: Option<Box<dyn Agent>> = None;
+        let mut evaluator: Option<Box<dyn Evaluator>> = None;
         for export in &found {
             let limits = Limits::defaults(export.role).with(&grant.limits).map_err(LoadError::Limits)?;
             needs.within(&limits)?;
@@ -222,12 +225,16 @@ impl Runtime {
                     let adapter = AgentAdapter::new(pre.clone(), Arc::clone(&shared));
                     agent = Some(Box::new(adapter.map_err(|error| unlike(export, &error))?));
                 }
-                Role::Evaluator | Role::Tools => {}
+                Role::Evaluator => {
+                    let adapter = EvaluatorAdapter::new(pre.clone(), Arc::clone(&shared));
+                    evaluator = Some(Box::new(adapter.map_err(|error| unlike(export, &error))?));
+                }
+                Role::Tools => {}
             }
             loaded.push(InRole { role: export.role, shared });
         }
         inspection.warn_about_memory();
-        Ok(LoadedPlugin { inspection, roles: loaded, probe, agent })
+        Ok(LoadedPlugin { inspection, roles: loaded, probe, agent, evaluator })
     }
 
     /// Code for one engine: from the cache when the cache vouches for it, else compiled and kept.

@@ -13,6 +13,7 @@ use crate::broker::keyvalue::ValueStore;
 use crate::broker::log::LogRate;
 use crate::contract::Probe;
 use crate::contract::agent::Agent;
+use crate::contract::evaluator::Evaluator;
 use crate::contract::roles::Export;
 use crate::engine::{Engine, EngineKind};
 use crate::incident::Incidents;
@@ -56,6 +57,7 @@ pub struct LoadedPlugin {
     pub(crate) roles: Vec<InRole>,
     pub(crate) probe: Option<Box<dyn Probe>>,
     pub(crate) agent: Option<Box<dyn Agent>>,
+    pub(crate) evaluator: Option<Box<dyn Evaluator>>,
 }
 
 impl LoadedPlugin {
@@ -77,6 +79,11 @@ impl LoadedPlugin {
     /// It as an agent, if it is one.
     pub fn agent(&self) -> Option<&dyn Agent> {
         self.agent.as_deref()
+    }
+
+    /// It as an evaluator, if it is one.
+    pub fn evaluator(&self) -> Option<&dyn Evaluator> {
+        self.evaluator.as_deref()
     }
 
     /// What one call in a role may use.

@@ -1,6 +1,7 @@
 //! Documents people write: read without a panic, or refused with problems that a terminal survives.
 
 use razar_core::document::{grants as grants_file, plugin};
+use razar_core::grant::Role;
 use razar_core::id::PluginId;
 use razar_core::plan::{Context, Overrides, Plugins, SettingsProblem, build, count_components};
 use razar_core::problem::Problem;
@@ -59,8 +60,14 @@ fn judge(read: Result<(), Vec<Problem>>) {
 struct Shipped;
 
 impl Plugins for Shipped {
-    fn names(&self) -> Vec<PluginId> {
-        ["probe-http", "probe-log", "probe-tcp"].map(|name| name.parse().unwrap()).into()
+    fn names(&self, role: Role) -> Vec<PluginId> {
+        let names: &[&str] = match role {
+            Role::Probe => &["probe-http", "probe-log", "probe-tcp"],
+            Role::Agent => &["agent-openai"],
+            Role::Evaluator => &["evaluator-syntax"],
+            Role::Tools => &[],
+        };
+        names.iter().map(|name| name.parse().unwrap()).collect()
     }
 
     fn check_settings(&self, _: &PluginId, _: &Value) -> Vec<SettingsProblem> {

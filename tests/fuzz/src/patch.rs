@@ -1,7 +1,10 @@
 //! Proposals: the text of one file, a line `%%%%`, and a diff. Whatever the gate takes changes exactly what it says, and
-//! nothing that is protected or lies behind a link; what it refuses it names, in words that a terminal survives.
+//! nothing that is protected or lies behind a link; what it refuses it names, in words that a terminal survives. And what was
+//! accepted, as it is kept: a manifest is read as it is written or not at all.
 
-use razar_core::patch::{Change, MAX_FILE, Node, Proposal, Rules, Tree, gate};
+use razar_core::patch::{
+    Change, FilePath, Found, MAX_FILE, Manifest, Node, Patch, Proposal, Rules, Side, Standing, Tree, gate,
+};
 
 /// Between the file and the diff.
 const BORDER: &[u8] = b"%%%%\n";
@@ -52,4 +55,37 @@ fn judge(proposal: &Proposal, base: &Tree, rules: &Rules) {
         assert!(file.after().is_none_or(|bytes| bytes.len() <= MAX_FILE));
     }
     assert_eq!(gate(proposal, base, rules).as_ref(), Ok(&changes), "judged twice, judged alike");
+}
+
+/// The bytes of a manifest.
+pub fn manifest(data: &[u8]) {
+    let manifest = match Manifest::read(data) {
+        Ok(manifest) => manifest,
+        Err(error) => {
+            let said = error.to_string();
+            assert!(said.len() < 2_000 && !said.contains(char::is_control), "{said:?}");
+            return;
+        }
+    };
+    assert_eq!(manifest.json().as_bytes(), data, "there is one way to write it");
+    let at = |side: Side| {
+        let manifest = &manifest;
+        move |path: &FilePath| {
+            let file =
+                manifest.files().iter().find(|file| file.path() == path).expect("it is asked for its own");
+            file.at(side).map_or(Found::Absent, Found::File)
+        }
+    };
+    assert_eq!(manifest.standing(at(Side::Before)), Standing::Before);
+    assert_eq!(manifest.standing(at(Side::After)), Standing::After);
+    let Standing::Foreign(foreign) = manifest.standing(|_| Found::Other) else {
+        panic!("nothing is foreign")
+    };
+    assert_eq!(foreign.len(), manifest.files().len());
+    assert!(foreign.is_sorted() && !foreign.is_empty());
+    for directory in manifest.directories() {
+        let holds = |path: &FilePath| path.parents().any(|parent| parent == directory.as_str());
+        assert!(foreign.iter().any(holds), "{directory}");
+    }
+    assert!(Patch::new(manifest, std::iter::empty::<&[u8]>()).is_err(), "what it names is not there");
 }

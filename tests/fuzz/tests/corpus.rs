@@ -46,6 +46,11 @@ fn proposals() {
 }
 
 #[test]
+fn manifests_of_patches() {
+    corpus("manifest", patch::manifest);
+}
+
+#[test]
 fn rows_of_the_ledger() {
     corpus("facts", facts::facts);
 }

@@ -104,7 +104,8 @@ const LAUNCHERS: &[(&str, Nudge)] = &[
     ("end.answered", Nudge::None),
 ];
 
-/// Places that commands come to, `commands` kills there; and those of a log of several MiB, `host/ledger/tests/killed.rs`
+/// Places that commands come to, `commands` kills there; those of a log of several MiB and of a patch that is kept,
+/// `host/ledger/tests/killed.rs` kills there; and those of a patch that is put in place or taken back, `host/app/tests/mend.rs`
 /// kills there.
 const ELSEWHERE: &[&str] = &[
     "tables.committing",
@@ -123,6 +124,22 @@ const ELSEWHERE: &[&str] = &[
     "restore.begun",
     "restore.unpacked",
     "restore.placed",
+    "patch.keeping",
+    "patch.kept",
+    "patch.checked",
+    "patch.made",
+    "patch.created",
+    "patch.written",
+    "patch.dressed",
+    "patch.synced",
+    "patch.staged",
+    "patch.swapped",
+    "patch.replaced",
+    "patch.put",
+    "patch.taken",
+    "patch.moved",
+    "patch.swept",
+    "patch.unmade",
 ];
 
 /// One of them killed at each of these places, so many times.

@@ -1,10 +1,7 @@
 //! Agents asked by hand: the real component in the real runtime, against a real server that says what a script says.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
-
 use razar_tests::artifact;
-use razar_tests::repository;
+use razar_tests::model::ModelServer;
 use razar_tests::scene::{Ended, Scene};
 use serde_json::{Value, json};
 
@@ -18,55 +15,21 @@ const FIX: &str = "The last price is left out.\n\n```diff\n--- a/shop.py\n+++ b/
 /// A server of this test's own, and a stage with what an agent is asked about.
 struct Stage {
     scene: Scene,
-    server: Child,
-    endpoint: String,
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // It may have ended; then there is nothing to do.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
+    server: ModelServer,
 }
 
 impl Stage {
     fn new(script: &Value) -> Self {
         let scene = Scene::new();
-        let script = scene.write("script.json", &script.to_string());
-        let mut server = Command::new("python3")
-            .args(["-S", "-E"])
-            .arg(repository().join("examples/model-server/server.py"))
-            .arg(script)
-            .args(["--port", "0", "--key", KEY, "--host", &scene.address().to_string(), "--log"])
-            .arg(scene.path("requests.jsonl"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let endpoint = line.trim().strip_prefix("listening on ").expect("it listens").to_owned();
+        let server = ModelServer::start(&scene, script, KEY);
         scene.write("shop/shop.py", SHOP);
         scene.write("failure.json", r#"{"component": "shop", "error": "total([1, 2]) is 1, expected 3"}"#);
-        let stage = Self { scene, server, endpoint };
-        stage.grant(&stage.endpoint.clone(), "m-1");
-        stage
+        server.grant(&scene, server.endpoint(), "m-1");
+        Self { scene, server }
     }
 
     fn saying(turn: Value) -> Self {
         Self::new(&json!({ "turns": [turn] }))
-    }
-
-    fn grant(&self, endpoint: &str, model: &str) {
-        let granted = &self.endpoint;
-        let secret = r#"{ env = "MODEL_KEY", header = "authorization", format = "Bearer {}" }"#;
-        self.scene.write(
-            "grants.toml",
-            &format!(
-                "[agent-openai]\nhttp = [{{ url = \"{granted}\", methods = [\"POST\"], secret = {secret} }}]\n\
-                 config = {{ endpoint = \"{endpoint}\", model = \"{model}\" }}\n"
-            ),
-        );
     }
 
     fn ask(&self, more: &[&str]) -> (Ended, Value) {
@@ -84,12 +47,6 @@ impl Stage {
         let ended = self.scene.begin(&mut command).end();
         let answer = ended.json().pop().unwrap_or_else(|| panic!("no answer: {}", ended.err));
         (ended, answer)
-    }
-
-    /// What the server was asked, one JSON object a request.
-    fn requests(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.scene.path("requests.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
@@ -115,7 +72,7 @@ fn a_model_looks_around_and_proposes() {
     assert_eq!(answer["tokens"], json!({ "model": "m-1-of-today", "input": 300, "output": 30 }));
     assert_eq!((&answer["turns"], &answer["looked"][0]["tool"]), (&json!(2), &json!("read")), "{answer}");
     assert_eq!((&answer["looked"].as_array().unwrap().len(), &answer["used"]["requests"]), (&1, &json!(2)));
-    for request in stage.requests() {
+    for request in stage.server.requests() {
         assert_eq!(request["headers"]["authorization"], format!("Bearer {KEY}"));
         assert_eq!((&request["body"]["model"], &request["body"]["stream"]), (&json!("m-1"), &json!(false)));
         assert!(!request["body"].to_string().contains("c4nary"), "{request}");
@@ -185,7 +142,7 @@ fn whatever_a_server_does_has_a_name() {
         assert_eq!((ended.code, &answer["outcome"]), (Some(1), &json!("plugin-error")), "{turn}: {answer}");
         assert_eq!(answer["error"]["kind"], kind, "{turn}: {answer}");
         assert!(answer["summary"].as_str().unwrap().contains(word), "{turn}: {answer}");
-        assert_eq!(stage.requests().len(), asked, "{turn}: {answer}");
+        assert_eq!(stage.server.requests().len(), asked, "{turn}: {answer}");
         assert!(!ended.out.contains(KEY) && !ended.err.contains(KEY), "{}{}", ended.out, ended.err);
     }
 }
@@ -213,7 +170,11 @@ fn an_overload_that_passes_is_waited_for() {
     let stage =
         Stage::new(&json!({ "turns": [{ "fault": "overloaded", "retry_after": 0.2 }, { "say": FIX }] }));
     let (ended, answer) = stage.ask(&[]);
-    assert_eq!((ended.code, stage.requests().len(), &answer["turns"]), (Some(0), 2, &json!(1)), "{answer}");
+    assert_eq!(
+        (ended.code, stage.server.requests().len(), &answer["turns"]),
+        (Some(0), 2, &json!(1)),
+        "{answer}"
+    );
 }
 
 #[test]
@@ -245,7 +206,7 @@ fn no_secret_leaves_in_any_way_it_could() {
     let (ended, answer) = stage.ask(&["--log-file", "web.log"]);
     assert_eq!((ended.code, &answer["outcome"]), (Some(0), &json!("patch")), "{answer}");
     assert!(answer["redacted"].as_u64().unwrap() >= 10, "{answer}");
-    let requests = stage.requests();
+    let requests = stage.server.requests();
     assert_eq!(requests.len(), 2);
     for request in &requests {
         let body = request["body"].to_string();
@@ -280,20 +241,20 @@ fn a_secret_stays_in_its_file() {
 #[test]
 fn only_what_is_granted_is_asked() {
     let stage = Stage::saying(json!({ "say": FIX }));
-    stage.grant("http://127.0.0.1:9/v1/chat/completions", "m-1");
+    stage.server.grant(&stage.scene, "http://127.0.0.1:9/v1/chat/completions", "m-1");
     let (ended, answer) = stage.ask(&[]);
     assert_eq!((ended.code, &answer["error"]["kind"]), (Some(1), &json!("denied")), "{answer}");
     assert_eq!(answer["denied"][0]["subject"], "POST http://127.0.0.1:9/v1/chat/completions");
     let remedy = answer["denied"][0]["remedy"].as_str().unwrap();
     assert!(remedy.contains("http = [{ url = \"http://127.0.0.1:9/v1/chat/completions\""), "{remedy}");
-    assert!(stage.requests().is_empty());
+    assert!(stage.server.requests().is_empty());
 
     // A host without the key sends nothing, and the server takes no wrong one.
-    stage.grant(&stage.endpoint.clone(), "m-1");
+    stage.server.grant(&stage.scene, stage.server.endpoint(), "m-1");
     for (key, asked) in [("", 0), ("wrong-key-0123", 0)] {
         let (_, answer) = stage.ask_with_key(key, &[]);
         assert_eq!(answer["error"]["kind"], "unauthenticated", "{answer}");
-        assert_eq!(stage.requests().len(), asked);
+        assert_eq!(stage.server.requests().len(), asked);
     }
 }
 
@@ -341,5 +302,5 @@ fn what_is_typed_wrongly_is_named() {
     let (ended, answer) = stage.ask(&[]);
     assert_eq!(ended.code, Some(2), "{answer}");
     assert!(answer["message"].as_str().unwrap().contains("unknown field `password`"), "{answer}");
-    assert!(stage.requests().is_empty());
+    assert!(stage.server.requests().is_empty());
 }

@@ -174,10 +174,10 @@ fn after_mounting(scene: &Scene, inside: &Command, script: &str) -> Option<Comma
     Some(command)
 }
 
-/// A file system of a few megabytes on the state directory, seen by this command and what it starts.
+/// A small file system on the state directory, with room for the compiled plugins and little more, seen by this command and what it starts.
 fn on_a_small_disk(scene: &Scene) -> Option<Command> {
     let state = scene.state().display().to_string();
-    let script = format!("mkdir -p '{state}' && mount -t tmpfs -o size=8m,mode=700 tmpfs '{state}'");
+    let script = format!("mkdir -p '{state}' && mount -t tmpfs -o size=32m,mode=700 tmpfs '{state}'");
     after_mounting(scene, &scene.run_command(&[]), &script)
 }
 

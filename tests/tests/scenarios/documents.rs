@@ -70,12 +70,12 @@ fn a_configuration_that_holds_is_0_and_says_what_it_has() {
     let plain = check(&scene, "plain");
     assert_eq!(
         (plain.code, plain.out.trim()),
-        (Some(0), "2 components and 4 plugins are in order"),
+        (Some(0), "2 components and 5 plugins are in order"),
         "{}",
         plain.err
     );
     let json = check(&scene, "json").json();
-    assert_eq!(json, [json!({ "components": 2, "plugins": 4, "problems": 0, "warnings": 0 })]);
+    assert_eq!(json, [json!({ "components": 2, "plugins": 5, "problems": 0, "warnings": 0 })]);
     assert!(scene.events().is_empty(), "nothing is started");
 }
 
@@ -157,7 +157,7 @@ fn the_first_start_says_that_it_compiles_and_the_second_need_not() {
         scene.until_booted(count);
         let ended = run.terminate();
         assert_eq!(ended.code, Some(0), "{}", ended.err);
-        let said = ended.out.contains("system: preparing 5 plugins (the first start compiles them)");
+        let said = ended.out.contains("system: preparing 6 plugins (the first start compiles them)");
         assert_eq!(said, compiles, "{}", ended.out);
     }
 }

@@ -12,7 +12,9 @@
 //! | `packages` | plugins that do not load |
 //! | `conduct` | what plugins keep, what they say, and what becomes of one that crashes |
 //! | `patch` | what may be changed of a component, asked with `patch check` |
+//! | `trial` | patches of every kind, tried in a sealed copy with `patch check --trial` |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
+//! | `evaluators` | evaluators asked by hand, and suites that work against them |
 //! | `agents` | agents asked by hand, and servers that do everything wrong |
 //! | `control` | the commands of a second terminal |
 //! | `wall` | the host behind its second wall |
@@ -33,10 +35,13 @@ mod control;
 mod death;
 mod disk;
 mod documents;
+mod evaluators;
 mod ledger;
 mod packages;
 mod patch;
 mod plugin;
 mod probes;
+mod repair;
 mod services;
+mod trial;
 mod wall;

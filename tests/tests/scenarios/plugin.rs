@@ -49,14 +49,15 @@ fn list_and_inspect_say_what_each_is_and_may() {
         ("probe-tcp", "probe "),
         ("probe-tls", "probe "),
         ("agent-openai", "agent "),
+        ("evaluator-syntax", "evaluator "),
     ] {
         let line = listed.out.lines().find(|line| line.starts_with(name));
         let line = line.unwrap_or_else(|| panic!("{name} is not in {}", listed.out));
         assert!(line.contains(role) && line.ends_with("(not granted)") == (role == "agent "), "{line}");
     }
     let json = plugin(&scene, &["list", "--output", "json"]).json();
-    assert_eq!(json.len(), 5);
-    assert!(json.iter().all(|line| (line["role"] == "probe") == (line["granted"] == true)), "{json:?}");
+    assert_eq!(json.len(), 6);
+    assert!(json.iter().all(|line| (line["role"] != "agent") == (line["granted"] == true)), "{json:?}");
 
     let inspected = plugin(&scene, &["inspect", "probe-http"]);
     assert_eq!(inspected.code, Some(0));

@@ -1,8 +1,10 @@
 //! Developer automation: `cargo xtask <command>`. Owns what a fresh clone needs before `cargo build` is enough. Must never
-//! be needed by the product at run time, and must never change anything outside `target/` and the Rust toolchain.
+//! be needed by the product at run time, and must never change anything outside `target/` and the Rust toolchain, but for
+//! bubblewrap, which root gets installed where it is missing.
 #![expect(clippy::print_stderr, reason = "a command line tool reports its progress on stderr")]
 
 mod bench;
+mod componentize;
 mod debian;
 mod demo;
 mod dependencies;
@@ -26,7 +28,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Install what is missing: the `wasm32-wasip2` target
+    /// Install what is missing: the `wasm32-wasip2` target, and for root `bubblewrap`
     Setup,
     /// Build the plugins into `target/plugins`
     Plugins(plugins::Arguments),

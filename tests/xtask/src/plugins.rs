@@ -1,5 +1,6 @@
-//! `cargo xtask plugins`: builds a folder of plugin crates into a folder of plugin packages. A plugin crate is a folder with
-//! both `Cargo.toml` and `plugin.toml`. Uses a cargo target folder of its own, so that the host's build cache stays warm.
+//! `cargo xtask plugins`: builds a folder of plugins into a folder of plugin packages. A plugin is a folder with `plugin.toml`
+//! and either `Cargo.toml` or a package of Python modules that is called as its component is. Uses a cargo target folder of
+//! its own, so that the host's build cache stays warm.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,6 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::componentize::{self, Python};
 use crate::debian::copy_atomically;
 use crate::toolchain::{TARGET, Toolchain};
 use crate::{run, say};
@@ -15,7 +17,7 @@ use crate::{run, say};
 /// What `cargo xtask plugins` may be told.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Folder with one plugin crate per subfolder
+    /// Folder with one plugin per subfolder
     #[arg(long, value_name = "DIR", default_value = "plugins")]
     dir: PathBuf,
     /// Folder for the packages, one subfolder per plugin
@@ -60,12 +62,14 @@ impl Memory {
     }
 }
 
-/// A plugin crate and the files its package consists of.
+/// A plugin and the files its package consists of.
 struct Plugin {
     name: String,
     folder: PathBuf,
     wasm: String,
     settings: Option<String>,
+    /// What it is written in, if that is not Rust.
+    python: Option<Python>,
 }
 
 /// Builds every plugin under `arguments.dir`.
@@ -76,17 +80,38 @@ pub(crate) fn build(root: &Path, arguments: &Arguments) -> Result<()> {
     }
     let plugins = find(&root.join(&arguments.dir))?;
     let out = root.join(&arguments.out);
+    let (python, rust): (Vec<&Plugin>, Vec<&Plugin>) =
+        plugins.iter().partition(|plugin| plugin.python.is_some());
     let mut by_memory: BTreeMap<Memory, Vec<&Plugin>> = BTreeMap::new();
-    for plugin in &plugins {
+    for plugin in rust {
         by_memory.entry(Memory::of(&plugin.name)).or_default().push(plugin);
     }
     for (memory, plugins) in by_memory {
         for plugin in plugins {
             let wasm = compile(root, plugin, memory)?;
-            let size = pack(plugin, &wasm, &out)?;
-            say(format_args!("{} {size} bytes -> {}", plugin.name, out.join(&plugin.name).display()));
+            finish(plugin, &wasm, &out)?;
         }
     }
+    for plugin in python {
+        let Some(python) = &plugin.python else { continue };
+        match componentize::build(root, python) {
+            Ok(wasm) => finish(plugin, &wasm, &out)?,
+            // One of an older state would say that it is this one.
+            Err(problem) => {
+                say(format_args!(
+                    "{}: NOT BUILT, and everything else works without it: {problem:#}",
+                    plugin.name
+                ));
+                let _ = fs::remove_dir_all(out.join(&plugin.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn finish(plugin: &Plugin, wasm: &Path, out: &Path) -> Result<()> {
+    let size = pack(plugin, wasm, out)?;
+    say(format_args!("{} {size} bytes -> {}", plugin.name, out.join(&plugin.name).display()));
     Ok(())
 }
 
@@ -94,29 +119,48 @@ fn find(folder: &Path) -> Result<Vec<Plugin>> {
     let mut plugins = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("cannot read `{}`", folder.display()))? {
         let folder = entry?.path();
-        if folder.join("plugin.toml").is_file() && folder.join("Cargo.toml").is_file() {
-            plugins.push(read(&folder)?);
+        if folder.join("plugin.toml").is_file() {
+            plugins.extend(read(&folder)?);
         }
     }
     if plugins.is_empty() {
-        bail!("no folder with `Cargo.toml` and `plugin.toml` in `{}`", folder.display());
+        bail!("no folder with `plugin.toml` and a plugin in `{}`", folder.display());
     }
     plugins.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(plugins)
 }
 
-fn read(folder: &Path) -> Result<Plugin> {
+/// A plugin, if it is one that can be built here.
+fn read(folder: &Path) -> Result<Option<Plugin>> {
     let file = folder.join("plugin.toml");
     let text = fs::read_to_string(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
     let document: toml::Table = text.parse().with_context(|| format!("in `{}`", file.display()))?;
     let word = |key: &str| document.get(key).and_then(toml::Value::as_str).map(str::to_owned);
     let demand = |key: &str| word(key).with_context(|| format!("`{key}` is missing in `{}`", file.display()));
-    Ok(Plugin {
-        name: demand("name")?,
-        wasm: demand("wasm")?,
-        settings: word("settings"),
-        folder: folder.to_owned(),
-    })
+    let (name, wasm) = (demand("name")?, demand("wasm")?);
+    let package = wasm.trim_end_matches(".wasm").to_owned();
+    let python = if folder.join("Cargo.toml").is_file() {
+        None
+    } else if folder.join(&package).join("app.py").is_file() {
+        Some(Python { folder: folder.to_owned(), package, world: world(&name)? })
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Plugin { name, wasm, settings: word("settings"), folder: folder.to_owned(), python }))
+}
+
+/// The world of a plugin, by its name, as all plugins are named after their role.
+fn world(name: &str) -> Result<&'static str> {
+    let worlds = [
+        ("probe-", "probe-plugin"),
+        ("agent-", "agent-plugin"),
+        ("evaluator-", "evaluator-plugin"),
+        ("tool-", "tool-plugin"),
+    ];
+    let found = worlds.into_iter().find(|(role, _)| name.starts_with(role));
+    found
+        .map(|(_, world)| world)
+        .with_context(|| format!("`{name}` is not named after a role, such as `probe-{name}`"))
 }
 
 /// Compiles one plugin and returns the component.

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use razar_core::failure::FailureClass as Class;
 use razar_core::id::ComponentId;
+use razar_core::incident::{Attempted, End, Incident};
+use razar_core::plan::ComponentPlan;
 use razar_core::redact::Kind;
 use razar_runtime::contract::agent::{Attempt, Brief, Failure, FailureClass, Situation, SourceFile, Version};
 use rustix::fs::OFlags;
@@ -90,6 +92,30 @@ pub(crate) enum ContextError {
 }
 
 impl Context {
+    /// Of an incident.
+    pub(crate) fn of(plan: &ComponentPlan, incident: &Incident) -> Self {
+        let tried = |attempt: &Attempted| Tried {
+            agent: attempt.who.to_string(),
+            outcome: attempt.end.as_ref().map_or("interrupted", End::as_str).to_owned(),
+            error: match (&attempt.later, &attempt.end) {
+                (Some(later), _) => format!("the patch passed its trial and {later}"),
+                (None, Some(end)) => end.why().to_owned(),
+                (None, None) => "the host was killed meanwhile".to_owned(),
+            },
+            at_unix_ms: attempt.at.0,
+        };
+        Self {
+            component: plan.id.clone(),
+            error: incident.failure.error.clone(),
+            incident: incident.id.to_string(),
+            layer: plan.layer.to_string(),
+            class: Some(incident.failure.class),
+            log: String::new(),
+            history: incident.over.iter().map(tried).collect(),
+            versions: Vec::new(),
+        }
+    }
+
     /// Of a file.
     pub(crate) fn read(file: &Path) -> Result<Self, ContextError> {
         let mut text = Vec::new();

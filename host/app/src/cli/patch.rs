@@ -4,22 +4,101 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use razar_core::id::Digest;
+use razar_core::time::Millis;
 
-use super::{Output, Plugins, State};
+use super::{One, Output, Plugins, State};
 
 /// What to do about patches.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Patch {
-    /// Would the gate take this diff? Nothing is written, nothing is run
+    /// Would the gate take this diff, and with `--trial`: does it repair anything? Nothing of the component is changed
     ///
     /// Reads the component's files as they are now and judges the diff against them: its form to the byte, its paths, what is
-    /// protected, that every hunk fits at exactly the line it names, and that no tests go or are skipped. Whether it repairs
-    /// anything is not tried: that takes a trial, and this is the gate alone.
+    /// protected, that every hunk fits at exactly the line it names, and that no tests go or are skipped. Without `--trial`
+    /// nothing is run, so whether it repairs anything is not known.
+    ///
+    /// With `--trial`, what the gate takes is tried in a sealed copy, in a sandbox with a network of its own (bubblewrap): the
+    /// component is started as it is and as it would be, and asked by its own probes; so are its tests, with `--tests`. Ends
+    /// with 0 only if the verdict is `fixed`: the failure shows without the diff and is gone with it.
     ///
     /// What may be patched is the component's `patch` in the boot configuration; without one, its `workdir`, if no other
     /// component has the same. Ends with 0 if the gate takes it, 1 if it refuses it (with a stable code, the file, the line of
     /// the diff and a remedy), 2 if there is nothing to judge: no such file or component, a configuration that does not hold.
     Check(PatchCheck),
+    /// Try a diff beside the running component, and apply it if it is good
+    ///
+    /// The running host puts it through the gate and through a trial in a sealed copy. If it passes, the component is stopped,
+    /// all files are changed or none, and it is started again; if it is not well for the whole canary period, the patch is
+    /// taken back to the byte. `incident show` says how far it is.
+    Apply(PatchApply),
+    /// Take the newest patch of a component back
+    Rollback(One),
+    /// Patches that were tried, and what became of each
+    List(IncidentList),
+    /// One patch: who made it, what became of it, and which files it changes
+    Show(PatchShow),
+    /// One patch as a unified diff
+    Diff(PatchShow),
+}
+
+/// What to do about incidents.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Incident {
+    /// All of them, the newest first
+    List(IncidentList),
+    /// One of them, attempt by attempt
+    Show(IncidentShow),
+}
+
+/// Arguments of `incident list` and `patch list`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct IncidentList {
+    /// Only of this component
+    pub(crate) component: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `incident show`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct IncidentShow {
+    /// Its number, or a component: then its newest one
+    pub(crate) incident: String,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `patch show` and `patch diff`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PatchShow {
+    /// The patch's digest or its beginning, the incident's number, or a component: then its newest one
+    pub(crate) patch: String,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `patch apply`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PatchApply {
+    /// A unified diff, paths relative to the component's directory; `-` for standard input
+    pub(crate) file: PathBuf,
+    /// The component it is for
+    #[arg(long, value_name = "NAME")]
+    pub(crate) component: String,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
 }
 
 /// Arguments of `patch check`.
@@ -37,6 +116,19 @@ pub(crate) struct PatchCheck {
     /// the diff stale
     #[arg(long, value_name = "PATH=sha256:…", value_parser = shown)]
     pub(crate) shown: Vec<(String, Digest)>,
+    /// Try what the gate takes in a sealed copy
+    #[arg(long)]
+    pub(crate) trial: bool,
+    /// How long the component must stay well there once it is ready
+    #[arg(long, value_name = "SPAN", default_value = "5 s", requires = "trial")]
+    pub(crate) hold: Millis,
+    /// The component's own tests, run in the copy without a network: a program and its arguments, never a shell line. They must
+    /// fail without the diff and end with 0 with it
+    #[arg(long, value_name = "COMMAND", value_parser = words, requires = "trial")]
+    pub(crate) tests: Option<Words>,
+    /// How long one run of them may take
+    #[arg(long, value_name = "SPAN", default_value = "60 s", requires = "tests")]
+    pub(crate) tests_timeout: Millis,
     #[command(flatten)]
     pub(crate) plugins: Plugins,
     #[command(flatten)]
@@ -44,6 +136,19 @@ pub(crate) struct PatchCheck {
     /// Shape of the answer
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,
+}
+
+/// A program and its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Words(pub(crate) Vec<String>);
+
+/// Quoted as in a shell, and nothing else of one.
+fn words(text: &str) -> Result<Words, String> {
+    match shell_words::split(text) {
+        Ok(words) if !words.is_empty() => Ok(Words(words)),
+        Ok(_) => Err("name a program".to_owned()),
+        Err(error) => Err(format!("{error}: close it")),
+    }
 }
 
 fn shown(text: &str) -> Result<(String, Digest), String> {

@@ -6,7 +6,7 @@ use razar_core::count::counted;
 use razar_core::plan::{BootPlan, Context, MAX_DOCUMENT, Overrides, Plugins, build, count_components};
 use razar_core::problem::Problem;
 
-use super::{Exit, complain, one_shot, say, show_problems, show_warnings};
+use super::{Exit, complain, one_shot_kept, say, show_problems, show_warnings};
 use crate::cli::{self, Output};
 use crate::packages::Packages;
 use crate::{environment, preflight};
@@ -65,7 +65,7 @@ pub(super) fn absolute_parent(file: &Path) -> std::io::Result<PathBuf> {
 
 pub(super) async fn check(arguments: cli::Check) -> Exit {
     let output = arguments.output;
-    let runtime = match one_shot(None) {
+    let runtime = match one_shot_kept() {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(output, &error);

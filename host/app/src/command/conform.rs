@@ -18,7 +18,7 @@ use razar_runtime::{Runtime, RuntimeOptions};
 
 use self::tell::{Limit, Tell};
 use super::check::read_plan;
-use super::{Exit, complain, one_shot, own_compiler, show_problems, show_warnings};
+use super::{Exit, complain, one_shot_kept, own_compiler, show_problems, show_warnings};
 use crate::cli;
 use crate::packages::{Packages, roles};
 
@@ -48,7 +48,7 @@ async fn try_conform(arguments: &cli::Conform) -> Result<Exit, Failed> {
         return Err(usage("no plugins: name a directory of packages with `--plugins DIR`"));
     }
     let corpus = arguments.corpus.as_deref().map(Corpus::read).transpose().map_err(usage)?;
-    let own = one_shot(None).map_err(internal)?;
+    let own = one_shot_kept().map_err(internal)?;
     let packages = Packages::load(plugins, grants.as_deref(), &own).await;
     show_problems(packages.problems(), arguments.output);
     show_warnings(packages.warnings(), arguments.output);

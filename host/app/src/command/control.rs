@@ -8,7 +8,7 @@ mod show;
 mod tests;
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use razar_core::count::counted;
 use razar_core::id::{ComponentId, PluginId};
@@ -50,6 +50,10 @@ enum Change {
     Quarantine,
     /// Let it back in.
     Release,
+    /// Hand its failure over to agents.
+    HandOver,
+    /// Take its newest patch back.
+    RollBack,
 }
 
 pub(super) async fn status(arguments: cli::Status) -> Exit {
@@ -101,6 +105,36 @@ pub(super) async fn quarantine(arguments: cli::Quarantine) -> Exit {
         cli::Quarantine::Add { one, plugin: true, note } => change_plugin(one, true, note).await,
         cli::Quarantine::Add { one, plugin: false, note } => change(one, Change::Quarantine, note).await,
     }
+}
+
+pub(super) async fn handover(arguments: cli::HandOver) -> Exit {
+    let cli::HandOver { one, note } = arguments;
+    change(one, Change::HandOver, note).await
+}
+
+pub(super) async fn rollback(arguments: cli::One) -> Exit {
+    change(arguments, Change::RollBack, None).await
+}
+
+/// Hands a diff to the host, which tries it.
+pub(super) async fn apply(state: PathBuf, component: String, diff: String, output: cli::Output) -> Exit {
+    with_terminal(output, move |terminal| {
+        let component: ComponentId = match component.parse() {
+            Ok(component) => component,
+            Err(error) => {
+                terminal.complain(&error.to_string())?;
+                return Ok(Exit::Usage);
+            }
+        };
+        match ask::once(&state, Request::Patch { component: component.clone(), diff }) {
+            Asked::Answer(Answer::Done {}) => {
+                show::handed_in(terminal, &component)?;
+                Ok(Exit::Done)
+            }
+            other => unanswered(other, terminal),
+        }
+    })
+    .await
 }
 
 pub(super) async fn timeline(arguments: cli::Timeline) -> Exit {
@@ -260,6 +294,8 @@ impl Change {
             Self::Restart => Request::Restart { component },
             Self::Quarantine => Request::Quarantine { component, note },
             Self::Release => Request::Release { component, note },
+            Self::HandOver => Request::HandOver { component, note },
+            Self::RollBack => Request::RollBack { component },
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use razar_core::document::grants::Grants;
-use razar_core::grant::{Access, DirSource, SecretSource};
+use razar_core::grant::{Access, DirSource, Role, SecretSource};
 use razar_core::id::PluginId;
 use razar_core::plan::{BootPlan, Check, LogSource, Overrides, Plugins, SettingsProblem};
 use razar_runtime::broker::files::memory_place;
@@ -134,6 +134,7 @@ fn ground(arguments: &cli::Run, state: &Path, code: &CodeCache) -> Ground {
         Known(arguments.plugins.plugins.iter().flat_map(|dir| razar_runtime::package::names(dir)).collect());
     if let Ok(checked) = read_plan(&arguments.stack.config, &Overrides::default(), &known) {
         logs(&mut ground, &checked.plan);
+        repairable(&mut ground, &checked.plan);
     }
     ground
 }
@@ -178,11 +179,18 @@ fn logs(ground: &mut Ground, plan: &BootPlan) {
     }
 }
 
+/// Files that a patch may change: the host reads them, and has somebody else change them.
+fn repairable(ground: &mut Ground, plan: &BootPlan) {
+    for component in plan.components.iter().filter(|component| component.repair.is_some()) {
+        ground.read.insert(PathBuf::from(&component.workdir));
+    }
+}
+
 /// The plugins there are by name: what they think of their settings is asked later.
 struct Known(Vec<PluginId>);
 
 impl Plugins for Known {
-    fn names(&self) -> Vec<PluginId> {
+    fn names(&self, _: Role) -> Vec<PluginId> {
         self.0.clone()
     }
     fn check_settings(&self, _: &PluginId, _: &serde_json::Value) -> Vec<SettingsProblem> {

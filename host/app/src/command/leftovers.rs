@@ -40,7 +40,13 @@ pub(super) async fn stop(state_dir: &Path) -> Result<usize, String> {
         Launcher::connect_or_spawn(&state_dir, program.as_path()).await.map_err(|error| error.to_string())?;
     let tokio = tokio::runtime::Handle::current();
     let (driver, handle) = Driver::new(state, ledger, views, Clock::start(), |handle| {
-        let hands = Hands { launcher: launcher.clone(), driver: handle.clone(), runtime: tokio.clone() };
+        let hands = Hands {
+            launcher: launcher.clone(),
+            driver: handle.clone(),
+            // Without a configuration nothing is repaired.
+            workshop: None,
+            runtime: tokio.clone(),
+        };
         (hands, Silence)
     });
     let driving = std::thread::Builder::new().name("driver".to_owned()).spawn(move || driver.run());

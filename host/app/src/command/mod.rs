@@ -8,12 +8,15 @@ mod doctor;
 mod first_start;
 mod ground;
 mod import;
+mod incident;
 mod leftovers;
 mod log;
+mod mend;
 mod patch;
 mod plugin;
 mod restore;
 mod run;
+mod trial;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -60,9 +63,16 @@ pub(crate) async fn run(command: Command) -> Exit {
         Command::Quarantine(arguments) => control::quarantine(arguments).await,
         Command::Doctor(arguments) => blocking(move || doctor::doctor(&arguments)).await,
         Command::Timeline(arguments) => control::timeline(arguments).await,
+        Command::Handover(arguments) => control::handover(arguments).await,
+        Command::Incident(arguments) => blocking(move || incident::incident(&arguments)).await,
         Command::Patch(arguments) => patch::patch(arguments).await,
         Command::Plugin(arguments) => plugin::plugin(arguments).await,
         Command::Log(arguments) => log::log(arguments).await,
+        Command::Trial { request } => trial::trial(&request).await,
+        Command::HoldTrial { dir } => blocking(move || trial::hold(&dir)).await,
+        Command::Mend { state, manifest, directory, back } => {
+            blocking(move || mend::mend(&state, &manifest, &directory, back)).await
+        }
         Command::Import(arguments) => import::import(arguments).await,
         Command::Backup(arguments) => backup::backup(arguments).await,
         Command::Restore(arguments) => restore::restore(arguments).await,
@@ -131,6 +141,18 @@ fn code_cache(state: &Path) -> PathBuf {
 /// The engines of a command that is not the state directory's host: what plugins keep is forgotten at its end.
 fn one_shot(cache: Option<PathBuf>) -> Result<Arc<Runtime>, String> {
     runtime(cache, None, None, Arc::new(MemoryValues::default()), own_compiler()?)
+}
+
+/// The same for a command without a state directory. A home that cannot be written costs time, nothing else.
+fn one_shot_kept() -> Result<Arc<Runtime>, String> {
+    one_shot(own_cache()).or_else(|_| one_shot(None))
+}
+
+/// Where one-shots keep compiled plugins when no state directory is named: never where somebody happens to stand.
+fn own_cache() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(base.join("razar-host/plugins"))
 }
 
 /// This program, as whoever is not behind a wall starts it.

@@ -1,4 +1,7 @@
-//! `patch check`: the gate, asked by a person. It reads, judges and says; nothing here changes a file.
+//! `patch check`: the gate, asked by a person, and with `--trial` the trial of what it takes. It reads, judges and says; nothing
+//! here changes a file of the component.
+
+mod trial;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -6,11 +9,12 @@ use std::path::Path;
 use razar_core::count::counted;
 use razar_core::patch::{ChangeSet, MAX_PROPOSAL, Proposal, Protected, Refusal, gate};
 use razar_core::plan::{Patchable, patchable};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::check::{absolute_parent, read_document};
 use super::{Exit, blocking, complain, say, show_problems};
-use crate::cli::{Output, Patch, PatchCheck};
+use super::{control, incident};
+use crate::cli::{Output, Patch, PatchApply, PatchCheck};
 use crate::report::escape;
 use crate::sources::{self, Bounds};
 
@@ -18,16 +22,57 @@ use crate::sources::{self, Bounds};
 const NOT_CHECKED: &str = "whether it repairs anything: no test was run, no service was started";
 
 pub(super) async fn patch(command: Patch) -> Exit {
-    let Patch::Check(arguments) = command;
-    blocking(move || check(arguments)).await
+    let arguments = match command {
+        Patch::Check(arguments) => arguments,
+        Patch::Apply(arguments) => return apply(arguments).await,
+        Patch::Rollback(one) => return control::rollback(one).await,
+        Patch::List(arguments) => return blocking(move || incident::patches(&arguments)).await,
+        Patch::Show(arguments) => return blocking(move || incident::patch(&arguments, false)).await,
+        Patch::Diff(arguments) => return blocking(move || incident::patch(&arguments, true)).await,
+    };
+    let asked = arguments.clone();
+    let (sender, taken) = tokio::sync::oneshot::channel();
+    let exit = blocking(move || match check(&asked) {
+        Ok(changes) => {
+            // Whoever asked is there: he is the next line.
+            drop(sender.send(changes));
+            Exit::Done
+        }
+        Err(exit) => exit,
+    });
+    match (exit.await, taken.await) {
+        (Exit::Done, Ok(changes)) if arguments.trial => trial::hold(&arguments, changes).await,
+        (Exit::Done, Ok(changes)) => {
+            taken_by_the_gate(&arguments.component, &changes, arguments.output);
+            Exit::Done
+        }
+        (exit, _) => exit,
+    }
 }
 
-fn check(arguments: PatchCheck) -> Exit {
-    let output = arguments.output;
-    let Patchable { id, workdir, mut rules } = match component(&arguments) {
-        Ok(found) => found,
-        Err(exit) => return exit,
+/// Hands a diff to the running host.
+async fn apply(arguments: PatchApply) -> Exit {
+    let PatchApply { file, component, state, output } = arguments;
+    let text = match read(&file) {
+        Ok(text) => text,
+        Err(error) => {
+            complain(output, &escape::line(&format!("cannot read `{}`: {error}", file.display())));
+            return Exit::Usage;
+        }
     };
+    match String::from_utf8(text) {
+        Ok(diff) => control::apply(state.state, component, diff, output).await,
+        Err(_) => {
+            complain(output, &escape::line(&format!("`{}` is not UTF-8 text", file.display())));
+            Exit::Usage
+        }
+    }
+}
+
+/// Asks the gate; what it refuses is told.
+fn check(arguments: &PatchCheck) -> Result<ChangeSet, Exit> {
+    let output = arguments.output;
+    let Patchable { id, workdir, mut rules } = component(arguments)?;
     let directory = Path::new(&workdir);
     let mut own = vec![
         (arguments.config.as_path(), Protected::Config),
@@ -42,25 +87,15 @@ fn check(arguments: PatchCheck) -> Exit {
         complain(output, &escape::line(&message));
         Exit::Usage
     };
-    let text = match read(&arguments.file) {
-        Ok(text) => text,
-        Err(error) => return usage(format!("cannot read `{}`: {error}", arguments.file.display())),
-    };
-    let tree = match sources::read(directory, &rules, Bounds::DEFAULT) {
-        Ok(tree) => tree,
-        Err(error) => return usage(format!("{id}: {error}")),
-    };
-    let proposal = Proposal { shown: arguments.shown.into_iter().collect(), ..Proposal::diff(text) };
-    match gate(&proposal, &tree, &rules) {
-        Ok(changes) => {
-            taken(id.as_str(), &changes, output);
-            Exit::Done
-        }
-        Err(refusal) => {
-            refused(id.as_str(), &refusal, output);
-            Exit::Failed
-        }
-    }
+    let unreadable = |error| usage(format!("cannot read `{}`: {error}", arguments.file.display()));
+    let text = read(&arguments.file).map_err(unreadable)?;
+    let tree = sources::read(directory, &rules, Bounds::DEFAULT);
+    let tree = tree.map_err(|error| usage(format!("{id}: {error}")))?;
+    let proposal = Proposal { shown: arguments.shown.iter().cloned().collect(), ..Proposal::diff(text) };
+    gate(&proposal, &tree, &rules).map_err(|refusal| {
+        refused(id.as_str(), &refusal, output);
+        Exit::Failed
+    })
 }
 
 fn component(arguments: &PatchCheck) -> Result<Patchable, Exit> {
@@ -92,21 +127,37 @@ fn read(file: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn taken(component: &str, changes: &ChangeSet, output: Output) {
+fn taken_by_the_gate(component: &str, changes: &ChangeSet, output: Output) {
     if output == Output::Json {
-        let file = |file: &razar_core::patch::FileChange| {
-            json!({
-                "path": file.path().as_str(), "change": file.kind().as_str(), "added": file.added(),
-                "removed": file.removed(), "before": file.before().map(|digest| digest.to_string()),
-            })
-        };
-        let files: Vec<_> = changes.files().iter().map(file).collect();
-        return say(&json!({
-            "verdict": "accepted", "component": component, "checked": "gate", "not_checked": NOT_CHECKED,
-            "digest": changes.digest().to_string(), "added": changes.added(), "removed": changes.removed(), "files": files,
-        })
-        .to_string());
+        let more =
+            [("verdict", json!("accepted")), ("checked", json!("gate")), ("not_checked", json!(NOT_CHECKED))];
+        return say(&told(component, changes, more).to_string());
     }
+    show(component, changes);
+    say(&format!("not checked: {NOT_CHECKED}"));
+}
+
+/// What will be different, and what else there is to say, for programs.
+fn told<'k>(component: &str, changes: &ChangeSet, more: impl IntoIterator<Item = (&'k str, Value)>) -> Value {
+    let file = |file: &razar_core::patch::FileChange| {
+        json!({
+            "path": file.path().as_str(), "change": file.kind().as_str(), "added": file.added(),
+            "removed": file.removed(), "before": file.before().map(|digest| digest.to_string()),
+        })
+    };
+    let files: Vec<_> = changes.files().iter().map(file).collect();
+    let own = [
+        ("component", json!(component)),
+        ("digest", json!(changes.digest().to_string())),
+        ("added", json!(changes.added())),
+        ("removed", json!(changes.removed())),
+        ("files", json!(files)),
+    ];
+    own.into_iter().chain(more).map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// The same for people.
+fn show(component: &str, changes: &ChangeSet) {
     let (files, added, removed) = (changes.files().len(), changes.added(), changes.removed());
     say(&format!("{component}: the gate takes it: {}, +{added} -{removed}", counted(files, "file")));
     for file in changes.files() {
@@ -115,7 +166,6 @@ fn taken(component: &str, changes: &ChangeSet, output: Output) {
         say(&escape::line(&line));
     }
     say(&format!("  {}", changes.digest()));
-    say(&format!("not checked: {NOT_CHECKED}"));
 }
 
 fn refused(component: &str, refusal: &Refusal, output: Output) {

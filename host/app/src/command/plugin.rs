@@ -1,6 +1,7 @@
 //! `plugin list | inspect | run`: looking at plugins, and asking one once.
 
 mod agent;
+mod evaluator;
 mod probe;
 mod run;
 
@@ -8,7 +9,7 @@ use razar_core::grant::{Capability, Role};
 use razar_core::id::{Digest, PluginId};
 use serde_json::{Value, json};
 
-use super::{Exit, complain, one_shot, say, show_problems, show_warnings};
+use super::{Exit, complain, one_shot_kept, say, show_problems, show_warnings};
 use crate::cli;
 use crate::packages::{Entry, Packages, roles};
 use crate::report::escape;
@@ -32,7 +33,7 @@ async fn load(plugins: &cli::Plugins, output: cli::Output) -> Result<Packages, E
         complain(output, "no plugins: name a directory of packages with `--plugins DIR`");
         return Err(Exit::Usage);
     }
-    let runtime = one_shot(None).map_err(|error| {
+    let runtime = one_shot_kept().map_err(|error| {
         complain(output, &error);
         Exit::Internal
     })?;

@@ -3,12 +3,13 @@
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use razar_core::fact::{Anchor, Fact, Opened};
 use razar_core::id::Digest;
+use razar_core::patch::Protected;
 use razar_core::plan::Overrides;
 use razar_core::problem::{Problem, json_cause, json_place};
 use razar_core::supervisor::{BootRequest, Command, Input, Settings, Stage, State};
@@ -22,7 +23,7 @@ use tokio::sync::oneshot;
 use super::check::{Checked, read_plan};
 use super::first_start::CodeCache;
 use super::ground::Behind;
-use super::{Exit, complain, runtime, show_problems, show_warnings};
+use super::{Exit, code_cache, complain, runtime, show_problems, show_warnings};
 use crate::ask::{Asker, Questions};
 use crate::cli;
 use crate::drive::{Clock, DriveError, Driver, Handle, NotDone, ViewWriter};
@@ -30,6 +31,7 @@ use crate::launcher::{Launcher, Starter};
 use crate::packages::Packages;
 use crate::perform::{self, Hands};
 use crate::porter::Porter;
+use crate::repair::{Trials, Where, Workshop};
 use crate::values::KeptValues;
 use crate::witness::Witnessing;
 use crate::{environment, report, serve};
@@ -117,8 +119,22 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
         starting: Arc::default(),
     };
     let tokio = tokio::runtime::Handle::current();
+    let (own, places) = own_files(&arguments, &state_dir).map_err(Ended::internal)?;
     let (driver, handle) = Driver::new(state, ledger, views, Clock::start(), |handle| {
-        let hands = Hands { launcher: launcher.clone(), driver: handle.clone(), runtime: tokio.clone() };
+        let workshop = Workshop {
+            packages: Arc::clone(&asker.packages),
+            driver: handle.clone(),
+            launcher: launcher.clone(),
+            trials: Trials::new(launcher.clone(), places),
+            state: state_dir.clone(),
+            own,
+        };
+        let hands = Hands {
+            launcher: launcher.clone(),
+            driver: handle.clone(),
+            workshop: Some(Arc::new(workshop)),
+            runtime: tokio.clone(),
+        };
         (hands, Questions::new(asker, handle.clone(), tokio.clone()))
     });
     let mut end = End::watch(&handle);
@@ -159,6 +175,21 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
         Ok(Ok(Err(error))) => Err(Ended::internal(error)),
         _ => Err(Ended::internal("the host's own loop ended; the services go on, `run` takes them over")),
     }
+}
+
+/// What is the host's own and no component's, and where a judge finds what he needs.
+fn own_files(arguments: &cli::Run, state: &Path) -> std::io::Result<(Vec<(PathBuf, Protected)>, Where)> {
+    let absolute = |path: &Path| std::path::absolute(path);
+    let config = absolute(&arguments.stack.config)?;
+    let plugins = arguments.plugins.plugins.iter().map(|dir| absolute(dir)).collect::<Result<Vec<_>, _>>()?;
+    let grants = arguments.plugins.grants.as_deref().map(absolute).transpose()?;
+    let mut own = vec![(config.clone(), Protected::Config), (state.to_owned(), Protected::State)];
+    own.extend(grants.iter().map(|file| (file.clone(), Protected::Grants)));
+    own.extend(plugins.iter().map(|dir| (dir.clone(), Protected::Host)));
+    own.extend(std::env::current_exe().map(|program| (program, Protected::Host)));
+    let stack = config.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
+    let cache = Some(code_cache(state));
+    Ok((own, Where { state: state.to_owned(), plugins, grants, cache, stack }))
 }
 
 /// What was typed and written holds.

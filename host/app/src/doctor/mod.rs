@@ -57,6 +57,7 @@ pub(crate) fn examine(state: &Path) -> Vec<Finding> {
         finding("control-groups", false, machine::cgroup()),
         finding("user-namespaces", false, machine::user_namespaces()),
         finding("bubblewrap", false, machine::bubblewrap()),
+        finding("trials", false, crate::trial::look()),
     ]);
     findings
 }

@@ -17,7 +17,8 @@ mod views;
 use std::sync::mpsc;
 
 use razar_core::fact::Recorded;
-use razar_core::id::ComponentId;
+use razar_core::id::{ComponentId, Digest};
+use razar_core::patch::Patch;
 use razar_core::supervisor::{Boot, Command, Input, PluginOut, Refused, Stage, Summary};
 use razar_ledger::AppendError;
 use tokio::sync::{broadcast, oneshot, watch};
@@ -68,10 +69,22 @@ pub(crate) enum Message {
     Input(Input),
     /// Somebody asks for something.
     Command(Command, oneshot::Sender<Result<(), NotDone>>),
+    /// Something is to be kept that a fact will name.
+    Keep(Kept, oneshot::Sender<Result<Digest, String>>),
+    /// Somebody wants what a fact names.
+    Bytes(Digest, oneshot::Sender<Result<Vec<u8>, String>>),
     /// Somebody wants to look.
     Look(oneshot::Sender<Snapshot>),
     /// No more turns: the process ends.
     Close,
+}
+
+/// What is kept by its digest.
+pub(crate) enum Kept {
+    /// Everything a patch is.
+    Patch(Patch),
+    /// Bytes.
+    Bytes(Vec<u8>),
 }
 
 /// The way to the driver; clones share it.
@@ -145,6 +158,25 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         self.messages.send(Message::Look(answer)).map_err(|_| Gone)?;
         answered.await.map_err(|_| Gone)
+    }
+
+    /// Keeps bytes, on disk when this returns.
+    pub(crate) async fn keep(&self, what: Kept) -> Result<Digest, String> {
+        self.ask(|answer| Message::Keep(what, answer)).await
+    }
+
+    /// Bytes that were kept.
+    pub(crate) async fn bytes(&self, digest: Digest) -> Result<Vec<u8>, String> {
+        self.ask(|answer| Message::Bytes(digest, answer)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        message: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Message,
+    ) -> Result<T, String> {
+        let (answer, answered) = oneshot::channel();
+        self.messages.send(message(answer)).map_err(|_| Gone.to_string())?;
+        answered.await.map_err(|_| Gone.to_string())?
     }
 
     /// Every fact from now on, once it is committed.

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use razar_core::effect::Decided;
 use razar_core::fact::{Fact, Recorded};
-use razar_core::id::ComponentId;
+use razar_core::id::{ComponentId, Digest};
+use razar_core::incident::Incident;
 use razar_core::plan::ComponentPlan;
 use razar_core::supervisor::{Command, Input, Refused, Stage, State, step};
 use razar_core::time::Timestamp;
@@ -16,7 +17,7 @@ use razar_ledger::{AppendError, Ledger, failpoint};
 use tokio::sync::{broadcast, oneshot, watch};
 
 use super::views::ViewWriter;
-use super::{BACKLOG, Clock, DriveError, Handle, Held, Message, NotDone, Question, Snapshot, Watching};
+use super::{BACKLOG, Clock, DriveError, Handle, Held, Kept, Message, NotDone, Question, Snapshot, Watching};
 
 /// Inputs that one commit may cover.
 const BATCH: usize = 512;
@@ -31,7 +32,7 @@ const CALM: Duration = Duration::from_secs(3);
 /// Performs effects, and reports how they ended.
 pub(crate) trait Performer {
     /// Begins; the end comes as an input. `plan` is none for a component the configuration no longer names.
-    fn perform(&self, decided: Decided, plan: Option<Arc<ComponentPlan>>);
+    fn perform(&self, decided: Decided, plan: Option<Arc<ComponentPlan>>, incident: Option<Incident>);
 }
 
 /// Whether a command was accepted.
@@ -173,6 +174,14 @@ impl<P: Performer, W: Watching> Driver<P, W> {
                     let outcome = self.command(&mut turn, command);
                     turn.answers.push((answer, outcome));
                 }
+                // Nobody may wait for the answer any more.
+                Message::Keep(what, answer) => drop(answer.send(self.keep(what))),
+                Message::Bytes(digest, answer) => {
+                    let bytes = self.ledger.blob(&digest).map_err(|error| error.to_string());
+                    let bytes =
+                        bytes.and_then(|bytes| bytes.ok_or_else(|| format!("`{digest}` is not kept")));
+                    let _ = answer.send(bytes);
+                }
                 Message::Look(answer) => {
                     self.look_at_ledger();
                     let _ = answer.send(self.snapshot());
@@ -188,6 +197,14 @@ impl<P: Performer, W: Watching> Driver<P, W> {
             self.waiting.push_back(turn);
         }
         goes_on
+    }
+
+    fn keep(&mut self, what: Kept) -> Result<Digest, String> {
+        let kept = match what {
+            Kept::Patch(patch) => self.ledger.keep_patch(&patch),
+            Kept::Bytes(bytes) => self.ledger.put_blob(&bytes),
+        };
+        kept.map_err(|error| error.to_string())
     }
 
     fn command(&mut self, turn: &mut Turn, command: Command) -> Accepted {
@@ -223,14 +240,12 @@ impl<P: Performer, W: Watching> Driver<P, W> {
             }
             failpoint::pass("turn.answered");
             for decided in turn.started {
-                let (id, component) = match &decided {
-                    Decided::Start(start) => (start.id(), &start.effect().component),
-                    Decided::Stop(stop) => (stop.id(), &stop.effect().component),
-                };
+                let (id, component) = (decided.id(), decided.component());
                 // Void, when the disk kept the turn waiting and the world was looked at meanwhile.
                 if self.state.is_open(id) {
                     let plan = self.state.plan(component).cloned();
-                    self.performer.perform(decided, plan);
+                    let incident = self.state.incident(component).cloned();
+                    self.performer.perform(decided, plan, incident);
                 }
             }
             failpoint::pass("turn.done");
@@ -243,11 +258,7 @@ impl<P: Performer, W: Watching> Driver<P, W> {
     /// a service that is down waits for the commit. A crash after it leaves an effect that is looked for in the world.
     fn mark_started(&mut self, turn: &mut Turn) {
         for one in std::mem::take(&mut turn.decided) {
-            let id = match &one {
-                Decided::Start(start) => start.id(),
-                Decided::Stop(stop) => stop.id(),
-            };
-            let decision = step(&mut self.state, turn.at, Input::EffectStarted { id });
+            let decision = step(&mut self.state, turn.at, Input::EffectStarted { id: one.id() });
             // No fact: what happened later in this turn has made the decision void.
             if !decision.facts.is_empty() {
                 turn.facts.extend(decision.facts);

@@ -218,7 +218,35 @@ impl Launcher {
     ) -> Result<CheckReport, CheckError> {
         let run = run_of(plan, argv.to_vec());
         let component = Some(plan.id.clone());
-        let spec = CheckSpec { component, run, timeout_ms: timeout.0, output_bytes: MAX_CHECK_OUTPUT };
+        let (timeout_ms, output_bytes) = (timeout.0, MAX_CHECK_OUTPUT);
+        let spec = CheckSpec { component, run, timeout_ms, output_bytes, trial: false };
+        self.check_now(spec).await
+    }
+
+    /// Runs this very program outside of the host's wall, with all of the host's environment. It may name a component whose
+    /// trial it is.
+    pub(crate) async fn run_own(
+        &self,
+        arguments: &[String],
+        timeout: Duration,
+    ) -> Result<CheckReport, CheckError> {
+        let own = std::env::current_exe().map_err(|error| CheckError::Refused(error.to_string()))?;
+        let mut argv = vec![own.display().to_string()];
+        argv.extend_from_slice(arguments);
+        let whole = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let run = Run {
+            argv,
+            base_env: whole.collect(),
+            env: BTreeMap::new(),
+            workdir: "/".to_owned(),
+            user: None,
+            no_new_privileges: false,
+            limits: BTreeMap::new(),
+        };
+        let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        let spec =
+            CheckSpec { component: None, run, timeout_ms, output_bytes: MAX_CHECK_OUTPUT, trial: false };
         self.check_now(spec).await
     }
 
@@ -289,7 +317,8 @@ impl Launcher {
     }
 }
 
-fn run_of(plan: &ComponentPlan, argv: Vec<String>) -> Run {
+/// A program with the surroundings of a component.
+pub(crate) fn run_of(plan: &ComponentPlan, argv: Vec<String>) -> Run {
     let limits = plan.confine.limits.iter();
     Run {
         argv,

@@ -2,7 +2,8 @@
 //! groups, takes the limits, that user's groups, group and number, gives up new privileges, then becomes the service. It exists because a parent can
 //! give its child a user but, in safe code, none of the rest.
 //!
-//! Its standard input is the launcher's ear: it says there why it could not, and hands it on to nobody.
+//! Its standard input is the launcher's ear: it says there why it could not, and hands it on to nobody. In a trial's sandbox it
+//! is the judge's ear, and also hears that the step got as far as the program.
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -19,6 +20,12 @@ use super::wire::Run;
 
 /// The hidden subcommand by which the binary gets here.
 pub(crate) const SUBCOMMAND: &str = "launcher-exec";
+
+/// The same inside a trial's sandbox.
+pub(crate) const IN_TRIAL: &str = "trial-exec";
+
+/// Said there just before the program begins: whatever comes after it, the sandbox stood.
+pub(crate) const BEGINS: char = '+';
 
 /// Said instead of something that stays as it is.
 const SAME: &str = "-";
@@ -54,17 +61,24 @@ pub(crate) fn arguments(
     all
 }
 
-/// Becomes the service; returns only when that failed, having said so. `arguments` are those after the subcommand.
-pub(crate) fn main(arguments: &[String]) -> i32 {
-    let Ok(ear) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else { return 126 };
-    let error = become_service(arguments);
+/// Becomes the service; returns only when that failed, having said so. `arguments` are those after the subcommand, which
+/// is `name`; none when it is neither of ours.
+pub(crate) fn main(name: &str, arguments: &[String]) -> Option<i32> {
+    let beginning = match name {
+        SUBCOMMAND => String::new(),
+        IN_TRIAL => BEGINS.to_string(),
+        _ => return None,
+    };
+    let Ok(ear) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else { return Some(126) };
+    let mut ear = std::fs::File::from(ear);
+    let error = become_service(arguments, || ear.write_all(beginning.as_bytes()));
     let number = error.raw_os_error().unwrap_or(0);
     // If nobody listens any more, the exit code still says it.
-    let _ = std::fs::File::from(ear).write_all(number.to_string().as_bytes());
-    126
+    let _ = ear.write_all(number.to_string().as_bytes());
+    Some(126)
 }
 
-fn become_service(arguments: &[String]) -> io::Error {
+fn become_service(arguments: &[String], begins: impl FnOnce() -> io::Result<()>) -> io::Error {
     let [uid, gid, groups, limits, control, no_new_privileges, program, name, rest @ ..] = arguments else {
         return io::ErrorKind::InvalidInput.into();
     };
@@ -92,7 +106,7 @@ fn become_service(arguments: &[String]) -> io::Error {
         }
         Ok(())
     };
-    match take() {
+    match take().and_then(|()| begins()) {
         Ok(()) => command.exec(),
         Err(error) => error,
     }

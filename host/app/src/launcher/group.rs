@@ -2,8 +2,8 @@
 //! 2, and version 1 with one tree per controller) differ in names only. A process enters its group itself, before it
 //! becomes the service, so nobody ever runs outside; a limit that cannot be held is an error, never left out.
 //!
-//! A component has a group for its instances, one after the other, and one for its checks, so that no check can have the
-//! service killed. Empty groups go when a launcher begins or ends.
+//! A component has a group for its instances, one after the other, one for its checks and one for the trial of a patch, so
+//! that neither can have the service killed. Empty groups go when a launcher begins or ends.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -95,6 +95,8 @@ pub(crate) enum Part {
     Service,
     /// Its native checks.
     Check,
+    /// The trial of a patch of it.
+    Trial,
 }
 
 impl Part {
@@ -103,6 +105,7 @@ impl Part {
         match self {
             Self::Service => "",
             Self::Check => "+check",
+            Self::Trial => "+trial",
         }
     }
 }

@@ -46,7 +46,10 @@ impl Check {
         let other = |error| SpawnError::Other { command: spec.run.argv.concat(), error };
         let account = spec.run.user.as_deref().map(user::find).transpose()?.flatten();
         let control = match &spec.component {
-            Some(component) => groups.make(component, Part::Check, &spec.run.limits)?,
+            Some(component) => {
+                let part = if spec.trial { Part::Trial } else { Part::Check };
+                groups.make(component, part, &spec.run.limits)?
+            }
             None => Vec::new(),
         };
         let (reader, writer) = io::pipe().map_err(other)?;

@@ -128,6 +128,9 @@ pub(crate) struct CheckSpec {
     pub(crate) timeout_ms: u64,
     /// Output beyond this is thrown away.
     pub(crate) output_bytes: u64,
+    /// It judges a patch: it shares no limit with the component's checks.
+    #[serde(default)]
+    pub(crate) trial: bool,
 }
 
 /// Everything a launcher says.

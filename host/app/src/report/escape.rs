@@ -6,13 +6,22 @@ const MAX_CHARS: usize = 400;
 
 /// One harmless line.
 pub(crate) fn line(text: &str) -> String {
+    harmless(text.trim_end(), |_| false)
+}
+
+/// One harmless line of a source: what stands at its end is part of it, and tabs are.
+pub(crate) fn source(text: &str) -> String {
+    harmless(text, |c| c == '\t')
+}
+
+fn harmless(text: &str, fine: impl Fn(char) -> bool) -> String {
     let mut safe = String::with_capacity(text.len().min(MAX_CHARS * 4));
-    for (count, c) in text.trim_end().chars().enumerate() {
+    for (count, c) in text.chars().enumerate() {
         if count == MAX_CHARS {
             safe.push('…');
             break;
         }
-        if is_harmful(c) {
+        if is_harmful(c) && !fine(c) {
             safe.extend(c.escape_default());
         } else {
             safe.push(c);
@@ -52,5 +61,6 @@ mod tests {
             assert_eq!(line(text), shown);
         }
         assert_eq!(line(&"x".repeat(10_000)).chars().count(), MAX_CHARS + 1);
+        assert_eq!(source("+\tx = 1 \r\u{1b}[2J\u{202e} "), "+\tx = 1 \\r\\u{1b}[2J\\u{202e} ");
     }
 }

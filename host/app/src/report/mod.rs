@@ -3,6 +3,7 @@
 //!
 //! | file | owns |
 //! |---|---|
+//! | `diff` | a patch, line by line |
 //! | `escape` | text of others, made harmless |
 //! | `imported` | records of the original system, in their own words |
 //! | `moment` | moments and spans, as people read them |
@@ -12,6 +13,8 @@
 //! | `screen` | one frame of the live view |
 //! | `live` | the loop that shows them |
 
+#[cfg_attr(not(test), expect(dead_code, reason = "it is shown by the commands about patches"))]
+pub(crate) mod diff;
 pub(crate) mod escape;
 mod imported;
 mod live;

@@ -79,7 +79,7 @@ const fn mark(status: Status) -> char {
     match status {
         Status::Ready => '+',
         Status::Quarantined | Status::Blocked => 'x',
-        Status::Unready | Status::Flapping | Status::BackingOff => '!',
+        Status::Unready | Status::Flapping | Status::BackingOff | Status::Repairing => '!',
         Status::Waiting | Status::Starting | Status::Stopping => '.',
         Status::Stopped => '-',
     }

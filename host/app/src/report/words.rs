@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use razar_core::count::counted;
 use razar_core::effect::{Effect, EffectOutcome};
-use razar_core::fact::{Fact, Phase, Recorded};
+use razar_core::fact::{Closing, Fact, Phase, Recorded};
 use razar_core::id::{ComponentId, EffectId};
+use razar_core::incident::End;
 use razar_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -53,14 +54,14 @@ impl Event {
 pub(crate) struct Teller {
     failing: BTreeSet<ComponentId>,
     /// Whose an effect is: facts about its later life carry its number alone.
-    effects: HashMap<EffectId, ComponentId>,
+    effects: HashMap<EffectId, Effect>,
 }
 
 impl Teller {
     /// The timeline's line about a fact, if it is worth one.
     pub(crate) fn event(&mut self, recorded: &Recorded) -> Option<Event> {
         if let Fact::EffectDecided { id, effect } = &recorded.fact {
-            self.effects.insert(*id, effect.component().clone());
+            self.effects.insert(*id, effect.clone());
         }
         if let Some(event) = imported::event(recorded) {
             return Some(event);
@@ -107,9 +108,34 @@ impl Teller {
                 ("shutdown", component.to_string(), "stopped", Some(exit.to_string()))
             }
             Fact::EffectFinished { id, outcome } => {
-                let component = self.effects.remove(id)?;
-                let EffectOutcome::Ended { exit } = outcome else { return None };
-                ("shutdown", component.to_string(), "stopped", Some(exit.to_string()))
+                let effect = self.effects.remove(id)?;
+                let component = effect.component().to_string();
+                match outcome {
+                    EffectOutcome::Running(_) | EffectOutcome::NotStarted { .. } => return None,
+                    EffectOutcome::Ended { exit } => {
+                        ("shutdown", component, "stopped", Some(exit.to_string()))
+                    }
+                    EffectOutcome::Attempted(end) => {
+                        let details = attempt(&effect, end);
+                        ("patch", component, end.as_str(), Some(details))
+                    }
+                    EffectOutcome::Changed => ("patch", component, changed(&effect), manifest(&effect)),
+                    EffectOutcome::NotChanged { error } => ("patch", component, "fail", Some(error.clone())),
+                }
+            }
+            Fact::IncidentOpened { incident, component, failure, .. } => {
+                let details = format!("incident {incident}: {}", failure.error);
+                ("patch", component.to_string(), "requested", Some(details))
+            }
+            Fact::RollbackRequested { component, manifest, .. } => {
+                ("patch", component.to_string(), "rollback", Some(manifest.to_string()))
+            }
+            Fact::IncidentClosed { incident, component, outcome } => {
+                let details = Some(format!("incident {incident}"));
+                match outcome {
+                    Closing::Repaired { .. } => ("resolved", component.to_string(), "success", details),
+                    other => ("patch", component.to_string(), other.as_str(), details),
+                }
             }
             Fact::Ready { component, took, .. } => {
                 let event = if self.failing.remove(component) { "recovery" } else { "start" };
@@ -191,19 +217,21 @@ impl Teller {
             Fact::BootEnded { .. } => all("everything has stopped".to_owned()),
             Fact::EffectDecided { id, effect } => self.decided(*id, effect),
             Fact::EffectFinished { id, outcome } => {
-                let component = self.effects.remove(id)?;
-                match outcome {
-                    EffectOutcome::Running(process) => {
-                        about(&component, format!("started as pid {}", process.pid))
-                    }
-                    EffectOutcome::Ended { exit } => about(&component, format!("stopped; it {exit}")),
-                    EffectOutcome::NotStarted { .. } => None,
-                }
+                let effect = self.effects.remove(id)?;
+                let what = match outcome {
+                    EffectOutcome::Running(process) => format!("started as pid {}", process.pid),
+                    EffectOutcome::Ended { exit } => format!("stopped; it {exit}"),
+                    EffectOutcome::NotStarted { .. } => return None,
+                    EffectOutcome::Attempted(end) => format!("{}, {}", end.as_str(), attempt(&effect, end)),
+                    EffectOutcome::Changed => format!("its files are changed: patch {}", changed(&effect)),
+                    EffectOutcome::NotChanged { error } => format!("its files are not changed: {error}"),
+                };
+                about(effect.component(), what)
             }
             Fact::EffectUnknown { id } => {
-                let component = self.effects.remove(id)?;
+                let effect = self.effects.remove(id)?;
                 about(
-                    &component,
+                    effect.component(),
                     "the last host ended while acting on it; looking at what is there".to_owned(),
                 )
             }
@@ -231,6 +259,25 @@ impl Teller {
                 component,
                 format!("attempt {attempt} failed ({}): {}", failure.class.as_str(), failure.error),
             ),
+            Fact::IncidentOpened { incident, component, diff: None, .. } => {
+                about(component, format!("incident {incident}: from now on agents are asked"))
+            }
+            Fact::IncidentOpened { incident, component, .. } => {
+                about(component, format!("incident {incident}: an operator's patch is tried"))
+            }
+            Fact::RollbackRequested { component, .. } => {
+                about(component, "its newest patch is taken back".to_owned())
+            }
+            Fact::IncidentClosed { incident, component, outcome } => {
+                let what = match outcome {
+                    Closing::Repaired { .. } => "repaired: the patch has held".to_owned(),
+                    Closing::Exhausted => "nobody is left to ask".to_owned(),
+                    Closing::RolledBack => "the patch is taken back".to_owned(),
+                    Closing::Stuck { error } => format!("the patch cannot be taken back: {error}"),
+                    Closing::Withdrawn { reason } => format!("nobody is asked any more: {reason}"),
+                };
+                about(component, format!("incident {incident} is closed: {what}"))
+            }
             Fact::BackingOff { component, until, attempt } => {
                 let wait = moment::span(until.since(recorded.at));
                 about(component, format!("attempt {attempt} follows in {wait}"))
@@ -267,18 +314,37 @@ impl Teller {
     }
 
     fn decided(&mut self, id: EffectId, effect: &Effect) -> Option<(Option<ComponentId>, String)> {
-        self.effects.insert(id, effect.component().clone());
-        match effect {
-            Effect::Start(start) if start.attempt > 1 => {
-                Some((Some(start.component.clone()), format!("launching, attempt {}", start.attempt)))
-            }
-            Effect::Start(start) => Some((Some(start.component.clone()), "launching".to_owned())),
-            Effect::Stop(stop) => Some((Some(stop.component.clone()), "stopping".to_owned())),
-        }
+        self.effects.insert(id, effect.clone());
+        let what = match effect {
+            Effect::Start(start) if start.attempt > 1 => format!("launching, attempt {}", start.attempt),
+            Effect::Start(_) => "launching".to_owned(),
+            Effect::Stop(_) => "stopping".to_owned(),
+            Effect::Attempt(attempt) => format!("repair attempt {}: asking {}", attempt.number, attempt.who),
+            Effect::Apply(_) => "applying a patch that passed its trial".to_owned(),
+            Effect::Revert(_) => "taking its patch back".to_owned(),
+        };
+        Some((Some(effect.component().clone()), what))
     }
 }
 
 fn names(ids: &[ComponentId]) -> String {
     let names: Vec<_> = ids.iter().map(ComponentId::as_str).collect();
     names.join(", ")
+}
+/// Who tried what, and what came of it.
+fn attempt(effect: &Effect, end: &End) -> String {
+    let Effect::Attempt(attempt) = effect else { return end.why().to_owned() };
+    format!("attempt {} by {}: {}", attempt.number, attempt.who, end.why())
+}
+
+const fn changed(effect: &Effect) -> &'static str {
+    if matches!(effect, Effect::Revert(_)) { "reverted" } else { "applied" }
+}
+
+fn manifest(effect: &Effect) -> Option<String> {
+    match effect {
+        Effect::Apply(apply) => Some(apply.manifest.to_string()),
+        Effect::Revert(revert) => Some(revert.manifest.to_string()),
+        Effect::Start(_) | Effect::Stop(_) | Effect::Attempt(_) => None,
+    }
 }

@@ -6,13 +6,13 @@ use std::thread;
 
 use razar_core::fact::{Fact, Recorded};
 use razar_core::failure::FailureClass;
-use razar_core::id::{BootId, ComponentId};
+use razar_core::id::{BootId, ComponentId, Digest};
 use razar_core::supervisor::{Boot, Command, PluginOut, Refused, Stage, Status, Summary};
 use razar_core::time::{Millis, Timestamp};
 use razar_ledger::Ledger;
 use tokio::sync::{broadcast, watch};
 
-use crate::drive::{Handle, Message, Snapshot};
+use crate::drive::{Handle, Kept, Message, Snapshot};
 
 /// What the driver of a test was asked.
 pub(crate) struct Fake {
@@ -43,7 +43,9 @@ pub(crate) fn fake(snapshot: Snapshot) -> Fake {
                     let refused = refused.map(Refused::UnknownComponent);
                     let _ = answer.send(refused.map_or(Ok(()), |refused| Err(refused.into())));
                 }
-                Message::Input(_) => {}
+                // As if it were on disk: its digest is all that anybody gets.
+                Message::Keep(Kept::Bytes(bytes), answer) => drop(answer.send(Ok(Digest::of(&bytes)))),
+                Message::Input(_) | Message::Keep(..) | Message::Bytes(..) => {}
                 Message::Close => return,
             }
         }

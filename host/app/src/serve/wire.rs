@@ -12,9 +12,9 @@ use crate::report::words::Event;
 /// The version of these words.
 pub(crate) const VERSION: u32 = 1;
 
-/// Longest line either way: a request is a name and a note, and the status of ten thousand components is a few MiB.
-pub(crate) const MAX_REQUEST: usize = 64 * 1024;
-/// Longest answer a client reads.
+/// Longest request: a diff as long as the gate takes one, with every byte escaped as JSON commonly needs.
+pub(crate) const MAX_REQUEST: usize = 2 * razar_core::patch::MAX_PROPOSAL + 4096;
+/// Longest answer a client reads: the status of ten thousand components is a few MiB.
 pub(crate) const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 /// Longest note an operator may leave: it goes into the ledger for ever.
@@ -66,6 +66,26 @@ pub(crate) enum Request {
         /// Why.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
+    },
+    /// Hand its failure over to agents.
+    HandOver {
+        /// Whom.
+        component: ComponentId,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// Try a diff, and apply it if it is good.
+    Patch {
+        /// Whose.
+        component: ComponentId,
+        /// Unified, paths relative to the component's directory.
+        diff: String,
+    },
+    /// Take its newest patch back.
+    RollBack {
+        /// Whose.
+        component: ComponentId,
     },
     /// Call a plugin no more.
     QuarantinePlugin {

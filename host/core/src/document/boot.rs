@@ -79,6 +79,9 @@ pub struct Component {
     /// What repairs may change of it; without it, everything below `workdir` that no other component's is, if `workdir` is
     /// this component's alone. Tests, CI, policy, grants and the host's own files are never changed.
     pub patch: Option<Patch>,
+    /// Who repairs it when local restarts have not helped, and how a repair is judged. Without it nobody does, and its files
+    /// are never changed; with it, the host may write below the `patch` roots.
+    pub repair: Option<Repair>,
 }
 
 /// What to run.
@@ -215,6 +218,37 @@ pub struct Patch {
     pub protect: Option<Vec<String>>,
     /// Whether files may be deleted or emptied. Default: false.
     pub deletions: Option<bool>,
+}
+
+/// Who repairs a component, and how a repair is judged: always by the gate and by a start in a sealed copy, where the probes
+/// that opened the incident must be satisfied.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Repair {
+    /// The agent plugins that are asked, in this order.
+    pub agents: Option<Vec<String>>,
+    /// How often each is asked in one incident. Default: 3.
+    #[schemars(range(min = 1, max = 20))]
+    pub attempts: Option<u32>,
+    /// The evaluator plugins that judge a patch besides. Default: every one there is.
+    pub evaluators: Option<Vec<String>>,
+    /// Its own tests, run natively in the sealed copy, without a network: they must fail before the patch and pass with it.
+    pub tests: Option<Tests>,
+    /// How long the patched service must stay well in the sealed copy after it is ready. Default: `5 s`.
+    pub hold: Option<Span>,
+    /// How long it must stay well for real before the incident is closed; otherwise the patch is taken back. Default: `60 s`.
+    pub canary: Option<Span>,
+}
+
+/// A test command.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Tests {
+    /// An argument list, run in `workdir`; exit code 0 means that all tests pass.
+    #[schemars(length(min = 1))]
+    pub command: Option<Vec<String>>,
+    /// How long one run may take. Default: `60 s`.
+    pub timeout: Option<Span>,
 }
 
 /// A size: a text such as `64 MiB`.

@@ -215,7 +215,11 @@ const TABLE: &[(Protected, &[&str])] = &[
             "cvs",
         ],
     ),
-    (Protected::State, &["razar-state", "razar.db*", "razar_state.json", "host.lock", "ledger.key"]),
+    // What begins with `.razar-` the host puts beside a file while it replaces it, and finds again after a crash.
+    (
+        Protected::State,
+        &["razar-state", "razar.db*", "razar_state.json", "host.lock", "ledger.key", ".razar-*"],
+    ),
     (
         Protected::Secrets,
         &[
@@ -368,6 +372,7 @@ mod tests {
             ("GIT~1/config", Some(Protected::VersionControl)),
             ("razar-state/razar.db", Some(Protected::State)),
             ("razar.db-wal", Some(Protected::State)),
+            ("lib/.razar-patch-0123456789abcdef-0.whole", Some(Protected::State)),
             (".env", Some(Protected::Secrets)),
             ("keys/server.pem", Some(Protected::Secrets)),
             (".venv/lib/python3/site-packages/x.py", Some(Protected::Dependencies)),

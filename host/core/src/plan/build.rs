@@ -11,8 +11,9 @@ use super::json::Node;
 use super::patch::Directories;
 use super::place::{Place, Problems, quote};
 use super::probe::Probing;
-use super::{BootPlan, ComponentPlan, RestartPolicy, StopPolicy, json, order, probe, read, signal};
+use super::{BootPlan, ComponentPlan, RestartPolicy, StopPolicy, json, order, probe, read, repair, signal};
 use crate::document::boot::{BootConfig, Component, Entrypoint, Restart, Stop};
+use crate::grant::Role;
 use crate::id::{ComponentId, Digest, PluginId};
 use crate::patch::Rules;
 use crate::problem::{Problem, json_cause, json_place};
@@ -34,7 +35,7 @@ pub struct Context<'a> {
     pub file: &'a str,
     /// The absolute directory the file is in: the default working directory.
     pub directory: &'a str,
-    /// The probes there are.
+    /// The plugins there are.
     pub plugins: &'a dyn Plugins,
     /// What the command line says instead.
     pub overrides: &'a Overrides,
@@ -51,10 +52,10 @@ pub struct Overrides {
     pub interval: Option<Millis>,
 }
 
-/// The probe plugins a document may name.
+/// The plugins a document may name.
 pub trait Plugins {
-    /// All of them.
-    fn names(&self) -> Vec<PluginId>;
+    /// All that have this role.
+    fn names(&self, role: Role) -> Vec<PluginId>;
     /// What is wrong with these settings of one of them.
     fn check_settings(&self, plugin: &PluginId, settings: &Value) -> Vec<SettingsProblem>;
 }
@@ -236,6 +237,7 @@ fn component(
     let restart = restart(entry.restart.as_ref(), context.overrides, &Place::Key(place, "restart"), problems);
     let stop = stop(entry.stop.as_ref(), &Place::Key(place, "stop"), problems);
     let confine = confinement(entry, place, problems);
+    let repair = repair::repair(entry.repair.as_ref(), context.plugins, place, problems);
     let command = command?;
     Some(ComponentPlan {
         spec: spec(&command, &env, user.as_deref(), &workdir, &confine),
@@ -253,6 +255,7 @@ fn component(
         restart,
         stop,
         patch,
+        repair,
     })
 }
 

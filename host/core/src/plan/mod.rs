@@ -10,6 +10,7 @@ mod patch;
 mod place;
 mod probe;
 mod read;
+mod repair;
 mod signal;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::time::Millis;
 pub use build::{Context, MAX_DOCUMENT, Overrides, Plugins, SettingsProblem, build, count_components};
 pub use confine::{Confinement, Limit};
 pub use patch::{Patchable, patchable};
+pub use repair::{RepairPlan, TestCommand};
 
 /// A validated boot order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,6 +69,8 @@ pub struct ComponentPlan {
     pub stop: StopPolicy,
     /// What of its directory may be patched.
     pub patch: Rules,
+    /// Who repairs it, and how a repair is judged; without one its files are never changed.
+    pub repair: Option<RepairPlan>,
 }
 
 /// One probe per phase. A document with a single `health` uses it for startup and liveness.

@@ -11,6 +11,7 @@ use super::place::{Place, Problems, quote};
 use super::{Check, Listener, LogSource, ProbePlan, Probes, Schedule};
 use crate::detect::MAX_WINDOW;
 use crate::document::boot::{Component, Health, Probe};
+use crate::grant::Role;
 use crate::id::{ComponentId, PluginId};
 use crate::time::Millis;
 
@@ -35,7 +36,7 @@ pub(super) struct Probing<'a> {
 impl<'a> Probing<'a> {
     pub(super) fn new(plugins: &'a dyn Plugins, interval: Option<Millis>) -> Self {
         let interval = interval.unwrap_or(Schedule::default().interval).max(MIN_SPAN);
-        Self { plugins, names: plugins.names().into_iter().collect(), interval }
+        Self { plugins, names: plugins.names(Role::Probe).into_iter().collect(), interval }
     }
 
     /// When nothing is said about it.

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::json::{Node, refuse_repeated};
 use super::place::{Place, Problems, quote};
 use crate::document::boot::{
-    BootConfig, Component, Entrypoint, Health, Limits, Patch, PhaseProbes, Probe, Restart, Size, Span, Stop,
+    BootConfig, Component, Entrypoint, Health, Limits, Patch, PhaseProbes, Probe, Repair, Restart, Size,
+    Span, Stop, Tests,
 };
 use crate::document::units::Bytes;
 use crate::time::Millis;
@@ -34,6 +35,7 @@ pub(super) const COMPONENT: &[&str] = &[
     "no_new_privileges",
     "limits",
     "patch",
+    "repair",
 ];
 pub(super) const PROBE: &[&str] = &[
     "probe",
@@ -64,6 +66,8 @@ pub(super) const LIMITS: &[&str] = &[
     "tasks",
 ];
 pub(super) const PATCH: &[&str] = &["roots", "protect", "deletions"];
+pub(super) const REPAIR: &[&str] = &["agents", "attempts", "evaluators", "tests", "hold", "canary"];
+pub(super) const TESTS: &[&str] = &["command", "timeout"];
 
 /// Reads the whole document; what could not be read is absent and reported.
 pub(super) fn boot_config(node: &Node, problems: &mut Problems<'_>) -> Option<BootConfig> {
@@ -111,6 +115,7 @@ fn component(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Opt
         no_new_privileges: fields.read("no_new_privileges", problems, flag),
         limits: fields.read("limits", problems, limits),
         patch: fields.read("patch", problems, patch),
+        repair: fields.read("repair", problems, repair),
     })
 }
 
@@ -201,6 +206,26 @@ fn patch(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<
         roots: fields.read("roots", problems, texts),
         protect: fields.read("protect", problems, texts),
         deletions: fields.read("deletions", problems, flag),
+    })
+}
+
+fn repair(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<Repair> {
+    let fields = Fields::open(node, place, REPAIR, problems)?;
+    Some(Repair {
+        agents: fields.read("agents", problems, texts),
+        attempts: fields.read("attempts", problems, count),
+        evaluators: fields.read("evaluators", problems, texts),
+        tests: fields.read("tests", problems, tests),
+        hold: fields.read("hold", problems, span),
+        canary: fields.read("canary", problems, span),
+    })
+}
+
+fn tests(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<Tests> {
+    let fields = Fields::open(node, place, TESTS, problems)?;
+    Some(Tests {
+        command: fields.read("command", problems, argv),
+        timeout: fields.read("timeout", problems, span),
     })
 }
 

@@ -10,6 +10,7 @@ mod shapes;
 use serde_json::Value;
 
 use super::{BootPlan, Context, Overrides, Plugins, SettingsProblem, build};
+use crate::grant::Role;
 use crate::id::PluginId;
 use crate::problem::Problem;
 
@@ -17,8 +18,14 @@ use crate::problem::Problem;
 struct Shipped;
 
 impl Plugins for Shipped {
-    fn names(&self) -> Vec<PluginId> {
-        ["probe-http", "probe-log", "probe-tcp"].map(|name| name.parse().unwrap()).to_vec()
+    fn names(&self, role: Role) -> Vec<PluginId> {
+        let names: &[&str] = match role {
+            Role::Probe => &["probe-http", "probe-log", "probe-tcp"],
+            Role::Agent => &["agent-openai"],
+            Role::Evaluator => &["evaluator-syntax"],
+            Role::Tools => &[],
+        };
+        names.iter().map(|name| name.parse().unwrap()).collect()
     }
 
     fn check_settings(&self, _: &PluginId, settings: &Value) -> Vec<SettingsProblem> {
@@ -35,7 +42,7 @@ impl Plugins for Shipped {
 struct NoPlugins;
 
 impl Plugins for NoPlugins {
-    fn names(&self) -> Vec<PluginId> {
+    fn names(&self, _: Role) -> Vec<PluginId> {
         Vec::new()
     }
 

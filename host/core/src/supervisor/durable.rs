@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::custody::{Custody, Quarantine};
 use crate::effect::{Effect, EffectOutcome, Process};
-use crate::fact::{Fact, Phase};
-use crate::failure::Failure;
-use crate::id::{BootId, ComponentId, Digest, EffectId, InstanceId, PluginId};
+use crate::fact::{Closing, Fact, Phase};
+use crate::failure::{Failure, FailureClass, FailureKind};
+use crate::id::{BootId, ComponentId, Digest, EffectId, IncidentId, InstanceId, PluginId};
+use crate::incident::{self, Incident, Purpose};
 use crate::time::{Millis, Timestamp};
 
 /// Everything facts say.
@@ -24,7 +25,11 @@ pub struct Durable {
     pub(crate) open_effects: BTreeMap<EffectId, Effect>,
     pub(crate) last_effect: u64,
     pub(crate) last_instance: u64,
+    pub(crate) last_incident: u64,
 }
+
+/// Patches of one component that can be taken back, the newest.
+const PATCHES: usize = 20;
 
 /// One boot.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,6 +117,10 @@ pub struct Component {
     pub launches: u32,
     /// What the newest process was started from.
     pub spec: Option<Digest>,
+    /// The failure that somebody is asked about.
+    pub incident: Option<Incident>,
+    /// Patches that are in its files, the newest last.
+    pub patches: Vec<(IncidentId, Digest)>,
 }
 
 /// A failure waiting for a decision.
@@ -199,12 +208,23 @@ impl Component {
             unready: false,
             launches: 0,
             spec: None,
+            incident: None,
+            patches: Vec::new(),
         }
     }
 
     /// Nothing launches it until an operator says so.
     pub const fn is_out(&self) -> bool {
         self.stopped || self.custody.is_out()
+    }
+
+    /// It is not launched now: it is out, or its files are to be changed, or somebody is asked how.
+    pub const fn is_kept_down(&self) -> bool {
+        let mended = match &self.incident {
+            Some(incident) => incident.keeps_down(),
+            None => false,
+        };
+        self.is_out() || mended
     }
 
     /// Others may depend on it.
@@ -217,6 +237,8 @@ impl Component {
             custody: std::mem::take(&mut self.custody),
             life: self.life,
             spec: self.spec,
+            incident: self.incident.take(),
+            patches: std::mem::take(&mut self.patches),
             ..Self::new(self.id.clone())
         };
     }
@@ -272,7 +294,7 @@ impl Durable {
             Fact::EffectFinished { id, outcome } => self.finished(at, *id, outcome),
             Fact::EffectUnknown { id } => {
                 if let Some(effect) = self.open_effects.remove(id) {
-                    self.change(effect.component(), |c| c.life = Life::Down);
+                    self.change(effect.component(), |c| c.unknown(at, *id, &effect));
                 }
             }
             Fact::Adopted { component, instance, process } => {
@@ -298,6 +320,34 @@ impl Durable {
                 c.failures = *attempt;
                 c.last_failure = Some(failure.clone());
                 c.unjudged = Some(Unjudged { failure: failure.clone(), was_ready });
+                if let Some(incident) = &mut c.incident
+                    && let incident::Stage::Canary(manifest) = incident.stage
+                {
+                    incident.stage = incident::Stage::Failed(manifest);
+                    incident.later(&format!("did not hold: {}", failure.error));
+                }
+            }),
+            Fact::IncidentOpened { incident, component, failure, diff, .. } => {
+                self.last_incident = self.last_incident.max(incident.0);
+                let purpose = diff.map_or(Purpose::Repair, Purpose::Patch);
+                let opened = Incident::new(*incident, at, failure.clone(), purpose);
+                self.change(component, |c| {
+                    if purpose == Purpose::Repair {
+                        c.unjudged = None;
+                        c.backing_off = None;
+                    }
+                    c.incident = Some(opened);
+                });
+            }
+            Fact::RollbackRequested { incident, component, manifest } => {
+                self.last_incident = self.last_incident.max(incident.0);
+                self.change(component, |c| c.roll_back(at, *incident, *manifest));
+            }
+            Fact::IncidentClosed { component, outcome, .. } => self.change(component, |c| {
+                c.incident = None;
+                if matches!(outcome, Closing::Repaired { .. } | Closing::RolledBack) {
+                    c.forgive();
+                }
             }),
             Fact::BackingOff { component, until, .. } => self.change(component, |c| {
                 c.unjudged = None;
@@ -341,7 +391,9 @@ impl Durable {
 
     fn decided(&mut self, id: EffectId, effect: &Effect) {
         self.last_effect = self.last_effect.max(id.0);
-        self.last_instance = self.last_instance.max(effect.instance().0);
+        if let Some(instance) = effect.instance() {
+            self.last_instance = self.last_instance.max(instance.0);
+        }
         self.open_effects.insert(id, effect.clone());
         self.change(effect.component(), |c| match effect {
             Effect::Start(start) => {
@@ -351,6 +403,13 @@ impl Durable {
                 c.life = Life::Launching { effect: id, instance: start.instance };
             }
             Effect::Stop(stop) => c.life = Life::Stopping { effect: id, instance: stop.instance },
+            Effect::Attempt(attempt) => {
+                if let Some(incident) = &mut c.incident {
+                    incident.begin(id, attempt.number, &attempt.who);
+                }
+            }
+            Effect::Apply(apply) => c.mended(incident::Stage::Applying(id, apply.manifest)),
+            Effect::Revert(revert) => c.mended(incident::Stage::Reverting(id, revert.manifest)),
         });
     }
 
@@ -358,11 +417,24 @@ impl Durable {
         let Some(effect) = self.open_effects.remove(&id) else { return };
         self.change(effect.component(), |c| match outcome {
             EffectOutcome::Running(process) => {
+                let Some(instance) = effect.instance() else { return };
                 c.flapping = false;
                 c.unready = false;
-                c.life = Life::Up { instance: effect.instance(), process: *process, since: at, ready: None };
+                c.life = Life::Up { instance, process: *process, since: at, ready: None };
             }
             EffectOutcome::NotStarted { .. } | EffectOutcome::Ended { .. } => c.life = Life::Down,
+            EffectOutcome::Attempted(end) => {
+                if let Some(incident) = c.asking(id) {
+                    incident.end(at, Some(end.clone()));
+                }
+            }
+            EffectOutcome::Changed => c.changed(&effect),
+            EffectOutcome::NotChanged { error } => {
+                if let (Effect::Apply(_), Some(incident)) = (&effect, &mut c.incident) {
+                    incident.stage = incident::Stage::Open;
+                    incident.later(&format!("was not applied: {error}"));
+                }
+            }
         });
     }
 }
@@ -370,9 +442,69 @@ impl Durable {
 impl Component {
     fn want(&mut self) {
         self.stopped = false;
+        self.forgive();
+    }
+
+    fn forgive(&mut self) {
         self.failures = 0;
         self.backing_off = None;
         self.unjudged = None;
+    }
+
+    /// The incident, if this is the question that it waits for the answer of.
+    fn asking(&mut self, id: EffectId) -> Option<&mut Incident> {
+        self.incident.as_mut().filter(|incident| incident.stage == incident::Stage::Asking(id))
+    }
+
+    const fn mended(&mut self, stage: incident::Stage) {
+        if let Some(incident) = &mut self.incident {
+            incident.stage = stage;
+        }
+    }
+
+    /// Its files are changed, or changed back.
+    fn changed(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Apply(apply) => {
+                self.forgive();
+                if self.patches.len() == PATCHES {
+                    self.patches.remove(0);
+                }
+                self.patches.push((apply.incident, apply.manifest));
+                self.mended(incident::Stage::Canary(apply.manifest));
+            }
+            Effect::Revert(revert) => {
+                self.patches.retain(|(_, manifest)| *manifest != revert.manifest);
+                self.unjudged = None;
+                self.mended(incident::Stage::Open);
+            }
+            Effect::Start(_) | Effect::Stop(_) | Effect::Attempt(_) => {}
+        }
+    }
+
+    fn roll_back(&mut self, at: Timestamp, id: IncidentId, manifest: Digest) {
+        let failure = Failure {
+            kind: FailureKind::Operator,
+            class: FailureClass::External,
+            error: "an operator takes the patch back".to_owned(),
+        };
+        let incident = self.incident.get_or_insert_with(|| Incident::new(id, at, failure, Purpose::Rollback));
+        incident.purpose = Purpose::Rollback;
+        incident.stage = incident::Stage::Failed(manifest);
+    }
+
+    /// What a crash left open. What files are now is found out by doing it again, which looks first.
+    fn unknown(&mut self, at: Timestamp, id: EffectId, effect: &Effect) {
+        match effect {
+            Effect::Start(_) | Effect::Stop(_) => self.life = Life::Down,
+            Effect::Attempt(_) => {
+                if let Some(incident) = self.asking(id) {
+                    incident.end(at, None);
+                }
+            }
+            Effect::Apply(apply) => self.mended(incident::Stage::Interrupted(apply.manifest)),
+            Effect::Revert(revert) => self.mended(incident::Stage::Failed(revert.manifest)),
+        }
     }
 
     fn adopt(&mut self, at: Timestamp, instance: InstanceId, process: Process) {

@@ -3,7 +3,7 @@
 
 use crate::effect::{EffectOutcome, ExitStatus, Process};
 use crate::fact::{Opened, Phase};
-use crate::id::{ComponentId, Digest, EffectId, InstanceId, PluginId};
+use crate::id::{ComponentId, Digest, EffectId, IncidentId, InstanceId, PluginId};
 
 /// What holds for the whole host, not for one component.
 #[derive(Debug, Clone)]
@@ -128,6 +128,12 @@ pub enum Command {
     Quarantine(ComponentId, Option<String>),
     /// Let it back in, on probation.
     Release(ComponentId, Option<String>),
+    /// Hand its failure over to agents.
+    HandOver(ComponentId, Option<String>),
+    /// Try this diff, and apply it if it is good.
+    Patch(ComponentId, Digest),
+    /// Take its newest patch back.
+    RollBack(ComponentId),
     /// Call a plugin no more.
     QuarantinePlugin(PluginId, Option<String>),
     /// Call it again, on probation.
@@ -144,7 +150,10 @@ impl Command {
             | Self::Stop(id)
             | Self::Restart(id)
             | Self::Quarantine(id, _)
-            | Self::Release(id, _) => Some(id),
+            | Self::Release(id, _)
+            | Self::HandOver(id, _)
+            | Self::Patch(id, _)
+            | Self::RollBack(id) => Some(id),
             Self::QuarantinePlugin(..) | Self::ReleasePlugin(..) | Self::Shutdown(_) => None,
         }
     }
@@ -168,6 +177,23 @@ pub enum Refused {
     /// It is not in quarantine.
     #[error("`{0}` is not quarantined; `razar-host quarantine list` shows who is")]
     NotQuarantined(ComponentId),
+    /// It has not failed.
+    #[error("`{0}` has not failed; `razar-host patch apply FILE --component {0}` tries a patch of your own")]
+    NotFailed(ComponentId),
+    /// Nobody may repair it.
+    #[error("nobody may repair `{0}`: name agents in its `repair`")]
+    NoAgents(ComponentId),
+    /// Its files are never changed.
+    #[error(
+        "files of `{0}` are never changed: add `\"repair\": {{}}` to the component to let patches be tried and applied"
+    )]
+    NotRepairable(ComponentId),
+    /// Somebody is asked already.
+    #[error("`{0}` is being repaired; `razar-host incident show {1}` says how far it is")]
+    InIncident(ComponentId, IncidentId),
+    /// There is no patch to take back.
+    #[error("no patch of `{0}` can be taken back; `razar-host patch list` lists what was applied")]
+    NotPatched(ComponentId),
     /// No component is asked about by such a plugin.
     #[error("no component's health is asked by a plugin `{0}`; `razar-host plugin list` lists them")]
     UnknownPlugin(PluginId),

@@ -17,6 +17,7 @@
 //! | `conduct` | what a plugin's misbehavior leads to |
 //! | `volatile` | what is rebuilt at every start: detectors, timers, counts |
 //! | `input` | everything that can happen |
+//! | `mend` | what an incident needs next: a question, a patch applied, a patch taken back |
 //! | `react` | what each input means for one component |
 //! | `order` | who may start and who may stop, in which order |
 //! | `status` | what an operator is told |
@@ -25,6 +26,7 @@ mod conduct;
 mod custody;
 mod durable;
 mod input;
+mod mend;
 mod order;
 mod react;
 mod status;
@@ -36,6 +38,7 @@ use crate::backoff::Jitter;
 use crate::effect::{Authorized, Decided, Effect, Process, Start, Stop};
 use crate::fact::{Fact, Phase, Recorded};
 use crate::id::{BootId, ComponentId, EffectId, InstanceId};
+use crate::incident::Incident;
 use crate::plan::{BootPlan, ComponentPlan, ProbePlan};
 use crate::time::Timestamp;
 
@@ -135,6 +138,11 @@ impl State {
     /// The plan of a component, unless the configuration no longer names it.
     pub fn plan(&self, id: &ComponentId) -> Option<&Arc<ComponentPlan>> {
         self.plans.get(*self.durable.index.get(id)?)?.as_ref()
+    }
+
+    /// The failure of a component that somebody is asked about.
+    pub fn incident(&self, id: &ComponentId) -> Option<&Incident> {
+        self.durable.components.get(*self.durable.index.get(id)?)?.incident.as_ref()
     }
 
     /// When [`Input::Tick`] is due next.

@@ -1,7 +1,9 @@
 //! Who may start and who may stop, in which order. Counts are kept up to date one component at a time, so a turn
 //! costs what it changes, not what the stack holds.
 
+use crate::effect::Effect;
 use crate::fact::Fact;
+use crate::incident;
 use crate::time::Timestamp;
 
 use super::custody::PROBATION;
@@ -56,14 +58,17 @@ impl State {
         let plan = self.plans.get(at).and_then(Option::as_deref);
         let available = component.is_available();
         let has_process = component.life != Life::Down;
-        let blocked = !has_process && !component.is_out() && self.waits_for_the_absent(at);
-        let settled = available || component.is_out() || blocked;
+        // The boot waits for the repair of what it cannot do without, and for no other.
+        let mended = component.is_kept_down() && !plan.is_some_and(|plan| plan.vital);
+        let out = component.is_out() || mended;
+        let blocked = !has_process && !out && self.waits_for_the_absent(at);
+        let settled = available || out || blocked;
         let startup = self.startup_deadline(at).map(|(deadline, _)| deadline);
-        let due = self.due(component, startup, now);
+        let due = self.due(component, startup, self.canary_until(at), now);
         let layer = plan.map(|plan| plan.layer as usize);
         let Some(old) = self.volatile.at(at) else { return };
         let (was_settled, was_blocked, had_process) = (old.settled, old.blocked, old.has_process);
-        let absent = blocked || component.is_out();
+        let absent = blocked || out;
         let changed = old.settled != settled
             || was_blocked != blocked
             || old.available != available
@@ -111,25 +116,49 @@ impl State {
 
     /// The one moment at which a component wants to be looked at. A moment that has passed without a consequence is
     /// none: nothing here may ask for the same tick for ever.
-    fn due(&self, component: &Component, startup: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    fn due(
+        &self,
+        component: &Component,
+        startup: Option<Timestamp>,
+        canary: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         if !self.durable.boot.as_ref().is_some_and(|boot| boot.stage.launches()) {
             return None;
         }
         match component.life {
             Life::Up { ready: None, .. } => startup,
-            Life::Up { ready: Some(ready), .. } if component.custody.on_probation() => {
-                Some(ready + PROBATION)
+            Life::Up { ready: Some(ready), .. } => {
+                let probation = component.custody.on_probation().then_some(ready + PROBATION);
+                probation.into_iter().chain(canary).min()
             }
             Life::Down => component.backing_off.filter(|wait| wait.holds(now)).map(|wait| wait.until),
             _ => None,
         }
     }
 
+    /// When a patch has held.
+    pub(crate) fn canary_until(&self, at: usize) -> Option<Timestamp> {
+        let component = self.durable.components.get(at)?;
+        let incident::Stage::Canary(_) = component.incident.as_ref()?.stage else { return None };
+        Some(component.life.ready_since()? + self.plans.get(at)?.as_ref()?.repair.as_ref()?.canary)
+    }
+
+    /// Files are being changed, or are about to be changed back.
+    fn changes_files(&self) -> bool {
+        let planned = self.plans.iter().zip(&self.durable.components).filter(|(plan, _)| plan.is_some());
+        let mut incidents = planned.filter_map(|(_, component)| component.incident.as_ref());
+        self.durable.open_effects.values().any(Effect::changes_files)
+            || incidents.any(|incident| {
+                matches!(incident.stage, incident::Stage::Failed(_) | incident::Stage::Interrupted(_))
+            })
+    }
+
     fn may_start(&self, at: usize, now: Timestamp) -> bool {
         let Some(component) = self.durable.components.get(at) else { return false };
         let Some(Some(plan)) = self.plans.get(at) else { return false };
         component.life == Life::Down
-            && !component.is_out()
+            && !component.is_kept_down()
             && component.unjudged.is_none()
             && !component.backing_off.is_some_and(|wait| wait.holds(now))
             && plan.layer as usize <= self.volatile.open_layers
@@ -185,6 +214,8 @@ impl Turn<'_> {
         }
         while let Some(at) = self.state.volatile.dirty.pop() {
             self.state.refresh(at, self.now);
+            self.mend(at);
+            self.state.refresh(at, self.now);
             match self.stage() {
                 Some(stage) if stage.launches() && self.state.may_start(at, self.now) => {
                     self.decide_start(at)
@@ -210,7 +241,7 @@ impl Turn<'_> {
                 let (ready, absent) = (ids(ready), ids(absent));
                 self.record(Fact::BootCompleted { boot: id, took: self.now.since(since), ready, absent });
             }
-            stage if stage.stops() && self.state.volatile.processes == 0 => {
+            stage if stage.stops() && self.state.volatile.processes == 0 && !self.state.changes_files() => {
                 self.record(Fact::BootEnded { boot: id });
             }
             _ => {}

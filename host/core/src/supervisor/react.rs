@@ -62,6 +62,7 @@ impl Turn<'_> {
                 self.record(Fact::BootResumed { boot, host, ledger: request.ledger });
             }
             _ => {
+                self.withdraw_all("a new boot begins");
                 let boot = self.next_boot();
                 let planned = self.state.plans.iter().flatten();
                 self.record(Fact::BootStarted {
@@ -158,7 +159,7 @@ impl Turn<'_> {
             let Some(component) = self.component(at) else { continue };
             let planned = self.state.plans.get(at).and_then(Option::as_deref);
             let outdated = planned.is_none_or(|plan| component.spec.is_some_and(|spec| spec != plan.spec));
-            let unwanted = component.is_out() || component.unjudged.is_some();
+            let unwanted = component.is_kept_down() || component.unjudged.is_some();
             if matches!(component.life, Life::Up { .. }) && (unwanted || (resumes && outdated)) {
                 self.decide_stop(at);
             }
@@ -192,6 +193,7 @@ impl Turn<'_> {
                 }
                 _ => {}
             }
+            self.canary(at);
             self.touch(at);
         }
     }
@@ -203,6 +205,9 @@ impl Turn<'_> {
         self.touch(at);
         match outcome {
             EffectOutcome::Running(_) => self.launched(at),
+            // The fold has taken it in; what is next follows from where the incident stands.
+            EffectOutcome::Attempted(_) | EffectOutcome::Changed => {}
+            EffectOutcome::NotChanged { error } => self.not_changed(at, &effect, error),
             EffectOutcome::NotStarted { error, permanent } => {
                 let kind = if permanent { FailureKind::Unstartable } else { FailureKind::NotStarted };
                 // It never ran: what is missing is on this machine, whatever the words are.
@@ -228,7 +233,7 @@ impl Turn<'_> {
             early
         });
         let Some(component) = self.component(at) else { return };
-        let (out, instance) = (component.is_out(), component.life.instance());
+        let (out, instance) = (component.is_kept_down(), component.life.instance());
         match early {
             Some((early, exit, evidence)) if Some(early) == instance => {
                 self.exited(at, early, exit, &evidence)
@@ -251,7 +256,7 @@ impl Turn<'_> {
             _ => return,
         }
         let id = component.id.clone();
-        let asked = component.is_out() || self.stage().is_some_and(Stage::stops);
+        let asked = component.is_kept_down() || self.stage().is_some_and(Stage::stops);
         let exited = Fact::Exited { component: id.clone(), instance, exit, asked };
         self.touch(at);
         if asked {
@@ -357,7 +362,7 @@ impl Turn<'_> {
     }
 
     /// It failed: remembered, ended if it still runs, judged once it is down.
-    fn fail(
+    pub(super) fn fail(
         &mut self,
         at: usize,
         instance: Option<InstanceId>,
@@ -411,10 +416,13 @@ impl Turn<'_> {
         let Some(component) = self.component(at) else { return };
         let Some(unjudged) = component.unjudged.clone() else { return };
         let Some(Some(plan)) = self.state.plans.get(at) else { return };
-        if component.life != Life::Down || component.is_out() || !self.stage().is_some_and(Stage::launches) {
+        if component.life != Life::Down
+            || component.is_kept_down()
+            || !self.stage().is_some_and(Stage::launches)
+        {
             return;
         }
-        let (policy, vital, id) = (plan.restart, plan.vital, component.id.clone());
+        let (policy, id) = (plan.restart, component.id.clone());
         let attempt = component.failures;
         let hopeless = unjudged.failure.kind == FailureKind::Unstartable;
         let exhausted = (attempt > policy.retries).then_some(QuarantineReason::RetriesExhausted);
@@ -428,19 +436,30 @@ impl Turn<'_> {
             let until = self.now + wait;
             return self.record(Fact::BackingOff { component: id, until, attempt: attempt + 1 });
         };
-        let error = unjudged.failure.error.clone();
-        self.quarantine(at, reason, unjudged.failure);
+        if !self.open_incident(at, &unjudged.failure) {
+            self.give_up(at, reason, unjudged.failure);
+        }
+    }
+
+    /// It is not launched any more; if the mission needs it, the boot is over.
+    pub(super) fn give_up(&mut self, at: usize, reason: QuarantineReason, failure: Failure) {
+        let Some(component) = self.component(at) else { return };
+        let (id, error) = (component.id.clone(), failure.error.clone());
+        let vital = self.state.plans.get(at).and_then(Option::as_ref).is_some_and(|plan| plan.vital);
+        self.quarantine(at, reason, failure);
         if vital
             && let Some(boot) = &self.state.durable.boot
             && boot.stage == Stage::Booting
         {
             let (boot, reason) = (boot.id, format!("vital component `{id}` failed: {error}"));
             self.record(Fact::BootHalted { boot, component: id, reason });
+            self.withdraw_all("the boot was halted");
             self.touch_all();
         }
     }
 
     fn quarantine(&mut self, at: usize, reason: QuarantineReason, failure: Failure) {
+        self.withdraw(at, reason.as_str());
         let Some(component) = self.component(at) else { return };
         let (component, attempts) = (component.id.clone(), component.failures);
         self.record(Fact::Quarantined { component, reason, failure, attempts });
@@ -467,9 +486,13 @@ impl Turn<'_> {
             Command::ReleasePlugin(plugin, note) => return self.release_plugin(plugin, note),
             Command::Shutdown(reason) => {
                 self.record(Fact::ShutdownStarted { reason: clip(&reason, MAX_ERROR).to_owned() });
+                self.withdraw_all("the stack was stopped");
                 self.touch_all();
                 return Ok(());
             }
+            Command::HandOver(_, note) => return self.hand_over(at, note),
+            Command::Patch(_, diff) => return self.patch(at, diff),
+            Command::RollBack(_) => return self.roll_back(at),
             Command::Release(id, _) if !quarantined => return Err(Refused::NotQuarantined(id)),
             Command::Start(id) | Command::Stop(id) | Command::Restart(id) | Command::Quarantine(id, _)
                 if quarantined =>
@@ -488,6 +511,7 @@ impl Turn<'_> {
                 self.decide_stop(at);
             }
             Command::Stop(component) => {
+                self.withdraw(at, "an operator stopped the component");
                 self.record(Fact::StopRequested { component: component.clone() });
                 match life {
                     Life::Down => self.record(Fact::Stopped { component }),

@@ -2,6 +2,7 @@
 
 use crate::failure::FailureClass;
 use crate::id::ComponentId;
+use crate::incident::Incident;
 use crate::time::Timestamp;
 
 use super::{Component, Life, Quarantine, Stage, State};
@@ -23,6 +24,8 @@ pub enum Status {
     Flapping,
     /// Failed; it will be launched again.
     BackingOff,
+    /// Failed; somebody is asked for a patch, or one is being applied or taken back.
+    Repairing,
     /// Being ended.
     Stopping,
     /// Stopped on request, or with the whole stack.
@@ -33,7 +36,7 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Waiting,
         Self::Blocked,
         Self::Starting,
@@ -41,6 +44,7 @@ impl Status {
         Self::Unready,
         Self::Flapping,
         Self::BackingOff,
+        Self::Repairing,
         Self::Stopping,
         Self::Stopped,
         Self::Quarantined,
@@ -56,6 +60,7 @@ impl Status {
             Self::Unready => "unready",
             Self::Flapping => "flapping",
             Self::BackingOff => "backing-off",
+            Self::Repairing => "repairing",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Quarantined => "quarantined",
@@ -136,6 +141,7 @@ impl State {
             Life::Up { .. } => Status::Ready,
             Life::Down if component.custody.is_out() => Status::Quarantined,
             Life::Down if component.stopped || self.stage_is_over() => Status::Stopped,
+            Life::Down if component.is_kept_down() => Status::Repairing,
             Life::Down if self.volatile.at(at).is_some_and(|v| v.blocked) => Status::Blocked,
             Life::Down if component.backing_off.is_some() => Status::BackingOff,
             Life::Down => Status::Waiting,
@@ -166,6 +172,7 @@ impl State {
                 let now = complaint().map(|text| format!("; now: {text}")).unwrap_or_default();
                 Some(format!("its health changes too often{now}"))
             }
+            Status::Repairing | Status::Ready => component.incident.as_ref().map(Incident::words),
             Status::BackingOff => component.last_failure.as_ref().map(|failure| failure.error.clone()),
             _ => None,
         }

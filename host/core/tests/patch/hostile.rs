@@ -470,6 +470,12 @@ fn what_is_protected() {
         ("H6 git by its short name", at("GIT~1/config"), "protected-vcs", 1),
         ("H6 git's attributes", new(".gitattributes"), "protected-vcs", 1),
         ("H6 state", at("razar-state/razar.db"), "protected-state", 1),
+        (
+            "what the host leaves beside a file",
+            new(".razar-patch-0123456789abcdef-0.whole"),
+            "protected-state",
+            1,
+        ),
         ("how it is tested", at("Makefile"), "protected-build", 1),
         ("secrets", at(".env"), "protected-secrets", 1),
         ("installed code", at(".venv/lib/x.py"), "protected-dependencies", 1),

@@ -46,6 +46,7 @@ pub(crate) fn plan(components: usize) -> BootPlan {
         restart: RestartPolicy { forgive_after: Millis::seconds(120), ..RestartPolicy::default() },
         stop: StopPolicy::default(),
         patch: Rules::default(),
+        repair: None,
     };
     BootPlan { mission: None, components: (0..components).map(component).collect(), layers: Vec::new() }
 }
@@ -157,6 +158,9 @@ impl Fleet {
                         let at = self.at(&stop.effect().component);
                         self.running[at] = None;
                         (stop.id(), EffectOutcome::Ended { exit: ExitStatus::Signal(15) })
+                    }
+                    Decided::Attempt(_) | Decided::Apply(_) | Decided::Revert(_) => {
+                        unreachable!("nobody repairs anything in this fleet")
                     }
                 };
                 self.feed(Input::EffectStarted { id });

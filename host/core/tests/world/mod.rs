@@ -6,9 +6,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
-use razar_core::effect::{Decided, EffectOutcome, ExitStatus, Process};
+use razar_core::effect::{Attempt, Decided, EffectOutcome, ExitStatus, Process};
 use razar_core::fact::{Fact, Phase, Recorded};
 use razar_core::id::{ComponentId, Digest, EffectId, InstanceId};
+use razar_core::incident::End;
 use razar_core::patch::Rules;
 use razar_core::plan::{
     BootPlan, Check, ComponentPlan, Confinement, Listener, ProbePlan, Probes, RestartPolicy, Schedule,
@@ -18,6 +19,9 @@ use razar_core::supervisor::{
     BootRequest, Command, Found, FoundState, Input, Refused, Settings, State, Status, step,
 };
 use razar_core::time::{Millis, Timestamp};
+
+/// The first moment of every world.
+pub(crate) const BEGIN: u64 = 1_000_000;
 
 pub(crate) fn id(name: &str) -> ComponentId {
     name.parse().unwrap()
@@ -47,6 +51,7 @@ pub(crate) fn component(name: &str) -> ComponentPlan {
         restart: RestartPolicy::default(),
         stop: StopPolicy::default(),
         patch: Rules::default(),
+        repair: None,
     }
 }
 
@@ -115,10 +120,31 @@ enum Event {
     Ended(EffectId, ComponentId, InstanceId),
     Exit(ComponentId, InstanceId),
     Probe(ComponentId, InstanceId, Phase),
+    Answer(EffectId, Box<Answer>),
+    Files(EffectId, ComponentId, Files),
     Tick,
 }
 
+/// What is asked for, and by how many so far; ordered only to lie in a queue.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Answer {
+    component: ComponentId,
+    number: u32,
+    who: String,
+}
+
+/// What a component's files are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Files {
+    Original,
+    Patched(Digest),
+    /// Some are changed and some are not: nothing may run of them.
+    Mixed,
+}
+
 type Behave = Box<dyn Fn(&ComponentId, u32) -> Script>;
+type Propose = Box<dyn Fn(&ComponentId, u32, &str) -> End>;
+type Mended = Box<dyn Fn(Digest) -> Script>;
 
 pub(crate) struct World {
     pub(crate) plan: BootPlan,
@@ -131,6 +157,13 @@ pub(crate) struct World {
     counter: u64,
     watched: HashSet<(ComponentId, InstanceId, Phase)>,
     behave: Behave,
+    /// What comes of each attempt, by its number and by who is asked.
+    pub(crate) propose: Propose,
+    /// What a launch does once files are patched.
+    pub(crate) mended: Mended,
+    pub(crate) files: HashMap<ComponentId, Files>,
+    /// Files that cannot be changed.
+    pub(crate) read_only: bool,
 }
 
 impl World {
@@ -139,7 +172,7 @@ impl World {
         Self {
             plan,
             state,
-            now: Timestamp(1_000_000),
+            now: Timestamp(BEGIN),
             log: Vec::new(),
             processes: HashMap::new(),
             launches: HashMap::new(),
@@ -147,6 +180,10 @@ impl World {
             counter: 0,
             watched: HashSet::new(),
             behave: Box::new(behave),
+            propose: Box::new(|_, _, _| End::Declined { why: "no idea".to_owned() }),
+            mended: Box::new(|_| Script::default()),
+            files: HashMap::new(),
+            read_only: false,
         }
     }
 
@@ -226,7 +263,11 @@ impl World {
             Event::Started(effect, component, instance) => {
                 let launch = self.launches.entry(component.clone()).or_default();
                 *launch += 1;
-                let script = (self.behave)(&component, *launch);
+                let launch = *launch;
+                let script = match self.files.get(&component) {
+                    Some(Files::Patched(patch)) => (self.mended)(*patch),
+                    _ => (self.behave)(&component, launch),
+                };
                 let process = Process { pid: 100 + instance.0 as u32, start_time: self.now.0 };
                 let outcome = if script.starts {
                     let running = Running { instance, process, since: self.now.0, script, answers: 0 };
@@ -257,6 +298,23 @@ impl World {
                 }
             }
             Event::Probe(component, instance, phase) => self.probe(component, instance, phase),
+            Event::Answer(id, asked) => {
+                let end = (self.propose)(&asked.component, asked.number, &asked.who);
+                self.feed(Input::EffectFinished { id, outcome: EffectOutcome::Attempted(end) });
+            }
+            Event::Files(id, component, files) if self.read_only => {
+                let before = match files {
+                    Files::Patched(_) => Files::Original,
+                    _ => self.files[&component],
+                };
+                self.files.insert(component, before);
+                let error = "app.py: read-only file system".to_owned();
+                self.feed(Input::EffectFinished { id, outcome: EffectOutcome::NotChanged { error } });
+            }
+            Event::Files(id, component, files) => {
+                self.files.insert(component, files);
+                self.feed(Input::EffectFinished { id, outcome: EffectOutcome::Changed });
+            }
         }
     }
 
@@ -305,6 +363,7 @@ impl World {
             Decided::Start(start) => {
                 let (id, component) = (start.id(), start.effect().component.clone());
                 assert_ne!(self.status(component.as_str()), Status::Quarantined, "{component}");
+                assert_ne!(self.files.get(&component), Some(&Files::Mixed), "{component}");
                 self.feed(Input::EffectStarted { id });
                 self.push(self.now.0 + 5, Event::Started(id, component, start.effect().instance));
             }
@@ -313,7 +372,31 @@ impl World {
                 self.feed(Input::EffectStarted { id });
                 self.push(self.now.0 + 20, Event::Ended(id, component, stop.effect().instance));
             }
+            Decided::Attempt(attempt) => {
+                let id = attempt.id();
+                let Attempt { component, number, who, .. } = attempt.effect().clone();
+                self.feed(Input::EffectStarted { id });
+                let asked = Answer { component, number, who: who.to_string() };
+                self.push(self.now.0 + 300, Event::Answer(id, Box::new(asked)));
+            }
+            Decided::Apply(apply) => {
+                let (component, manifest) = (apply.effect().component.clone(), apply.effect().manifest);
+                self.change_files(apply.id(), component, Files::Patched(manifest));
+            }
+            Decided::Revert(revert) => {
+                self.change_files(revert.id(), revert.effect().component.clone(), Files::Original);
+            }
         }
+    }
+
+    /// Begun at once, done a little later: a crash in between leaves them mixed.
+    fn change_files(&mut self, id: EffectId, component: ComponentId, files: Files) {
+        assert!(!self.processes.contains_key(&component), "{component} runs while its files are changed");
+        self.feed(Input::EffectStarted { id });
+        if !self.read_only {
+            self.files.insert(component.clone(), Files::Mixed);
+        }
+        self.push(self.now.0 + 7, Event::Files(id, component, files));
     }
 
     fn watch(&mut self, component: &ComponentId) {

@@ -83,6 +83,9 @@ impl Choice {
             | Fact::FlappingEnded { component }
             | Fact::Failed { component, .. }
             | Fact::BackingOff { component, .. }
+            | Fact::IncidentOpened { component, .. }
+            | Fact::RollbackRequested { component, .. }
+            | Fact::IncidentClosed { component, .. }
             | Fact::Quarantined { component, .. }
             | Fact::Released { component, .. }
             | Fact::Reinstated { component }

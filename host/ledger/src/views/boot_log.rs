@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use razar_core::count::counted;
-use razar_core::effect::{EffectOutcome, ExitStatus};
-use razar_core::fact::{Anchor, Fact, Opened, QuarantineReason, Recorded};
+use razar_core::effect::{Attempt, Effect, EffectOutcome, ExitStatus};
+use razar_core::fact::{Anchor, Closing, Fact, Opened, QuarantineReason, Recorded};
 use razar_core::failure::FailureKind;
 use razar_core::id::ComponentId;
 
@@ -91,6 +91,7 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
                 FailureKind::NotStarted
                 | FailureKind::Unstartable
                 | FailureKind::Exited
+                | FailureKind::Canary
                 | FailureKind::Operator
                 | FailureKind::Misbehaved => false,
             };
@@ -131,7 +132,51 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
                 say("INFO", &stopped(before, effect.component(), *exit));
             }
         }
-        Fact::EffectDecided { .. } | Fact::EffectFinished { .. } | Fact::Imported { .. } => {}
+        Fact::IncidentOpened { incident, component, failure, .. } => {
+            say("WARNING", &format!("Incident {incident} opened for {component}: {}", failure.error));
+        }
+        Fact::RollbackRequested { component, manifest, .. } => {
+            say("INFO", &format!("Rollback of {manifest} requested for {component}"));
+        }
+        Fact::IncidentClosed { incident, component, outcome } => match outcome {
+            Closing::Repaired { .. } => {
+                say("INFO", &format!("Incident {incident} closed: {component} is repaired"));
+            }
+            Closing::RolledBack => {
+                say("INFO", &format!("Incident {incident} closed: {component} rolled back"))
+            }
+            Closing::Exhausted => {
+                say("ERROR", &format!("Incident {incident} closed: no repair of {component} held"));
+            }
+            Closing::Stuck { error } => {
+                say(
+                    "ERROR",
+                    &format!("Incident {incident} closed: {component} cannot be rolled back: {error}"),
+                );
+            }
+            Closing::Withdrawn { reason } => {
+                say("INFO", &format!("Incident {incident} of {component} withdrawn: {reason}"));
+            }
+        },
+        Fact::EffectFinished { id, outcome } => match (before.effect(*id), outcome) {
+            (Some(Effect::Attempt(attempt)), EffectOutcome::Attempted(end)) => {
+                let Attempt { component, number, who, .. } = attempt;
+                let level = if end.approved().is_some() { "INFO" } else { "WARNING" };
+                let (word, why) = (end.as_str(), end.why());
+                say(level, &format!("Repair attempt {number} of {component} by {who}: {word}: {why}"));
+            }
+            (Some(Effect::Apply(apply)), EffectOutcome::Changed) => {
+                say("INFO", &format!("Applied patch for {}: {}", apply.component, apply.manifest));
+            }
+            (Some(Effect::Revert(revert)), EffectOutcome::Changed) => {
+                say("WARNING", &format!("Reverted patch for {}: {}", revert.component, revert.manifest));
+            }
+            (Some(effect), EffectOutcome::NotChanged { error }) => {
+                say("ERROR", &format!("Files of {} are not changed: {error}", effect.component()));
+            }
+            _ => {}
+        },
+        Fact::EffectDecided { .. } | Fact::Imported { .. } => {}
     }
 }
 

@@ -2,7 +2,8 @@
 //! line says `success` is well; `timeline` and `summary` read nothing else.
 
 use razar_core::count::counted;
-use razar_core::fact::{Fact, Recorded};
+use razar_core::effect::{Effect, EffectOutcome};
+use razar_core::fact::{Closing, Fact, Recorded};
 use razar_core::id::ComponentId;
 use serde::Serialize;
 
@@ -25,7 +26,7 @@ struct Line<'a> {
     details: Option<String>,
 }
 
-/// The vocabulary; `patch` belongs to it and is written by whoever applies one.
+/// The vocabulary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Event {
@@ -39,6 +40,8 @@ pub enum Event {
     Recovery,
     /// It is not launched again.
     Quarantine,
+    /// A patch was asked for, tried, applied or taken back.
+    Patch,
     /// It was let out.
     Resolved,
     /// It was asked to end.
@@ -54,6 +57,7 @@ impl Event {
             Self::Error => "error",
             Self::Recovery => "recovery",
             Self::Quarantine => "quarantine",
+            Self::Patch => "patch",
             Self::Resolved => "resolved",
             Self::Shutdown => "shutdown",
         }
@@ -73,7 +77,7 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
 pub(super) type Told<'a> = (Event, &'a str, &'static str, Option<String>);
 
 /// What a fact means to the readers of the log.
-pub(super) fn event<'a>(before: &Stack, fact: &'a Fact) -> Option<Told<'a>> {
+pub(super) fn event<'a>(before: &'a Stack, fact: &'a Fact) -> Option<Told<'a>> {
     Some(match fact {
         Fact::BootStarted { boot, mission, .. } => {
             let mission =
@@ -138,10 +142,26 @@ pub(super) fn event<'a>(before: &Stack, fact: &'a Fact) -> Option<Told<'a>> {
         Fact::PluginReinstated { plugin } => {
             (Event::Resolved, plugin.as_str(), "success", Some("plugin".to_owned()))
         }
+        Fact::IncidentOpened { incident, component, failure, .. } => {
+            let details = format!("incident {incident}: {}", failure.error);
+            (Event::Patch, component.as_str(), "requested", Some(details))
+        }
+        Fact::RollbackRequested { component, manifest, .. } => {
+            (Event::Patch, component.as_str(), "rollback", Some(manifest.to_string()))
+        }
+        Fact::IncidentClosed { incident, component, outcome } => {
+            let repaired = matches!(outcome, Closing::Repaired { .. });
+            let event = if repaired { Event::Resolved } else { Event::Patch };
+            let status = if repaired { "success" } else { outcome.as_str() };
+            (event, component.as_str(), status, Some(format!("incident {incident}")))
+        }
+        Fact::EffectFinished { id, outcome } => {
+            let (component, status, details) = mended(before.effect(*id)?, outcome)?;
+            (Event::Patch, component, status, Some(details))
+        }
         Fact::Exited { .. }
         | Fact::EffectDecided { .. }
         | Fact::EffectStarted { .. }
-        | Fact::EffectFinished { .. }
         | Fact::EffectUnknown { .. }
         | Fact::BackingOff { .. }
         | Fact::StartRequested { .. }
@@ -149,6 +169,25 @@ pub(super) fn event<'a>(before: &Stack, fact: &'a Fact) -> Option<Told<'a>> {
         | Fact::StopRequested { .. }
         // The operator has the file it came from.
         | Fact::Imported { .. } => return None,
+    })
+}
+
+/// What an effect did for a repair.
+fn mended<'a>(effect: &'a Effect, outcome: &EffectOutcome) -> Option<(&'a str, &'static str, String)> {
+    let component = effect.component().as_str();
+    Some(match (effect, outcome) {
+        (Effect::Attempt(attempt), EffectOutcome::Attempted(end)) => {
+            let details = format!("attempt {} by {}: {}", attempt.number, attempt.who, end.why());
+            (component, end.as_str(), details)
+        }
+        (Effect::Apply(apply), EffectOutcome::Changed) => (component, "applied", apply.manifest.to_string()),
+        (Effect::Revert(revert), EffectOutcome::Changed) => {
+            (component, "reverted", revert.manifest.to_string())
+        }
+        (Effect::Apply(_) | Effect::Revert(_), EffectOutcome::NotChanged { error }) => {
+            (component, "fail", error.clone())
+        }
+        _ => return None,
     })
 }
 

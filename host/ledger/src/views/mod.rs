@@ -22,6 +22,8 @@ mod escape;
 mod files;
 mod metrics;
 mod mission_log;
+pub mod patch_backups;
+pub mod patches;
 mod quarantine_files;
 mod quarantine_log;
 mod runs;

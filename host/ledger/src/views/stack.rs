@@ -32,6 +32,7 @@ pub(super) enum Condition {
     Unready,
     Failed,
     BackingOff,
+    Repairing,
     Quarantined,
     Stopped,
 }
@@ -45,6 +46,7 @@ impl Condition {
             Self::Unready => "unready",
             Self::Failed => "failed",
             Self::BackingOff => "backing_off",
+            Self::Repairing => "repairing",
             Self::Quarantined => "quarantined",
             Self::Stopped => "stopped",
         }
@@ -97,7 +99,7 @@ impl Stack {
     pub(super) fn launched(&self, id: EffectId) -> Option<&ComponentId> {
         match self.effect(id)? {
             Effect::Start(start) => Some(&start.component),
-            Effect::Stop(_) => None,
+            Effect::Stop(_) | Effect::Attempt(_) | Effect::Apply(_) | Effect::Revert(_) => None,
         }
     }
 
@@ -168,6 +170,9 @@ impl Stack {
             Fact::BackingOff { component, .. } => {
                 self.set(component, |c| c.condition = Condition::BackingOff)
             }
+            Fact::IncidentOpened { component, diff: None, .. } => {
+                self.set(component, |c| c.condition = Condition::Repairing)
+            }
             Fact::Quarantined { component, .. } => {
                 self.set(component, |c| c.condition = Condition::Quarantined)
             }
@@ -192,6 +197,9 @@ impl Stack {
             | Fact::PluginReleased { .. }
             | Fact::PluginReinstated { .. }
             | Fact::RestartRequested { .. }
+            | Fact::IncidentOpened { .. }
+            | Fact::RollbackRequested { .. }
+            | Fact::IncidentClosed { .. }
             | Fact::StopRequested { .. }
             | Fact::Imported { .. } => {}
         }

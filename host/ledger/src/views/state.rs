@@ -139,6 +139,7 @@ impl Chronicle {
                     FailureKind::Exited if before.component(component).launching => "launch",
                     FailureKind::Exited => "exit",
                     FailureKind::Liveness => "liveness",
+                    FailureKind::Canary => "canary",
                     FailureKind::Operator | FailureKind::Misbehaved => "quarantine",
                 };
                 let event = self.event(at, step, "fail");

@@ -1,5 +1,5 @@
 //! The adapter for `razar:plugin@0.1.x`: generated bindings in, plain types out. Nothing outside of it sees them. Probes are
-//! here, agents in a file of their own.
+//! here, agents and evaluators in files of their own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::plugin::Shared;
 use crate::state::{Stage, State};
 
 pub(crate) mod agent;
+pub(crate) mod evaluator;
 
 mod probe {
     wasmtime::component::bindgen!({

@@ -181,8 +181,24 @@ pub(super) fn done(terminal: &mut Terminal<'_>, component: &ComponentId, change:
             format!("is quarantined; `razar-host quarantine release {component}` lets it out")
         }
         Change::Release => "is released, on probation: one failure puts it back".to_owned(),
+        Change::HandOver => {
+            "is handed over: agents are asked in order; `razar-host incident list` says how far it is"
+                .to_owned()
+        }
+        Change::RollBack => "is stopped, its newest patch is taken back, and it is started again".to_owned(),
     };
     writeln!(terminal.out, "`{component}` {what}")
+}
+
+/// A diff is kept, and will be tried.
+pub(super) fn handed_in(terminal: &mut Terminal<'_>, component: &ComponentId) -> io::Result<()> {
+    if terminal.format == Format::Json {
+        return terminal.json(&json!({ "component": component, "done": true }));
+    }
+    writeln!(
+        terminal.out,
+        "the patch of `{component}` is tried now, and applied if it is good; `razar-host incident list` says how far it is"
+    )
 }
 
 /// Something happened.

@@ -10,8 +10,8 @@ use razar_runtime::Runtime;
 use razar_runtime::outcome::CallReport;
 use serde_json::{Value, json};
 
-use super::super::{Exit, code_cache, complain, one_shot, say, show_problems};
-use super::{About, agent, find, probe, show};
+use super::super::{Exit, code_cache, complain, one_shot, one_shot_kept, say, show_problems};
+use super::{About, agent, evaluator, find, probe, show};
 use crate::cli;
 use crate::packages::{Packages, prepare_schemas};
 
@@ -52,8 +52,7 @@ pub(super) async fn run(arguments: &cli::PluginRun) -> Result<Exit, Exit> {
     }));
     let runtime = match &arguments.state {
         Some(state) => one_shot(Some(code_cache(state))),
-        // A home that cannot be written costs time, nothing else.
-        None => one_shot(own_cache()).or_else(|_| one_shot(None)),
+        None => one_shot_kept(),
     };
     let runtime = runtime.map_err(internal)?;
     // Nobody hears it if there was no thread; then it is made when it is needed.
@@ -82,6 +81,12 @@ pub(super) async fn run(arguments: &cli::PluginRun) -> Result<Exit, Exit> {
         return Err(usage(format!("`--settings` {}: {}", first.pointer, first.message)));
     }
     let asked = Asked { name, output, grants: grants.map(|file| file.display().to_string()), arguments };
+    if arguments.tree.is_some() {
+        return match entry.plugin.evaluator() {
+            Some(evaluator) => evaluator::ask(&asked, evaluator).await,
+            None => Err(usage(format!("`{name}` is no evaluator: `--tree` is for evaluators"))),
+        };
+    }
     match (entry.plugin.probe(), entry.plugin.agent()) {
         (_, Some(agent)) if arguments.failure.is_some() => agent::ask(&asked, agent, &packages).await,
         (Some(_), _) if arguments.failure.is_some() => Err(usage(format!(
@@ -89,15 +94,11 @@ pub(super) async fn run(arguments: &cli::PluginRun) -> Result<Exit, Exit> {
         ))),
         (Some(probe), _) => probe::ask(&asked, probe).await,
         (None, Some(_)) => Err(usage(format!("`{name}` is an agent: say what failed with `--failure FILE`"))),
-        (None, None) => Err(usage(format!("`{name}` is neither a probe nor an agent"))),
+        (None, None) if entry.plugin.evaluator().is_some() => {
+            Err(usage(format!("`{name}` is an evaluator: say what it judges with `--tree DIR`")))
+        }
+        (None, None) => Err(usage(format!("`{name}` is neither a probe nor an agent nor an evaluator"))),
     }
-}
-
-/// Where one-shots keep compiled plugins when no state directory is named: never where somebody happens to stand.
-fn own_cache() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(base.join("razar-host/plugins"))
 }
 
 /// Who is asked, and how the answer is wanted.

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use razar_core::fact::{Fact, Recorded};
+use razar_core::id::ComponentId;
 use razar_core::supervisor::{Command, Refused, Stage};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -14,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{Shared, timeline};
-use crate::drive::{Held, NotDone};
+use crate::drive::{Held, Kept, NotDone};
 use crate::report::words::Teller;
 use crate::serve::wire::{Answer, Envelope, MAX_NOTE, MAX_REQUEST, Request, StatusView, VERSION};
 
@@ -133,6 +134,9 @@ impl Session {
             Request::Restart { component } => self.command(Command::Restart(component)).await,
             Request::Quarantine { component, note } => self.noted(Command::Quarantine, component, note).await,
             Request::Release { component, note } => self.noted(Command::Release, component, note).await,
+            Request::HandOver { component, note } => self.noted(Command::HandOver, component, note).await,
+            Request::RollBack { component } => self.command(Command::RollBack(component)).await,
+            Request::Patch { component, diff } => self.patch(component, diff).await,
             Request::QuarantinePlugin { plugin, note } => {
                 self.noted(Command::QuarantinePlugin, plugin, note).await
             }
@@ -153,6 +157,14 @@ impl Session {
             return self.too_long().await;
         }
         self.command(command(whom, note)).await
+    }
+
+    /// The diff is kept before anybody is told that it is tried.
+    async fn patch(&mut self, component: ComponentId, diff: String) -> Result<(), Ended> {
+        match self.shared.driver.keep(Kept::Bytes(diff.into_bytes())).await {
+            Ok(diff) => self.command(Command::Patch(component, diff)).await,
+            Err(why) => self.send(&Answer::failed(format!("the diff cannot be kept: {why}"))).await,
+        }
     }
 
     async fn too_long(&mut self) -> Result<(), Ended> {

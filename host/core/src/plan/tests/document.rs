@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::document::boot;
-use crate::plan::read::{COMPONENT, LIMITS, PATCH, PHASES, PROBE, RESTART, STOP, TOP};
+use crate::plan::read::{COMPONENT, LIMITS, PATCH, PHASES, PROBE, REPAIR, RESTART, STOP, TESTS, TOP};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -42,6 +42,8 @@ fn the_reader_knows_the_keys_of_the_schema() {
         (&definitions["Stop"], STOP),
         (&definitions["Limits"], LIMITS),
         (&definitions["Patch"], PATCH),
+        (&definitions["Repair"], REPAIR),
+        (&definitions["Tests"], TESTS),
     ] {
         let mut known: Vec<String> = known.iter().map(|key| (*key).to_owned()).collect();
         known.sort();

@@ -16,6 +16,9 @@ use crate::guard::{self, Guard};
 /// Where a component's log is seen. Core gives this place to nothing else.
 const LOG: &str = "/log";
 
+/// Where an evaluator sees what it judges and where it works. Core gives these places to nothing else either.
+const TREE: [&str; 2] = ["/tree", "/scratch"];
+
 /// How much of a log is copied: a few thousand lines, and far less than a call may pass through the border.
 const TAIL_BYTES: u64 = 256 * 1024;
 
@@ -93,7 +96,11 @@ impl Mounts {
                 Access::Read => FsPerms::ReadOnly,
                 Access::Write => FsPerms::ReadWrite,
             };
-            wasi.preopened_dir(&granted.path, &granted.at, perms).map_err(|error| FilesError::Preopen {
+            // An import opens hundreds of files, and a tree to judge is a copy that the host made, of files that do not block.
+            wasi.allow_blocking_current_thread(TREE.contains(&granted.at.as_str()));
+            let opened = wasi.preopened_dir(&granted.path, &granted.at, perms).map(|_| ());
+            wasi.allow_blocking_current_thread(false);
+            opened.map_err(|error| FilesError::Preopen {
                 path: granted.path.clone(),
                 error: error.to_string(),
             })?;

@@ -1,0 +1,254 @@
+//! `incident`, and what `patch` shows of the past: reads the ledger beside a running host or without one, and changes nothing.
+
+use std::path::Path;
+
+use razar_core::id::IncidentId;
+use razar_core::patch::Patch;
+use razar_ledger::incidents::{Attempt, Incident, Incidents};
+use razar_ledger::{LedgerError, LedgerReader};
+use serde_json::{Value, json};
+
+use super::{Exit, complain, say};
+use crate::cli::{self, Output};
+use crate::report::{escape, moment};
+
+/// Longest diff that is printed; the whole patch is in the ledger.
+const MAX_DIFF: usize = 1 << 20;
+/// Longest reason in a list.
+const MAX_REASON: usize = 120;
+
+pub(super) fn incident(command: &cli::Incident) -> Exit {
+    let (state, output) = match command {
+        cli::Incident::List(arguments) => (&arguments.state.state, arguments.output),
+        cli::Incident::Show(arguments) => (&arguments.state.state, arguments.output),
+    };
+    let incidents = match read(state) {
+        Ok((_, incidents)) => incidents,
+        Err(error) => return failed(output, &error.to_string()),
+    };
+    match command {
+        cli::Incident::List(arguments) => {
+            let wanted = |incident: &&Incident| is_of(incident, arguments.component.as_deref());
+            let found: Vec<&Incident> = incidents.iter().rev().filter(wanted).collect();
+            list(&found, output);
+            Exit::Done
+        }
+        cli::Incident::Show(arguments) => match find(&incidents, &arguments.incident) {
+            Some(incident) => {
+                show(incident, output);
+                Exit::Done
+            }
+            None => {
+                let wanted = escape::line(&arguments.incident);
+                failed(
+                    output,
+                    &format!("there is no incident `{wanted}`; `razar-host incident list` lists them"),
+                )
+            }
+        },
+    }
+}
+
+/// `patch list`.
+pub(super) fn patches(arguments: &cli::IncidentList) -> Exit {
+    let (_, incidents) = match read(&arguments.state.state) {
+        Ok(read) => read,
+        Err(error) => return failed(arguments.output, &error.to_string()),
+    };
+    let found = incidents.patches().rev();
+    for (incident, attempt, manifest) in
+        found.filter(|(incident, ..)| is_of(incident, arguments.component.as_deref()))
+    {
+        let fate = fate(attempt);
+        if arguments.output == Output::Json {
+            let mut patch = attempt_json(attempt);
+            patch["component"] = json!(incident.component);
+            patch["incident"] = json!(incident.id);
+            say(&patch.to_string());
+        } else {
+            let (component, id, who) = (&incident.component, incident.id, &attempt.who);
+            let short: String = manifest.to_string().chars().take(19).collect();
+            say(&format!("{short} {component}, incident {id}, by {who}: {fate}"));
+        }
+    }
+    Exit::Done
+}
+
+/// `patch show` and `patch diff`.
+pub(super) fn patch(arguments: &cli::PatchShow, only_diff: bool) -> Exit {
+    let output = arguments.output;
+    let (reader, incidents) = match read(&arguments.state.state) {
+        Ok(read) => read,
+        Err(error) => return failed(output, &error.to_string()),
+    };
+    let wanted = arguments.patch.as_str();
+    let incident = find(&incidents, wanted).map(|incident| incident.id);
+    let hex = wanted.strip_prefix("sha256:").unwrap_or(wanted);
+    let named = |digest: &str| hex.len() >= 6 && digest.starts_with(hex);
+    let found =
+        incidents.patches().rev().find(|(of, _, manifest)| Some(of.id) == incident || named(&manifest.hex()));
+    let Some((incident, attempt, manifest)) = found else {
+        let wanted = escape::line(wanted);
+        return failed(output, &format!("there is no patch `{wanted}`; `razar-host patch list` lists them"));
+    };
+    let patch = match reader.patch(&manifest) {
+        Ok(patch) => patch,
+        Err(error) => return failed(output, &error.to_string()),
+    };
+    let diff = patch.diff(MAX_DIFF);
+    match (output, only_diff) {
+        (Output::Json, _) => {
+            let mut told = attempt_json(attempt);
+            told["component"] = json!(incident.component);
+            told["incident"] = json!(incident.id);
+            told["files"] = files(&patch);
+            told["diff"] = json!(diff);
+            say(&told.to_string());
+        }
+        (_, true) => diff.lines().for_each(|line| say(&escape::line(line))),
+        (_, false) => {
+            let (component, who) = (&incident.component, &attempt.who);
+            say(&format!("patch {manifest} of {component}"));
+            say(&format!("  incident {}, attempt {} by {who}", incident.id, attempt.number));
+            attempt_lines(attempt).iter().for_each(|line| say(&format!("  {line}")));
+            for file in patch.manifest().files() {
+                say(&format!("  changes {}", file.path()));
+            }
+        }
+    }
+    Exit::Done
+}
+
+fn read(state: &Path) -> Result<(LedgerReader, Incidents), LedgerError> {
+    let reader = LedgerReader::open(state)?;
+    let mut incidents = Incidents::default();
+    for recorded in reader.replay(1)? {
+        incidents.apply(&recorded?);
+    }
+    Ok((reader, incidents))
+}
+
+fn failed(output: Output, message: &str) -> Exit {
+    complain(output, message);
+    Exit::Failed
+}
+
+fn is_of(incident: &Incident, component: Option<&str>) -> bool {
+    component.is_none_or(|component| incident.component.as_str() == component)
+}
+
+/// By its number, or the newest of a component.
+fn find<'i>(incidents: &'i Incidents, wanted: &str) -> Option<&'i Incident> {
+    match wanted.parse() {
+        Ok(number) => incidents.get(IncidentId(number)),
+        Err(_) => incidents.iter().rev().find(|incident| incident.component.as_str() == wanted),
+    }
+}
+
+fn list(incidents: &[&Incident], output: Output) {
+    if output == Output::Json {
+        incidents.iter().for_each(|incident| say(&incident_json(incident).to_string()));
+        return;
+    }
+    if incidents.is_empty() {
+        say("there was no incident");
+    }
+    for incident in incidents {
+        let (id, component) = (incident.id, &incident.component);
+        let reason: String = reason(incident).chars().take(MAX_REASON).collect();
+        let attempts = razar_core::count::counted(incident.attempts.len(), "attempt");
+        let when = moment::date(incident.opened);
+        say(&escape::line(&format!(
+            "{id} {component} {when} UTC: {}, {attempts}: {reason}",
+            state(incident)
+        )));
+    }
+}
+
+fn show(incident: &Incident, output: Output) {
+    if output == Output::Json {
+        return say(&incident_json(incident).to_string());
+    }
+    let line = |text: String| say(&escape::line(&text));
+    line(format!("incident {} of {}: {}", incident.id, incident.component, state(incident)));
+    line(format!("  opened {} UTC: {}", moment::date(incident.opened), reason(incident)));
+    for attempt in &incident.attempts {
+        let (number, who) = (attempt.number, &attempt.who);
+        line(format!("  attempt {number} by {who}, {} UTC", moment::date(attempt.began)));
+        attempt_lines(attempt).into_iter().for_each(|text| line(format!("    {text}")));
+    }
+    if let Some((at, closing)) = &incident.closed {
+        line(format!("  closed {} UTC: {}", moment::date(*at), closing.as_str()));
+    }
+}
+
+fn state(incident: &Incident) -> &'static str {
+    incident.closed.as_ref().map_or("open", |(_, closing)| closing.as_str())
+}
+
+fn reason(incident: &Incident) -> &str {
+    incident.failure.as_ref().map_or("an operator takes a patch back", |failure| failure.error.as_str())
+}
+
+/// What became of a patch, in a word or two.
+fn fate(attempt: &Attempt) -> String {
+    let verdict = attempt.ended.as_ref().map_or("under way", |(_, end)| end.as_str());
+    match attempt.done.last() {
+        Some(done) => format!("{verdict}, {}", done.what.as_str()),
+        None => verdict.to_owned(),
+    }
+}
+
+fn attempt_lines(attempt: &Attempt) -> Vec<String> {
+    let mut lines = Vec::new();
+    match &attempt.ended {
+        Some((_, end)) => lines.push(format!("{}: {}", end.as_str(), end.why())),
+        None => lines.push("under way, or interrupted".to_owned()),
+    }
+    if let Some(manifest) = attempt.ended.as_ref().and_then(|(_, end)| end.manifest()) {
+        lines.push(format!("patch {manifest}"));
+    }
+    for done in &attempt.done {
+        lines.push(format!("{} {} UTC", done.what.as_str(), moment::date(done.at)));
+    }
+    lines
+}
+
+fn attempt_json(attempt: &Attempt) -> Value {
+    let end = attempt.ended.as_ref().map(|(_, end)| end);
+    let done =
+        attempt.done.iter().map(|done| json!({ "what": done.what.as_str(), "at": moment::zulu(done.at) }));
+    json!({
+        "attempt": attempt.number,
+        "who": attempt.who.to_string(),
+        "began": moment::zulu(attempt.began),
+        "ended": attempt.ended.as_ref().map(|(at, _)| moment::zulu(*at)),
+        "outcome": end.map(razar_core::incident::End::as_str),
+        "why": end.map(razar_core::incident::End::why),
+        "patch": end.and_then(razar_core::incident::End::manifest),
+        "done": done.collect::<Vec<_>>(),
+    })
+}
+
+fn incident_json(incident: &Incident) -> Value {
+    json!({
+        "incident": incident.id,
+        "component": incident.component,
+        "opened": moment::zulu(incident.opened),
+        "state": state(incident),
+        "reason": reason(incident),
+        "closed": incident.closed.as_ref().map(|(at, _)| moment::zulu(*at)),
+        "attempts": incident.attempts.iter().map(attempt_json).collect::<Vec<_>>(),
+    })
+}
+
+fn files(patch: &Patch) -> Value {
+    let file = |file: &razar_core::patch::ManifestFile| {
+        json!({
+            "path": file.path().as_str(),
+            "before": file.at(razar_core::patch::Side::Before),
+            "after": file.at(razar_core::patch::Side::After),
+        })
+    };
+    patch.manifest().files().iter().map(file).collect()
+}

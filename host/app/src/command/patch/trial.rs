@@ -1,0 +1,149 @@
+//! `patch check --trial`: holds a trial of what the gate has taken, and tells what the judges saw. It needs no running host
+//! and leaves nothing behind.
+
+use std::path::{Path, PathBuf};
+
+use razar_core::grant::Role;
+use razar_core::id::PluginId;
+use razar_core::patch::ChangeSet;
+use razar_core::plan::{ComponentPlan, Overrides, Plugins as _};
+use serde_json::json;
+
+use super::super::check::{absolute_parent, read_plan};
+use super::super::{Exit, blocking, code_cache, complain, one_shot, own_cache, say, show_problems};
+use super::{complain_hint, show, told};
+use crate::cli::{Output, PatchCheck};
+use crate::environment;
+use crate::packages::Packages;
+use crate::report::escape;
+use crate::trial::start::{self, Judged, Outcome, Setting};
+use crate::trial::wire::{Report, Request, Said, Tests};
+
+pub(super) async fn hold(arguments: &PatchCheck, changes: ChangeSet) -> Exit {
+    let output = arguments.output;
+    let (plan, evaluators, cache) = match component(arguments).await {
+        Ok(found) => found,
+        Err(exit) => return exit,
+    };
+    let arguments = arguments.clone();
+    blocking(move || match request(&arguments, &plan, &changes, evaluators, cache.as_deref()) {
+        Ok((request, dir)) => {
+            let outcome = start::hold(dir.path(), &request);
+            if output == Output::Json {
+                tell(&changes, &request, &outcome);
+            } else {
+                show(request.component.as_str(), &changes);
+                show_outcome(&outcome);
+            }
+            if outcome.ruling.verdict.is_fixed() { Exit::Done } else { Exit::Failed }
+        }
+        Err(message) => {
+            complain(output, &message);
+            Exit::Internal
+        }
+    })
+    .await
+}
+
+/// The component as `run` would start and watch it, and where compiled plugins are.
+async fn component(arguments: &PatchCheck) -> Result<(ComponentPlan, Vec<PluginId>, Option<PathBuf>), Exit> {
+    let output = arguments.output;
+    let state = &arguments.state.state;
+    let cache = if state.exists() { Some(code_cache(state)) } else { own_cache() };
+    let runtime = one_shot(cache.clone()).or_else(|_| one_shot(None)).map_err(|error| {
+        complain(output, &error);
+        Exit::Internal
+    })?;
+    let (dirs, grants) = (&arguments.plugins.plugins, arguments.plugins.grants.as_deref());
+    let packages = Packages::load(dirs, grants, &runtime).await;
+    let overrides = Overrides { mission: None, retries: None, interval: environment::probe_interval() };
+    let checked = read_plan(&arguments.config, &overrides, &packages).map_err(|problems| {
+        show_problems(&problems, output);
+        Exit::Usage
+    })?;
+    let named = |plan: &ComponentPlan| plan.id.as_str() == arguments.component;
+    // The gate has found it in the same document; it may have been changed since.
+    let plan = checked.plan.components.into_iter().find(named).ok_or_else(|| {
+        complain(output, &format!("there is no component `{}` any more", arguments.component));
+        Exit::Usage
+    })?;
+    let all = || packages.names(Role::Evaluator);
+    let chosen = plan.repair.as_ref().and_then(|repair| repair.evaluators.clone());
+    Ok((plan, chosen.unwrap_or_else(all), cache))
+}
+
+/// What the judge is told, and where.
+fn request(
+    arguments: &PatchCheck,
+    plan: &ComponentPlan,
+    changes: &ChangeSet,
+    evaluators: Vec<PluginId>,
+    cache: Option<&Path>,
+) -> Result<(Request, tempfile::TempDir), String> {
+    let failed = |error: std::io::Error| format!("the trial cannot be prepared: {error}");
+    let dir = tempfile::Builder::new().prefix("razar-trial-").tempdir().map_err(failed)?;
+    let stack = absolute_parent(&arguments.config).map_err(failed)?;
+    let setting = Setting {
+        state: &arguments.state.state,
+        plugins: &arguments.plugins.plugins,
+        grants: arguments.plugins.grants.as_deref(),
+        cache,
+        stack: &stack,
+    };
+    let tests = arguments
+        .tests
+        .as_ref()
+        .map(|words| Tests { command: words.0.clone(), timeout_ms: arguments.tests_timeout.0 });
+    let judged = Judged { hold: arguments.hold, tests, evaluators };
+    let request = setting.request(plan, changes, judged, dir.path())?;
+    Ok((request, dir))
+}
+
+fn tell(changes: &ChangeSet, request: &Request, outcome: &Outcome) {
+    let mut more = vec![
+        ("verdict", json!(outcome.ruling.verdict.as_str())),
+        ("checked", json!("trial")),
+        ("reason", json!(outcome.ruling.reason)),
+        ("remedy", json!(outcome.remedy)),
+        ("limits_missing", json!(outcome.lacking)),
+        ("took_ms", json!(u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX))),
+    ];
+    if let Some(Report { said, left_out, left_out_count, copy_ms, .. }) = &outcome.report {
+        more.extend([
+            ("judges", json!(said)),
+            ("left_out", json!(left_out)),
+            ("left_out_count", json!(left_out_count)),
+            ("copy_ms", json!(copy_ms)),
+        ]);
+    }
+    say(&told(request.component.as_str(), changes, more).to_string());
+}
+
+fn show_outcome(outcome: &Outcome) {
+    let ruling = &outcome.ruling;
+    say(&escape::line(&format!("the trial says: {}: {}", ruling.verdict.as_str(), ruling.reason)));
+    for said in outcome.report.iter().flat_map(|report| &report.said) {
+        show_said(said);
+    }
+    for report in outcome.report.iter().filter(|report| report.left_out_count > 0) {
+        say(&format!("  not in the copy: {}", report.left_out_count));
+        report.left_out.iter().for_each(|what| say(&escape::line(&format!("    {what}"))));
+    }
+    for lacking in &outcome.lacking {
+        say(&escape::line(&format!("  not limited as a whole: {lacking}")));
+    }
+    if let Some(remedy) = outcome.remedy {
+        complain_hint(remedy);
+    }
+}
+
+fn show_said(Said { judge, patched, summary, output, took_ms }: &Said) {
+    let tree = if *patched { "with the patch" } else { "as it is" };
+    say(&escape::line(&format!("  {judge}, {tree}: {summary} ({took_ms} ms)")));
+    let lines: Vec<&str> = output.lines().collect();
+    let last = lines.len().saturating_sub(SHOWN);
+    lines.iter().skip(last).for_each(|line| say(&escape::line(&format!("    | {line}"))));
+}
+
+/// Lines of what was printed that people are shown; programs get more.
+const SHOWN: usize = 5;

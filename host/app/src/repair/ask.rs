@@ -1,0 +1,124 @@
+//! Where a proposal comes from: an agent that is told about the failure, or the operator's own diff. What an agent says is an
+//! opinion: nothing of it is believed here, and no secret goes to it or comes back from it where it does not belong.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use razar_core::effect::Attempt;
+use razar_core::id::{Digest, PluginId};
+use razar_core::incident::{End, Incident, Who};
+use razar_core::patch::{Change as Asked, Proposal, Tree};
+use razar_core::plan::ComponentPlan;
+use razar_core::redact::Redactor;
+use razar_runtime::contract::agent::{Change, Remedy};
+use razar_runtime::outcome::{PluginError, PluginErrorKind};
+
+use super::{Workshop, blocking, words};
+use crate::agent::consult::{self, Consulted, consult, restored};
+use crate::agent::context::Context;
+use crate::agent::{secrets, tree};
+use crate::evidence;
+
+/// One conversation: some turns of a slow model.
+const TIME: Duration = Duration::from_secs(300);
+
+/// What is proposed, or how it ended without a proposal.
+pub(super) async fn proposal(
+    workshop: &Arc<Workshop>,
+    attempt: &Attempt,
+    plan: &Arc<ComponentPlan>,
+    incident: &Incident,
+    files: &Tree,
+) -> Result<Proposal, End> {
+    match &attempt.who {
+        Who::Operator(diff) => {
+            let diff = workshop.driver.bytes(*diff).await.map_err(|why| End::Failed { why: words(&why) })?;
+            Ok(Proposal::diff(diff))
+        }
+        Who::Agent(agent) => of_agent(workshop, agent, plan, incident, files).await,
+    }
+}
+
+async fn of_agent(
+    workshop: &Arc<Workshop>,
+    agent: &PluginId,
+    plan: &Arc<ComponentPlan>,
+    incident: &Incident,
+    files: &Tree,
+) -> Result<Proposal, End> {
+    let unavailable = |why: String| End::Unavailable { why: words(&why) };
+    let entry = workshop.packages.iter().find(|(name, _)| *name == agent).map(|(_, entry)| entry);
+    let Some(asked) = entry.and_then(|entry| entry.plugin.agent()) else {
+        return Err(unavailable(format!("no agent plugin `{agent}` is loaded")));
+    };
+    let (shop, component) = (Arc::clone(workshop), Arc::clone(plan));
+    let context = Context::of(plan, incident);
+    let told = blocking(move || {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .chain(component.env.clone());
+        let redactor = Redactor::new(secrets::known(environment, shop.packages.grants()));
+        let mut tree = tree::Tree::read(&PathBuf::from(&component.workdir), redactor)
+            .map_err(|error| format!("cannot read `{}`: {error}", component.workdir))?;
+        // A component that has never printed anything has no log.
+        let log = evidence::output_file(&shop.state, &component.id);
+        let context = context.clone().with_log(&log).unwrap_or(context);
+        let brief = context.brief(&mut tree);
+        Ok((tree, brief))
+    });
+    let (tree, brief) = told.await.map_err(|why| End::Failed { why: words(&why) })?;
+    let bounds = consult::Bounds::within(TIME);
+    let Consulted { end, .. } = consult(asked, &brief, &tree, "{}", bounds).await;
+    let proposal = match end {
+        consult::End::Proposed(proposal) => restored(&tree, &proposal).map_err(|stray| End::Refused {
+            code: "stray-secret".to_owned(),
+            why: words(&format!("{stray}: a secret stays in its file")),
+        })?,
+        consult::End::Refused(error) if is_unavailable(&error) => return Err(unavailable(said(&error))),
+        consult::End::Refused(error) => return Err(End::Failed { why: words(&said(&error)) }),
+        consult::End::Failed(failure) => return Err(End::Failed { why: words(&failure.to_string()) }),
+        consult::End::Stopped(stop) => return Err(End::Failed { why: words(&stop.to_string()) }),
+    };
+    let changes = match proposal.remedy {
+        Remedy::Patch(changes) => changes,
+        Remedy::Decline(why) => return Err(End::Declined { why: words(&why) }),
+        Remedy::Restore(id) => {
+            return Err(End::Refused {
+                code: "unknown-version".to_owned(),
+                why: words(&format!("no version `{id}` was offered")),
+            });
+        }
+        Remedy::Act(_) => {
+            return Err(End::Refused {
+                code: "unknown-action".to_owned(),
+                why: "no action was offered".to_owned(),
+            });
+        }
+    };
+    let seen = tree.files().filter_map(|(path, _)| Some((path.to_owned(), files.digest(path)?)));
+    let shown: BTreeMap<String, Digest> = seen.collect();
+    let change = |change: Change| match change {
+        Change::Write(file) => Asked::Write { path: file.path, content: file.content },
+        Change::Delete(path) => Asked::Delete { path },
+        Change::UnifiedDiff(diff) => Asked::Diff(diff.into_bytes()),
+    };
+    Ok(Proposal { changes: changes.into_iter().map(change).collect(), shown })
+}
+
+/// Asking it again in this incident would end the same way.
+const fn is_unavailable(error: &PluginError) -> bool {
+    matches!(
+        error.kind,
+        PluginErrorKind::Unavailable
+            | PluginErrorKind::Unauthenticated
+            | PluginErrorKind::Denied
+            | PluginErrorKind::QuotaExhausted
+            | PluginErrorKind::NotFound
+    )
+}
+
+fn said(error: &PluginError) -> String {
+    format!("{}: {}", error.kind.as_str(), error.message)
+}

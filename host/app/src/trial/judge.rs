@@ -1,0 +1,228 @@
+//! The inner half of a trial: seals the copy, asks every judge about the files as they are and about the files with the patch,
+//! and writes down what they saw. It forms no verdict, and a trial that cannot be held is evidence of that and of nothing else.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use razar_core::patch::{Evidence, Pair, Seen};
+use razar_runtime::Runtime;
+
+use super::asking::Plugins;
+use super::evaluate::{self, Evaluator};
+use super::nest::{self, Nest};
+use super::sealed::Sealing;
+use super::shadow::{self, Outcome};
+use super::stage::{Places, Stages};
+use super::start::Folder;
+use super::wire::{Base, MAX_REQUEST, Report, Request, Said};
+
+/// Judges what lies in a trial's directory, and leaves the report there.
+pub(crate) async fn judge(
+    request: &Request,
+    folder: &Folder,
+    runtime: &Arc<Runtime>,
+    evaluators: &[Box<dyn Evaluator>],
+) -> Result<(), String> {
+    nest::inside(&folder.scratch)?;
+    // Copies have the modes of what they are copies of.
+    rustix::process::umask(rustix::fs::Mode::empty());
+    let mut trial = Trial { request, seen: Vec::new(), evidence: Evidence::default(), base: Base::default() };
+    let held = trial.hold(&folder.scratch, runtime, evaluators).await;
+    let report = trial.report(held);
+    let text = serde_json::to_vec(&report).map_err(|error| error.to_string())?;
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(folder.report_file());
+    let written = file.and_then(|mut file| file.write_all(&text));
+    written.map_err(|error| format!("cannot write the report: {error}"))
+}
+
+/// Reads what is to be judged.
+pub(crate) fn read(file: &Path) -> Result<Request, String> {
+    let failed =
+        |error: &dyn std::fmt::Display| format!("cannot read the request `{}`: {error}", file.display());
+    let length = std::fs::metadata(file).map_err(|error| failed(&error))?.len();
+    if length > MAX_REQUEST {
+        return Err(failed(&format!("it has more than {MAX_REQUEST} bytes")));
+    }
+    let bytes = std::fs::read(file).map_err(|error| failed(&error))?;
+    serde_json::from_slice(&bytes).map_err(|error| failed(&error))
+}
+
+struct Trial<'a> {
+    request: &'a Request,
+    seen: Vec<Said>,
+    evidence: Evidence,
+    base: Base,
+}
+
+/// What is known of the copy.
+#[derive(Default)]
+struct Held {
+    left_out: Vec<String>,
+    left_out_count: u64,
+    copying: Duration,
+}
+
+impl Trial<'_> {
+    async fn hold(
+        &mut self,
+        scratch: &Path,
+        runtime: &Arc<Runtime>,
+        evaluators: &[Box<dyn Evaluator>],
+    ) -> Held {
+        let mut held = Held::default();
+        if let Err(why) = self.try_hold(scratch, runtime, evaluators, &mut held).await {
+            self.evidence.broken.push(why);
+        }
+        held
+    }
+
+    async fn try_hold(
+        &mut self,
+        scratch: &Path,
+        runtime: &Arc<Runtime>,
+        evaluators: &[Box<dyn Evaluator>],
+        held: &mut Held,
+    ) -> Result<(), String> {
+        let request = self.request;
+        let real = |path: &str| {
+            std::fs::canonicalize(path).map_err(|error| format!("cannot find `{path}`: {error}"))
+        };
+        let workdir = real(&request.run.workdir)?;
+        let sealing = Sealing {
+            top: &workdir,
+            without: &request.around.hidden,
+            entries: request.bounds.entries,
+            bytes: request.bounds.copied(),
+        };
+        let stages = Stages::open(scratch, sealing, &request.changes).map_err(|error| error.to_string())?;
+        held.left_out.clone_from(&stages.contents.left_out);
+        held.left_out_count = stages.contents.left_out_count;
+        let judged = self.ask(scratch, runtime, evaluators, &workdir, &stages).await;
+        held.copying = stages.copying();
+        judged
+    }
+
+    async fn ask(
+        &mut self,
+        scratch: &Path,
+        runtime: &Arc<Runtime>,
+        evaluators: &[Box<dyn Evaluator>],
+        workdir: &Path,
+        stages: &Stages<'_>,
+    ) -> Result<(), String> {
+        let request = self.request;
+        if !evaluators.is_empty() {
+            let candidate = fresh(stages, true)?;
+            let changed: Vec<String> = request.changes.iter().map(|change| change.path.clone()).collect();
+            let trees = (&*stages.base(), &*candidate.tree);
+            self.evidence.evaluations = evaluate::all(evaluators, trees, &changed).await?;
+            self.evidence.tampered.extend(stages.touched(&candidate, true));
+        }
+
+        let nest = Nest::new(request, scratch, workdir.to_owned(), &stages.contents.bound)?;
+        if !request.probes.is_empty() {
+            let plugins = Plugins::load(request, runtime).await?;
+            self.shadow(stages, &nest, &plugins).await?;
+        }
+        if let (Some(_), false) = (&request.tests, self.is_settled()) {
+            self.native(stages, &nest).await?;
+        }
+        Ok(())
+    }
+
+    /// Nothing that another judge could say makes it fit to be applied.
+    fn is_settled(&self) -> bool {
+        let failed = |pair: &Pair<Seen>| matches!(pair.candidate, Seen::Failed(_));
+        !self.evidence.tampered.is_empty() || self.evidence.shadow.as_ref().is_some_and(failed)
+    }
+
+    async fn shadow(
+        &mut self,
+        stages: &Stages<'_>,
+        nest: &Nest<'_>,
+        plugins: &Plugins,
+    ) -> Result<(), String> {
+        let base = match self.request.base.as_ref().and_then(|base| base.shadow.clone()) {
+            Some(seen) => seen,
+            None => {
+                let places = fresh(stages, false)?;
+                let outcome = shadow::service(nest, plugins, &places).await?;
+                self.note("shadow start", stages, &places, false, outcome)
+            }
+        };
+        self.base.shadow = Some(base.clone());
+        let places = fresh(stages, true)?;
+        let outcome = shadow::service(nest, plugins, &places).await?;
+        let candidate = self.note("shadow start", stages, &places, true, outcome);
+        self.evidence.shadow = Some(Pair { base, candidate });
+        Ok(())
+    }
+
+    async fn native(&mut self, stages: &Stages<'_>, nest: &Nest<'_>) -> Result<(), String> {
+        let Some(tests) = &self.request.tests else { return Ok(()) };
+        let base = match self.request.base.as_ref().and_then(|base| base.native.clone()) {
+            Some(seen) => seen,
+            None => {
+                let places = fresh(stages, false)?;
+                let outcome = shadow::tests(nest, tests, &places).await?;
+                self.note("native tests", stages, &places, false, outcome)
+            }
+        };
+        self.base.native = Some(base.clone());
+        let places = fresh(stages, true)?;
+        let outcome = shadow::tests(nest, tests, &places).await?;
+        let candidate = self.note("native tests", stages, &places, true, outcome);
+        self.evidence.native = Some(Pair { base, candidate });
+        Ok(())
+    }
+
+    /// Keeps what one run showed. What the unpatched files do to themselves is no fault of a patch.
+    fn note(
+        &mut self,
+        judge: &str,
+        stages: &Stages<'_>,
+        places: &Places,
+        patched: bool,
+        outcome: Outcome,
+    ) -> Seen {
+        let touched = stages.touched(places, patched);
+        if patched {
+            let earlier = self.request.base.iter().flat_map(|base| &base.touched);
+            let known: Vec<&String> = self.base.touched.iter().chain(earlier).collect();
+            let new = touched.into_iter().filter(|path| !known.contains(&path));
+            self.evidence.tampered.extend(new);
+        } else {
+            self.base.touched.extend(touched);
+        }
+        self.seen.push(Said {
+            judge: judge.to_owned(),
+            patched,
+            summary: outcome.summary,
+            output: outcome.output,
+            took_ms: u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX),
+        });
+        outcome.seen
+    }
+
+    fn report(mut self, held: Held) -> Report {
+        if let Some(known) = &self.request.base {
+            self.base.touched.extend(known.touched.iter().cloned());
+            self.base.touched.sort();
+            self.base.touched.dedup();
+        }
+        Report {
+            evidence: self.evidence,
+            said: self.seen,
+            base: self.base,
+            left_out: held.left_out,
+            left_out_count: held.left_out_count,
+            copy_ms: held.copying.as_secs_f64() * 1_000.0,
+        }
+    }
+}
+
+fn fresh(stages: &Stages<'_>, patched: bool) -> Result<Places, String> {
+    stages.fresh(patched).map_err(|error| error.to_string())
+}

@@ -1,0 +1,253 @@
+//! Evaluator plugins as judges of a trial: each look is one call on one tree, with the host's own tests planted beside the
+//! component's, so that whoever does not run what he says he ran is found out. It forms no verdict.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use razar_core::id::{ComponentId, PluginId};
+use razar_core::patch::{Case, CaseEnd, Look, Opinion, Sentinels};
+use razar_runtime::Runtime;
+use razar_runtime::contract::BoxFuture;
+use razar_runtime::contract::evaluator::{self, CaseStatus, EvaluatorCall, Judgement};
+use razar_runtime::outcome::{Outcome, PluginErrorKind};
+
+use super::evaluate::Evaluator;
+use super::wire::Request;
+use crate::packages::Packages;
+
+/// One look's time: what a plugin's own limit allows, if that is less.
+const TIME: Duration = Duration::from_secs(300);
+/// Directories that are looked into for tests.
+const MAX_DIRECTORIES: usize = 2_000;
+
+/// One plugin.
+pub(crate) struct Plugin {
+    name: PluginId,
+    packages: Packages,
+    component: ComponentId,
+    /// Where its scratch directories are made, one a look.
+    scratch: PathBuf,
+    seed: u64,
+}
+
+/// Loads the evaluators that a request names, and no others.
+pub(crate) async fn load(
+    request: &Request,
+    runtime: &Arc<Runtime>,
+    scratch: &Path,
+    seed: u64,
+) -> Result<Vec<Box<dyn Evaluator>>, String> {
+    let mut loaded: Vec<Box<dyn Evaluator>> = Vec::new();
+    for name in &request.evaluators {
+        let (dirs, grants) = (&request.plugins, request.grants.as_deref());
+        let packages = Packages::load_named(dirs, grants, runtime, name).await;
+        if packages.evaluator(name).is_none() {
+            let why = packages.problems().first().map(|problem| format!(": {}", problem.message));
+            return Err(format!("the evaluator `{name}` cannot be used{}", why.unwrap_or_default()));
+        }
+        let (name, component, scratch) = (name.clone(), request.component.clone(), scratch.to_owned());
+        loaded.push(Box::new(Plugin { name, packages, component, scratch, seed }));
+    }
+    Ok(loaded)
+}
+
+impl Evaluator for Plugin {
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn look<'a>(&'a self, tree: &'a Path, changed: &'a [String]) -> BoxFuture<'a, Result<Look, String>> {
+        Box::pin(self.judged(tree, changed))
+    }
+}
+
+impl Plugin {
+    async fn judged(&self, tree: &Path, changed: &[String]) -> Result<Look, String> {
+        let failed = |error: std::io::Error| format!("the tests of the host cannot be planted: {error}");
+        let planted = Planted::in_tree(tree, self.seed).map_err(failed)?;
+        let judgement = self.asked(tree, changed).await;
+        let sentinels = planted.sentinels.clone();
+        planted.dig_up().map_err(failed)?;
+        judgement.map(|judgement| look(&judgement, sentinels.as_ref()))
+    }
+
+    /// Its opinion. What it cannot say is no fault of the tree; what its guest did wrong is.
+    async fn asked(&self, tree: &Path, changed: &[String]) -> Result<Judgement, String> {
+        let Some(evaluator) = self.packages.evaluator(&self.name) else {
+            return Err("it is not loaded".to_owned());
+        };
+        let scratch = tempfile::Builder::new().prefix("look-").tempdir_in(&self.scratch);
+        let scratch = scratch.map_err(|error| format!("no scratch directory can be made: {error}"))?;
+        let request = evaluator::Request {
+            component: self.component.to_string(),
+            changed: changed.to_vec(),
+            settings: "{}".to_owned(),
+            extensions: Vec::new(),
+        };
+        let call = EvaluatorCall { request: &request, tree, scratch: scratch.path(), deadline: TIME };
+        let report = evaluator.evaluate(call).await;
+        let ends = |outcome, summary: String| Judgement {
+            outcome,
+            summary,
+            findings: Vec::new(),
+            cases: Vec::new(),
+            extensions: Vec::new(),
+        };
+        match report.outcome {
+            Outcome::Reply(judgement) => Ok(judgement),
+            Outcome::Refused(error) if error.kind == PluginErrorKind::NotEvaluable => {
+                Ok(ends(evaluator::Outcome::NotEvaluable(error.message.clone()), error.message))
+            }
+            Outcome::Refused(error) => Err(error.message),
+            // A tree that stops whoever looks at it is not in order.
+            Outcome::Failed(failure) => Ok(ends(evaluator::Outcome::Fail, failure.to_string())),
+        }
+    }
+}
+
+/// What one judgement says of the component, without the host's own cases.
+fn look(judgement: &Judgement, sentinels: Option<&Sentinels>) -> Look {
+    let own = |id: &str| sentinels.is_some_and(|sentinels| sentinels.has(id));
+    let ends = judgement.cases.iter().map(|case| (case.id.as_str(), end(&case.status)));
+    let fault = match (sentinels, judgement.cases.is_empty()) {
+        // Nothing was run, so nothing can be said of how.
+        (None, _) | (_, true) => None,
+        (Some(sentinels), false) => sentinels.check(ends.clone()).err().map(|fault| fault.to_string()),
+    };
+    let cases = ends.filter(|(id, _)| !own(id)).map(|(id, end)| {
+        let case = match end {
+            CaseEnd::Passed => Case::Passed,
+            CaseEnd::Failed => Case::Failed,
+            CaseEnd::NotRun => Case::Skipped,
+        };
+        (id.to_owned(), case)
+    });
+    let cases: std::collections::BTreeMap<String, Case> = cases.collect();
+    let opinion = match &judgement.outcome {
+        evaluator::Outcome::NotEvaluable(why) => Opinion::NotEvaluable(why.clone()),
+        // Some of the host's own cases must fail: only the component's count.
+        _ if !cases.is_empty() => match cases.values().any(|case| *case == Case::Failed) {
+            true => Opinion::Fail,
+            false => Opinion::Pass,
+        },
+        evaluator::Outcome::Pass => Opinion::Pass,
+        evaluator::Outcome::Fail => Opinion::Fail,
+    };
+    Look { opinion, cases, sentinel: judgement.tampered().map(str::to_owned).or(fault) }
+}
+
+const fn end(status: &CaseStatus) -> CaseEnd {
+    match status {
+        CaseStatus::Passed => CaseEnd::Passed,
+        CaseStatus::Failed | CaseStatus::Errored => CaseEnd::Failed,
+        CaseStatus::Skipped | CaseStatus::Other(_) => CaseEnd::NotRun,
+    }
+}
+
+/// The host's own tests in a tree that is a copy.
+struct Planted {
+    sentinels: Option<Sentinels>,
+    files: Vec<PathBuf>,
+}
+
+impl Planted {
+    /// Beside the tests of the first directory that has any; nowhere, if none has.
+    fn in_tree(tree: &Path, seed: u64) -> std::io::Result<Self> {
+        let Some((directory, names)) = test_directory(tree)? else {
+            return Ok(Self { sentinels: None, files: Vec::new() });
+        };
+        let sentinels = Sentinels::python(seed, &directory, &names);
+        let mut files = Vec::new();
+        for file in sentinels.iter().flat_map(Sentinels::files) {
+            let path = tree.join(file.path.as_str());
+            std::fs::write(&path, &file.content)?;
+            files.push(path);
+        }
+        Ok(Self { sentinels, files })
+    }
+
+    fn dig_up(self) -> std::io::Result<()> {
+        self.files.iter().try_for_each(std::fs::remove_file)
+    }
+}
+
+/// The first directory with Python tests, by depth and name, and what is in it.
+fn test_directory(tree: &Path) -> std::io::Result<Option<(String, BTreeSet<String>)>> {
+    let mut open = std::collections::VecDeque::from([String::new()]);
+    let mut seen = 0;
+    while let Some(directory) = open.pop_front() {
+        seen += 1;
+        if seen > MAX_DIRECTORIES {
+            return Ok(None);
+        }
+        let (mut names, mut inside) = (BTreeSet::new(), BTreeSet::new());
+        for entry in std::fs::read_dir(tree.join(&directory))? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if entry.file_type()?.is_dir() {
+                inside.insert(name.clone());
+            }
+            names.insert(name);
+        }
+        let is_test = |name: &String| name.starts_with("test") && name.ends_with(".py");
+        if names.iter().any(is_test) {
+            return Ok(Some((directory, names)));
+        }
+        let below = |name: String| if directory.is_empty() { name } else { format!("{directory}/{name}") };
+        open.extend(inside.into_iter().map(below));
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use razar_runtime::contract::evaluator::TestCase;
+
+    use super::*;
+
+    fn judgement(cases: &[(&str, CaseStatus)]) -> Judgement {
+        let case = |(id, status): &(&str, CaseStatus)| TestCase {
+            id: (*id).to_owned(),
+            status: status.clone(),
+            message: String::new(),
+            duration: Duration::ZERO,
+            extensions: Vec::new(),
+        };
+        Judgement {
+            outcome: evaluator::Outcome::Fail,
+            summary: String::new(),
+            findings: Vec::new(),
+            cases: cases.iter().map(case).collect(),
+            extensions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_hosts_own_cases_are_planted_believed_and_taken_away_again() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("app/tests")).unwrap();
+        std::fs::write(dir.path().join("app/tests/test_app.py"), "").unwrap();
+        let planted = Planted::in_tree(dir.path(), 7).unwrap();
+        assert!(planted.files.len() == 2 && planted.files.iter().all(|file| file.exists()));
+        let sentinels = planted.sentinels.clone().unwrap();
+        let files = planted.files.clone();
+        planted.dig_up().unwrap();
+        assert!(files.iter().all(|file| !file.exists()));
+
+        let silent =
+            look(&judgement(&[("app.tests.test_app.T.test_a", CaseStatus::Passed)]), Some(&sentinels));
+        assert_eq!((silent.opinion, silent.cases.len()), (Opinion::Pass, 1));
+        assert!(silent.sentinel.unwrap().contains("was not run"));
+        let other = look(&judgement(&[]), Some(&sentinels));
+        assert_eq!((other.opinion, other.sentinel), (Opinion::Fail, None), "who runs nothing claims nothing");
+    }
+
+    #[test]
+    fn a_tree_without_tests_gets_none() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("app.py"), "").unwrap();
+        assert!(Planted::in_tree(dir.path(), 7).unwrap().sentinels.is_none());
+    }
+}

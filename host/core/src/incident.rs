@@ -1,0 +1,313 @@
+//! One failure that agents are asked about, from the last local restart to a fix that held, or to nobody being left to ask.
+//!
+//! ```text
+//!            ┌────────────── not taken, interrupted ─────────────┐
+//!            ▼                                                   │
+//! opened ─► Open ──asked──► Asking ──passed the trial──► Approved ─► Applying ─► Canary ──held──► closed: repaired
+//!            │                                                          │          │ failed
+//!            │ nobody is left                                           │          ▼
+//!            └──► closed: exhausted            not changed: back to Open       Failed ─► Reverting ─► Open
+//! ```
+//!
+//! It is part of the fold over facts and must never read a clock, the plan or anything volatile.
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::id::{Digest, EffectId, IncidentId, PluginId};
+use crate::patch::Verdict;
+use crate::time::Timestamp;
+
+/// Attempts that are remembered of one incident with their words, the newest.
+const TOLD: usize = 20;
+
+/// Who proposes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    /// An agent.
+    Agent(PluginId),
+    /// An operator, with this diff.
+    Operator(Digest),
+}
+
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Agent(agent) => agent.fmt(f),
+            Self::Operator(_) => f.write_str("operator"),
+        }
+    }
+}
+
+/// How one attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "end")]
+pub enum End {
+    /// Whoever was asked cannot be asked: not reachable, not loaded, no credential. Nobody asks it again in this incident.
+    Unavailable {
+        /// In words.
+        why: String,
+    },
+    /// The question went wrong: an error, a time limit, an answer that is none.
+    Failed {
+        /// In words.
+        why: String,
+    },
+    /// It says that it has no remedy.
+    Declined {
+        /// In its words.
+        why: String,
+    },
+    /// The gate does not take what it proposed.
+    Refused {
+        /// The refusal's stable code.
+        code: String,
+        /// File, line and words.
+        why: String,
+    },
+    /// It was tried.
+    Tried {
+        /// The outcome.
+        verdict: Verdict,
+        /// In words.
+        why: String,
+        /// What names the changes, which are kept.
+        manifest: Digest,
+    },
+}
+
+impl End {
+    /// One word for it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "unavailable",
+            Self::Failed { .. } => "error",
+            Self::Declined { .. } => "declined",
+            Self::Refused { .. } => "refused",
+            Self::Tried { verdict, .. } => verdict.as_str(),
+        }
+    }
+
+    /// Why, in words.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Unavailable { why }
+            | Self::Failed { why }
+            | Self::Declined { why }
+            | Self::Refused { why, .. }
+            | Self::Tried { why, .. } => why,
+        }
+    }
+
+    /// The changes, if there were any to try.
+    pub const fn manifest(&self) -> Option<Digest> {
+        match self {
+            Self::Tried { manifest, .. } => Some(*manifest),
+            _ => None,
+        }
+    }
+
+    /// The changes, if they may be made.
+    pub const fn approved(&self) -> Option<Digest> {
+        match self {
+            Self::Tried { verdict: Verdict::Fixed, manifest, .. } => Some(*manifest),
+            _ => None,
+        }
+    }
+}
+
+/// One attempt that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempted {
+    /// Counts from 1.
+    pub number: u32,
+    /// Who proposed.
+    pub who: Who,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How it ended; none if it never did, because the host was killed.
+    pub end: Option<End>,
+    /// What became of its patch after the trial, if that was not the last word: it failed in the canary, or was not applied.
+    pub later: Option<String>,
+}
+
+/// What an incident is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To have a failure repaired; the component is down meanwhile.
+    Repair,
+    /// To try an operator's diff; the component's own life goes on until it is applied.
+    Patch(Digest),
+    /// To take a patch back because an operator says so.
+    Rollback,
+}
+
+/// How far an incident is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Somebody is to be asked, or nobody is left.
+    Open,
+    /// Somebody is being asked, or what was proposed is being tried.
+    Asking(EffectId),
+    /// These changes may be made, once nothing of the component runs.
+    Approved(Digest),
+    /// They are being made.
+    Applying(EffectId, Digest),
+    /// A crash came while they were being made: some may be.
+    Interrupted(Digest),
+    /// They are made, and watched.
+    Canary(Digest),
+    /// They are to be taken back, once nothing of the component runs.
+    Failed(Digest),
+    /// They are being taken back.
+    Reverting(EffectId, Digest),
+}
+
+impl Stage {
+    /// Files are not what they were, or are about to be something else: it goes on whatever is stopped meanwhile.
+    pub const fn holds_patch(self) -> bool {
+        matches!(
+            self,
+            Self::Applying(..)
+                | Self::Interrupted(_)
+                | Self::Canary(_)
+                | Self::Failed(_)
+                | Self::Reverting(..)
+        )
+    }
+
+    /// One word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Asking(_) => "asking",
+            Self::Approved(_) => "approved",
+            Self::Applying(..) => "applying",
+            Self::Interrupted(_) => "interrupted",
+            Self::Canary(_) => "canary",
+            Self::Failed(_) => "failed",
+            Self::Reverting(..) => "reverting",
+        }
+    }
+}
+
+/// What facts say about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// Its number.
+    pub id: IncidentId,
+    /// When it was opened.
+    pub since: Timestamp,
+    /// The failure it is about.
+    pub failure: Failure,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// How far it is.
+    pub stage: Stage,
+    /// Attempts that were begun.
+    pub begun: u32,
+    /// The newest ones that are over, oldest first.
+    pub over: Vec<Attempted>,
+    /// Who is being asked, or was last.
+    pub asked: Option<Who>,
+    /// How often each was asked, and whether it can be asked at all.
+    pub tally: Vec<Tally>,
+}
+
+/// How often somebody was asked in one incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// Who.
+    pub who: Who,
+    /// So often.
+    pub times: u32,
+    /// It cannot be asked.
+    pub unavailable: bool,
+}
+
+impl Incident {
+    pub(crate) const fn new(id: IncidentId, since: Timestamp, failure: Failure, purpose: Purpose) -> Self {
+        Self {
+            id,
+            since,
+            failure,
+            purpose,
+            stage: Stage::Open,
+            begun: 0,
+            over: Vec::new(),
+            asked: None,
+            tally: Vec::new(),
+        }
+    }
+
+    /// The component is not launched meanwhile.
+    pub const fn keeps_down(&self) -> bool {
+        match self.stage {
+            Stage::Open | Stage::Asking(_) => matches!(self.purpose, Purpose::Repair),
+            Stage::Canary(_) => false,
+            Stage::Approved(_)
+            | Stage::Applying(..)
+            | Stage::Interrupted(_)
+            | Stage::Failed(_)
+            | Stage::Reverting(..) => true,
+        }
+    }
+
+    /// How often somebody was asked.
+    pub fn tally(&self, who: &Who) -> Option<&Tally> {
+        self.tally.iter().find(|tally| tally.who == *who)
+    }
+
+    /// How far it is, in words.
+    pub fn words(&self) -> String {
+        let id = self.id;
+        let who = self.asked.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
+        match self.stage {
+            Stage::Open => format!("incident {id}: the next attempt is being prepared"),
+            Stage::Asking(_) => format!("incident {id}: attempt {}, by {who}, is under way", self.begun),
+            Stage::Approved(_) | Stage::Applying(..) | Stage::Interrupted(_) => {
+                format!("incident {id}: the patch of {who} is being applied")
+            }
+            Stage::Canary(_) => format!("incident {id}: patched by {who}, watched until the patch has held"),
+            Stage::Failed(_) | Stage::Reverting(..) => {
+                format!("incident {id}: the patch is being taken back")
+            }
+        }
+    }
+
+    pub(crate) fn begin(&mut self, effect: EffectId, number: u32, who: &Who) {
+        self.stage = Stage::Asking(effect);
+        self.begun = number;
+        self.asked = Some(who.clone());
+        match self.tally.iter_mut().find(|tally| tally.who == *who) {
+            Some(tally) => tally.times = tally.times.saturating_add(1),
+            None => self.tally.push(Tally { who: who.clone(), times: 1, unavailable: false }),
+        }
+    }
+
+    /// An attempt is over; none for one that nobody heard the end of.
+    pub(crate) fn end(&mut self, at: Timestamp, end: Option<End>) {
+        let Some(who) = self.asked.clone() else { return };
+        if matches!(end, Some(End::Unavailable { .. }))
+            && let Some(tally) = self.tally.iter_mut().find(|tally| tally.who == who)
+        {
+            tally.unavailable = true;
+        }
+        self.stage = match end.as_ref().and_then(End::approved) {
+            Some(manifest) => Stage::Approved(manifest),
+            None => Stage::Open,
+        };
+        if self.over.len() == TOLD {
+            self.over.remove(0);
+        }
+        self.over.push(Attempted { number: self.begun, who, at, end, later: None });
+    }
+
+    /// What became of the newest patch after its trial.
+    pub(crate) fn later(&mut self, what: &str) {
+        if let Some(last) = self.over.last_mut() {
+            last.later = Some(what.to_owned());
+        }
+    }
+}

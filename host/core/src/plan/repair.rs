@@ -1,0 +1,157 @@
+//! Who may repair a component, and how a repair is judged: `repair` of the document, checked against the plugins there are.
+
+use std::collections::BTreeSet;
+
+use super::Plugins;
+use super::build::argv;
+use super::place::{Place, Problems, quote};
+use crate::document::boot::{Repair, Span};
+use crate::grant::Role;
+use crate::id::PluginId;
+use crate::time::Millis;
+
+/// Most attempts of one agent in one incident: more is a bill, not a repair.
+const MAX_ATTEMPTS: u32 = 20;
+/// Nobody watches a canary for longer than this before it counts as well.
+const MAX_CANARY: Millis = Millis::seconds(24 * 3_600);
+/// A shadow start holds the incident up for so long.
+const MAX_HOLD: Millis = Millis::seconds(600);
+
+/// What happens when local restarts have not helped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepairPlan {
+    /// Who is asked, in this order; nobody, if it is empty.
+    pub agents: Vec<PluginId>,
+    /// So often each, in one incident.
+    pub attempts: u32,
+    /// The evaluators that judge a patch; all there are, if nobody chose.
+    pub evaluators: Option<Vec<PluginId>>,
+    /// The component's own tests, run natively in the sealed copy.
+    pub tests: Option<TestCommand>,
+    /// How long the patched service must stay well in the sealed copy after it became ready.
+    pub hold: Millis,
+    /// How long it must stay well for real before the incident is closed.
+    pub canary: Millis,
+}
+
+impl Default for RepairPlan {
+    fn default() -> Self {
+        Self {
+            agents: Vec::new(),
+            attempts: 3,
+            evaluators: None,
+            tests: None,
+            hold: Millis::seconds(5),
+            canary: Millis::seconds(60),
+        }
+    }
+}
+
+/// A test command, pinned by the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestCommand {
+    /// Program and arguments, never a shell line.
+    pub command: Vec<String>,
+    /// One run's time.
+    pub timeout: Millis,
+}
+
+/// What a component's document says about it.
+pub(super) fn repair(
+    written: Option<&Repair>,
+    plugins: &dyn Plugins,
+    place: &Place<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<RepairPlan> {
+    let defaults = RepairPlan::default();
+    let written = written?;
+    let place = Place::Key(place, "repair");
+    let agents = written.agents.as_deref().unwrap_or_default();
+    let agents = named(agents, Role::Agent, plugins, &Place::Key(&place, "agents"), problems);
+    let chosen = |evaluators: &Vec<String>| {
+        named(evaluators, Role::Evaluator, plugins, &Place::Key(&place, "evaluators"), problems)
+    };
+    let evaluators = written.evaluators.as_ref().map(chosen);
+    let attempts = written.attempts.unwrap_or(defaults.attempts);
+    if !(1..=MAX_ATTEMPTS).contains(&attempts) {
+        let hint = "leave it out for 3; an empty list of `agents` asks nobody".to_owned();
+        problems.add(&Place::Key(&place, "attempts"), format!("must be from 1 to {MAX_ATTEMPTS}"), hint);
+    }
+    let tests = written.tests.as_ref().and_then(|tests| {
+        let place = Place::Key(&place, "tests");
+        let Some(command) = tests.command.clone() else {
+            if !problems.refused(&Place::Key(&place, "command")) {
+                let hint = r#"add "command": ["python3", "-m", "unittest"]"#.to_owned();
+                problems.add(&place, "names no command", hint);
+            }
+            return None;
+        };
+        let timeout = span(
+            tests.timeout,
+            Millis::seconds(60),
+            (Millis(1), MAX_HOLD),
+            &Place::Key(&place, "timeout"),
+            problems,
+        );
+        let command = argv(command, &Place::Key(&place, "command"), problems)?;
+        Some(TestCommand { command, timeout })
+    });
+    let hold =
+        span(written.hold, defaults.hold, (Millis(0), MAX_HOLD), &Place::Key(&place, "hold"), problems);
+    let canary = span(
+        written.canary,
+        defaults.canary,
+        (Millis(1), MAX_CANARY),
+        &Place::Key(&place, "canary"),
+        problems,
+    );
+    Some(RepairPlan { agents, attempts, evaluators, tests, hold, canary })
+}
+
+fn span(
+    written: Option<Span>,
+    default: Millis,
+    (least, most): (Millis, Millis),
+    place: &Place<'_>,
+    problems: &mut Problems<'_>,
+) -> Millis {
+    let Some(Span(span)) = written else { return default };
+    if span < least || span > most {
+        let hint = format!("leave it out for {default}");
+        problems.add(place, format!("must be from {least} to {most}"), hint);
+    }
+    span
+}
+
+/// Plugins by name, each once, all of this role.
+fn named(
+    written: &[String],
+    role: Role,
+    plugins: &dyn Plugins,
+    place: &Place<'_>,
+    problems: &mut Problems<'_>,
+) -> Vec<PluginId> {
+    let known: BTreeSet<PluginId> = plugins.names(role).into_iter().collect();
+    let mut found: Vec<PluginId> = Vec::new();
+    for (index, name) in written.iter().enumerate() {
+        let place = Place::Index(place, index);
+        let parsed = name.parse::<PluginId>();
+        match parsed {
+            Ok(id) if found.contains(&id) => {
+                problems.add(&place, format!("`{id}` is named twice"), "keep one of them".to_owned());
+            }
+            Ok(id) if known.contains(&id) => found.push(id),
+            _ => {
+                let near = problems.nearest(name, known.iter().map(PluginId::as_str));
+                let hint = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => {
+                        format!("name a directory with such a plugin: `--plugins DIR`; the word is `{role}`")
+                    }
+                };
+                problems.add(&place, format!("there is no {role} plugin {}", quote(name)), hint);
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,246 @@
+//! What an incident needs next: somebody to ask, a patch to be applied, a patch to be taken back. It looks at where the
+//! incident and the component stand, not at how they came there, so that a crash at any moment is one more way to come there.
+//!
+//! Taking back never waits for anything but the component's process: not for a policy, and not for the stack to be running.
+
+use crate::effect::{Apply, Attempt, Authorized, Decided, Effect, Revert};
+use crate::fact::{Closing, Fact, QuarantineReason};
+use crate::failure::{Failure, FailureClass, FailureKind};
+use crate::id::{Digest, IncidentId};
+use crate::incident::{Purpose, Stage, Who};
+use crate::ladder;
+use crate::plan::RepairPlan;
+
+use super::input::Refused;
+use super::react::{MAX_ERROR, clip};
+use super::{Life, Turn};
+
+impl Turn<'_> {
+    /// Draws the next consequence for one component's incident.
+    pub(super) fn mend(&mut self, at: usize) {
+        // Nobody who does not know the directory touches it: the next host that does goes on.
+        let Some(Some(_)) = self.state.plans.get(at) else { return };
+        let Some(component) = self.component(at) else { return };
+        let Some(incident) = &component.incident else { return };
+        let goes_on = self.stage().is_some_and(super::Stage::launches);
+        let (stage, purpose, life) = (incident.stage, incident.purpose, component.life);
+        match stage {
+            Stage::Open if purpose == Purpose::Rollback => self.close(at, Closing::RolledBack),
+            Stage::Open if goes_on => self.ask_next(at),
+            Stage::Approved(manifest) if goes_on => match life {
+                Life::Down => {
+                    // Who is in quarantine stays there until there is something better to start.
+                    self.let_out(at, Some("its patch passed the trial".to_owned()));
+                    self.decide_apply(at, manifest);
+                }
+                Life::Up { .. } => self.decide_stop(at),
+                Life::Launching { .. } | Life::Stopping { .. } => {}
+            },
+            Stage::Interrupted(manifest) if life == Life::Down && goes_on => self.decide_apply(at, manifest),
+            Stage::Failed(manifest) | Stage::Interrupted(manifest) if life == Life::Down => {
+                self.decide_revert(at, manifest);
+            }
+            Stage::Failed(_) | Stage::Interrupted(_) if goes_on && matches!(life, Life::Up { .. }) => {
+                self.decide_stop(at);
+            }
+            _ => {}
+        }
+    }
+
+    fn ask_next(&mut self, at: usize) {
+        let (Some(component), Some(Some(plan))) =
+            (self.state.durable.components.get(at), self.state.plans.get(at))
+        else {
+            return;
+        };
+        let Some(incident) = &component.incident else { return };
+        let is_out =
+            |agent: &_| self.state.durable.plugins.get(agent).is_some_and(|plugin| plugin.custody.is_out());
+        let next = plan.repair.as_ref().and_then(|repair| ladder::next(repair, incident, is_out));
+        match next {
+            Some(who) => self.decide_attempt(at, who),
+            None => {
+                let (failure, purpose) = (incident.failure.clone(), incident.purpose);
+                self.close(at, Closing::Exhausted);
+                if purpose == Purpose::Repair {
+                    self.give_up(at, QuarantineReason::NotRepaired, failure);
+                }
+            }
+        }
+    }
+
+    fn decide_attempt(&mut self, at: usize, who: Who) {
+        let Some(component) = self.component(at) else { return };
+        let Some(incident) = &component.incident else { return };
+        let number = incident.begun.saturating_add(1);
+        let attempt = Attempt { component: component.id.clone(), incident: incident.id, number, who };
+        let id = self.next_effect();
+        self.record(Fact::EffectDecided { id, effect: Effect::Attempt(attempt.clone()) });
+        self.decision.effects.push(Decided::Attempt(Authorized::new(id, attempt)));
+    }
+
+    /// Decides that a patch is applied: the only place where permission to change files is made, and only for changes that a
+    /// trial approved while nothing of the component runs.
+    fn decide_apply(&mut self, at: usize, manifest: Digest) {
+        let Some(component) = self.component(at) else { return };
+        let Some(incident) = &component.incident else { return };
+        let apply = Apply { component: component.id.clone(), incident: incident.id, manifest };
+        let id = self.next_effect();
+        self.record(Fact::EffectDecided { id, effect: Effect::Apply(apply.clone()) });
+        self.decision.effects.push(Decided::Apply(Authorized::new(id, apply)));
+    }
+
+    fn decide_revert(&mut self, at: usize, manifest: Digest) {
+        let Some(component) = self.component(at) else { return };
+        let Some(incident) = &component.incident else { return };
+        let revert = Revert { component: component.id.clone(), incident: incident.id, manifest };
+        let id = self.next_effect();
+        self.record(Fact::EffectDecided { id, effect: Effect::Revert(revert.clone()) });
+        self.decision.effects.push(Decided::Revert(Authorized::new(id, revert)));
+    }
+
+    /// Local launches have not helped: agents are asked from now on, if there are any.
+    pub(super) fn open_incident(&mut self, at: usize, failure: &Failure) -> bool {
+        let (Some(component), Some(Some(plan))) =
+            (self.state.durable.components.get(at), self.state.plans.get(at))
+        else {
+            return false;
+        };
+        let agents = plan.repair.as_ref().is_some_and(|repair| !repair.agents.is_empty());
+        if !agents || component.incident.is_some() {
+            return false;
+        }
+        let (component, launches) = (component.id.clone(), component.failures);
+        let (incident, failure) = (self.next_incident(), failure.clone());
+        self.record(Fact::IncidentOpened { incident, component, failure, launches, diff: None });
+        self.touch(at);
+        true
+    }
+
+    /// The files could not be changed: nothing is different from before.
+    pub(super) fn not_changed(&mut self, at: usize, effect: &Effect, error: String) {
+        if !matches!(effect, Effect::Revert(_)) {
+            return;
+        }
+        let failure = Failure {
+            kind: FailureKind::Canary,
+            class: FailureClass::External,
+            error: clip(&error, MAX_ERROR).to_owned(),
+        };
+        self.close(at, Closing::Stuck { error: failure.error.clone() });
+        self.give_up(at, QuarantineReason::NotReverted, failure);
+    }
+
+    /// A patch has held for as long as it had to, or has not.
+    pub(super) fn canary(&mut self, at: usize) {
+        if self.state.canary_until(at).is_none_or(|until| self.now < until) {
+            return;
+        }
+        let Some(component) = self.component(at) else { return };
+        let Some(Stage::Canary(manifest)) = component.incident.as_ref().map(|incident| incident.stage) else {
+            return;
+        };
+        if component.is_available() && !component.flapping {
+            return self.close(at, Closing::Repaired { manifest });
+        }
+        let instance = component.life.instance();
+        let error = "not well at the end of the canary period";
+        self.fail(at, instance, FailureKind::Canary, FailureClass::Logic, error);
+    }
+
+    /// The component failed for good, is stopped or taken out: nobody goes on asking. A patch that is applied stays watched.
+    pub(super) fn withdraw(&mut self, at: usize, reason: &str) {
+        let incident = self.component(at).and_then(|component| component.incident.as_ref());
+        if incident.is_some_and(|incident| !incident.stage.holds_patch()) {
+            self.close(at, Closing::Withdrawn { reason: reason.to_owned() });
+        }
+    }
+
+    pub(super) fn withdraw_all(&mut self, reason: &str) {
+        (0..self.state.durable.components.len()).for_each(|at| self.withdraw(at, reason));
+    }
+
+    fn close(&mut self, at: usize, outcome: Closing) {
+        let Some(component) = self.component(at) else { return };
+        let Some(incident) = component.incident.as_ref().map(|incident| incident.id) else { return };
+        let component = component.id.clone();
+        self.record(Fact::IncidentClosed { incident, component, outcome });
+        self.touch(at);
+    }
+
+    pub(super) fn hand_over(&mut self, at: usize, note: Option<String>) -> Result<(), Refused> {
+        let (component, failure) = self.free_of_incident(at)?;
+        if self.repair(at).is_none_or(|repair| repair.agents.is_empty()) {
+            return Err(Refused::NoAgents(component));
+        }
+        let Some(failure) = failure else { return Err(Refused::NotFailed(component)) };
+        self.let_out(at, note);
+        self.open_incident(at, &failure);
+        Ok(())
+    }
+
+    pub(super) fn patch(&mut self, at: usize, diff: Digest) -> Result<(), Refused> {
+        let (component, failure) = self.free_of_incident(at)?;
+        if self.repair(at).is_none() {
+            return Err(Refused::NotRepairable(component));
+        }
+        let failure = failure.unwrap_or_else(|| Failure {
+            kind: FailureKind::Operator,
+            class: FailureClass::External,
+            error: "an operator has a patch".to_owned(),
+        });
+        let launches = self.component(at).map_or(0, |component| component.failures);
+        let incident = self.next_incident();
+        self.record(Fact::IncidentOpened { incident, component, failure, launches, diff: Some(diff) });
+        self.touch(at);
+        Ok(())
+    }
+
+    pub(super) fn roll_back(&mut self, at: usize) -> Result<(), Refused> {
+        let next = self.next_incident();
+        let Some(component) = self.component(at) else { return Ok(()) };
+        let id = component.id.clone();
+        let (incident, manifest) = match &component.incident {
+            Some(incident) => match incident.stage {
+                Stage::Canary(manifest) => (incident.id, manifest),
+                _ => return Err(Refused::InIncident(id, incident.id)),
+            },
+            None => match component.patches.last() {
+                Some((_, manifest)) => (next, *manifest),
+                None => return Err(Refused::NotPatched(id)),
+            },
+        };
+        self.record(Fact::RollbackRequested { incident, component: id, manifest });
+        self.touch(at);
+        Ok(())
+    }
+
+    fn repair(&self, at: usize) -> Option<&RepairPlan> {
+        self.state.plans.get(at)?.as_ref()?.repair.as_ref()
+    }
+
+    /// Its name and what is wrong with it, if nobody is asked about it yet.
+    fn free_of_incident(&self, at: usize) -> Result<(crate::id::ComponentId, Option<Failure>), Refused> {
+        let Some(component) = self.component(at) else { return Err(Refused::NotRunning) };
+        let id = component.id.clone();
+        if let Some(incident) = &component.incident {
+            return Err(Refused::InIncident(id, incident.id));
+        }
+        let quarantined = component.custody.quarantine().map(|quarantine| quarantine.failure.clone());
+        let failing = || component.last_failure.clone().filter(|_| component.life.ready_since().is_none());
+        Ok((id, quarantined.or_else(failing)))
+    }
+
+    /// Who is in quarantine is let out, on probation: a repair that does not hold puts it back.
+    fn let_out(&mut self, at: usize, note: Option<String>) {
+        let Some(component) = self.component(at).filter(|component| component.custody.is_out()) else {
+            return;
+        };
+        let (component, note) = (component.id.clone(), note.map(|note| clip(&note, MAX_ERROR).to_owned()));
+        self.record(Fact::Released { component, note });
+    }
+
+    const fn next_incident(&self) -> IncidentId {
+        IncidentId(self.state.durable.last_incident + 1)
+    }
+}

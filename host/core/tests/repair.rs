@@ -1,0 +1,259 @@
+//! What the supervisor promises of repairs, one story each, in virtual time.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
+
+mod world;
+
+use razar_core::effect::Effect;
+use razar_core::fact::{Closing, Fact, QuarantineReason};
+use razar_core::id::Digest;
+use razar_core::incident::End;
+use razar_core::patch::Verdict;
+use razar_core::plan::{ComponentPlan, RepairPlan, RestartPolicy};
+use razar_core::supervisor::{Command, Refused, Stage, Status};
+use razar_core::time::Millis;
+use world::{Files, Script, World, component, id, plan};
+
+/// Longer than launches, attempts and a canary take.
+const LONG: u64 = 120_000;
+
+/// Launched twice, then two agents are asked, twice each.
+fn repaired(name: &str) -> ComponentPlan {
+    let mut component = component(name);
+    component.restart = RestartPolicy { retries: 1, backoff: Millis(100), ..RestartPolicy::default() };
+    component.repair = Some(RepairPlan {
+        agents: vec!["agent-one".parse().unwrap(), "agent-two".parse().unwrap()],
+        attempts: 2,
+        canary: Millis(10_000),
+        ..RepairPlan::default()
+    });
+    component
+}
+
+fn crashes() -> Script {
+    Script { exits_after: Some(50), ready_after: 100, ..Script::default() }
+}
+
+fn broken(components: Vec<ComponentPlan>) -> World {
+    World::new(plan(components), |id, _| if id.as_str() == "a" { crashes() } else { Script::default() })
+}
+
+fn tried(verdict: Verdict, number: u32) -> End {
+    End::Tried { verdict, why: format!("{verdict:?}"), manifest: manifest(number) }
+}
+
+fn manifest(number: u32) -> Digest {
+    Digest::of(&number.to_be_bytes())
+}
+
+fn files(world: &World) -> Files {
+    world.files.get(&id("a")).copied().unwrap_or(Files::Original)
+}
+
+fn closings(world: &World) -> Vec<Closing> {
+    let closing = |fact: &Fact| match fact {
+        Fact::IncidentClosed { outcome, .. } => Some(outcome.clone()),
+        _ => None,
+    };
+    world.log.iter().filter_map(|recorded| closing(&recorded.fact)).collect()
+}
+
+/// Who was asked, in order.
+fn asked(world: &World) -> Vec<String> {
+    let who = |fact: &Fact| match fact {
+        Fact::EffectDecided { effect: Effect::Attempt(attempt), .. } => Some(attempt.who.to_string()),
+        _ => None,
+    };
+    world.log.iter().filter_map(|recorded| who(&recorded.fact)).collect()
+}
+
+#[test]
+fn what_passes_the_trial_is_applied_and_closes_the_incident_when_it_has_held() {
+    let mut world = broken(vec![repaired("a"), component("b")]);
+    world.propose = Box::new(|_, number, _| match number {
+        1 => End::Refused { code: "outside".to_owned(), why: "x.py: it is not below `src`".to_owned() },
+        2 => tried(Verdict::NotFixed, 2),
+        _ => tried(Verdict::Fixed, 3),
+    });
+    world.boot();
+    world.run(3_000);
+    assert_eq!((world.status("a"), world.status("b")), (Status::Ready, Status::Ready));
+    assert_eq!(files(&world), Files::Patched(manifest(3)));
+    assert_eq!(asked(&world), ["agent-one", "agent-one", "agent-two"]);
+    assert!(closings(&world).is_empty(), "it is still watched");
+    world.run(LONG);
+    assert_eq!(closings(&world), [Closing::Repaired { manifest: manifest(3) }]);
+    assert_eq!((world.status("a"), world.launches("a")), (Status::Ready, 3));
+}
+
+#[test]
+fn what_does_not_hold_is_taken_back_and_the_next_is_asked() {
+    let mut world = broken(vec![repaired("a")]);
+    world.propose = Box::new(|_, number, _| tried(Verdict::Fixed, number));
+    world.mended = Box::new(|patch| {
+        let ill_after = (patch != manifest(3)).then_some(2_000);
+        Script { ill_after, ..Script::default() }
+    });
+    world.boot();
+    world.run(LONG);
+    assert_eq!(files(&world), Files::Patched(manifest(3)));
+    assert_eq!(closings(&world), [Closing::Repaired { manifest: manifest(3) }]);
+    let reverts = |fact: &Fact| matches!(fact, Fact::EffectDecided { effect: Effect::Revert(_), .. });
+    assert_eq!(world.log.iter().filter(|recorded| reverts(&recorded.fact)).count(), 2);
+}
+
+#[test]
+fn when_nobody_is_left_it_is_quarantined_with_its_own_files() {
+    let mut world = broken(vec![repaired("a"), component("b")]);
+    world.propose = Box::new(|_, number, who| match (who, number) {
+        ("agent-one", _) => End::Unavailable { why: "no route to host".to_owned() },
+        (_, 2) => tried(Verdict::Regressed, 2),
+        _ => tried(Verdict::Fixed, 3),
+    });
+    world.mended = Box::new(|_| crashes());
+    world.boot();
+    world.run(LONG);
+    assert_eq!(asked(&world), ["agent-one", "agent-two", "agent-two"], "who cannot be asked is asked once");
+    assert_eq!((files(&world), world.status("a")), (Files::Original, Status::Quarantined));
+    assert_eq!(closings(&world), [Closing::Exhausted]);
+    let durable = world.state.summary_of(&id("a")).unwrap();
+    assert!(durable.reason.unwrap().starts_with(QuarantineReason::NotRepaired.as_str()));
+}
+
+#[test]
+fn the_boot_waits_for_the_repair_of_what_is_vital_and_for_no_other() {
+    for vital in [false, true] {
+        let mut later = component("b");
+        later.layer = 1;
+        let mut world = broken(vec![ComponentPlan { vital, ..repaired("a") }, later]);
+        world.propose = Box::new(|_, _, _| tried(Verdict::NotFixed, 1));
+        world.boot();
+        world.run(700);
+        assert_eq!((world.status("a"), world.launches("b")), (Status::Repairing, u32::from(!vital)));
+        world.run(LONG);
+        let stage = world.state.durable().boot.as_ref().unwrap().stage;
+        assert_eq!(stage, if vital { Stage::Ended } else { Stage::Up });
+    }
+}
+
+#[test]
+fn stopping_the_stack_ends_questions_and_keeps_a_patch_under_watch() {
+    let mut world = broken(vec![repaired("a")]);
+    world.propose = Box::new(|_, number, _| tried(Verdict::Fixed, number));
+    world.boot();
+    world.run(400);
+    assert_eq!(world.status("a"), Status::Repairing);
+    world.command(Command::Shutdown("test".to_owned()));
+    world.run(1_000);
+    assert!(matches!(closings(&world)[..], [Closing::Withdrawn { .. }]), "{:?}", closings(&world));
+    assert_eq!(files(&world), Files::Original, "an answer that comes too late changes nothing");
+
+    world.boot();
+    world.run(2_000);
+    assert_eq!((world.status("a"), files(&world)), (Status::Ready, Files::Patched(manifest(1))));
+    world.command(Command::Shutdown("test".to_owned()));
+    world.run(1_000);
+    world.mended = Box::new(|_| crashes());
+    world.boot();
+    world.run(500);
+    assert_eq!(files(&world), Files::Original, "the canary goes on in the next boot");
+}
+
+#[test]
+fn files_that_cannot_be_changed_back_stop_everything_about_the_component() {
+    let mut world = broken(vec![repaired("a")]);
+    world.propose = Box::new(|_, number, _| tried(Verdict::Fixed, number));
+    world.mended = Box::new(|_| Script { ill_after: Some(1_000), ..Script::default() });
+    world.boot();
+    world.run(1_500);
+    assert_eq!(world.status("a"), Status::Ready);
+    world.read_only = true;
+    world.run(LONG);
+    assert!(matches!(&closings(&world)[..], [Closing::Stuck { error }] if error.contains("read-only")));
+    assert_eq!(world.status("a"), Status::Quarantined);
+
+    let mut world = broken(vec![repaired("a")]);
+    world.propose = Box::new(|_, number, _| tried(Verdict::Fixed, number));
+    world.read_only = true;
+    world.boot();
+    world.run(LONG);
+    assert_eq!((closings(&world), asked(&world).len()), (vec![Closing::Exhausted], 4));
+}
+
+#[test]
+fn an_operators_patch_is_tried_beside_the_running_component() {
+    let patchable = ComponentPlan { repair: Some(RepairPlan::default()), ..component("a") };
+    let mut world = World::new(plan(vec![patchable, component("b")]), |_, _| Script::default());
+    world.propose = Box::new(|_, number, who| {
+        assert_eq!(who, "operator");
+        tried(Verdict::Fixed, number)
+    });
+    world.boot();
+    world.run(1_000);
+    let diff = Digest::of(b"diff");
+    let refused = world.command(Command::Patch(id("b"), diff));
+    assert!(matches!(refused, Some(Refused::NotRepairable(_))), "{refused:?}");
+    assert_eq!(world.command(Command::Patch(id("a"), diff)), None);
+    world.run(200);
+    assert_eq!((world.status("a"), world.alive()), (Status::Ready, 2), "nothing is stopped for a trial");
+    let busy = world.command(Command::Patch(id("a"), diff));
+    assert!(matches!(busy, Some(Refused::InIncident(..))), "{busy:?}");
+    world.run(LONG);
+    assert_eq!(closings(&world), [Closing::Repaired { manifest: manifest(1) }]);
+    assert_eq!((world.launches("a"), files(&world)), (2, Files::Patched(manifest(1))));
+
+    assert_eq!(world.command(Command::RollBack(id("a"))), None);
+    world.run(1_000);
+    assert_eq!((files(&world), world.status("a")), (Files::Original, Status::Ready));
+    assert_eq!(closings(&world).last(), Some(&Closing::RolledBack));
+    let none = world.command(Command::RollBack(id("a")));
+    assert!(matches!(none, Some(Refused::NotPatched(_))), "{none:?}");
+}
+
+#[test]
+fn an_operator_hands_over_what_has_failed_and_nothing_else() {
+    let mut world = World::new(plan(vec![repaired("a"), component("b")]), |id, _| {
+        if id.as_str() == "a" { crashes() } else { Script::default() }
+    });
+    world.boot();
+    world.run(LONG);
+    assert_eq!(world.status("a"), Status::Quarantined);
+    let refused = world.command(Command::HandOver(id("b"), None));
+    assert!(matches!(refused, Some(Refused::NoAgents(_))), "{refused:?}");
+    world.propose = Box::new(|_, number, _| tried(Verdict::Fixed, number));
+    assert_eq!(world.command(Command::HandOver(id("a"), None)), None);
+    world.run(LONG);
+    assert_eq!((world.status("a"), closings(&world).len()), (Status::Ready, 2));
+    let refused = world.command(Command::HandOver(id("a"), None));
+    assert!(matches!(refused, Some(Refused::NotFailed(_))), "{refused:?}");
+}
+
+/// The host dies after every single event, in turn: whatever was under way, files end whole and the component runs or is out.
+#[test]
+fn a_crash_at_any_moment_leaves_whole_files() {
+    let story = |crash_after: Option<usize>| {
+        let mut world = broken(vec![repaired("a")]);
+        world.propose = Box::new(|_, number, _| tried(Verdict::Fixed, number));
+        world.mended = Box::new(|patch| {
+            let ill_after = (patch == manifest(1)).then_some(1_000);
+            Script { ill_after, ..Script::default() }
+        });
+        world.boot();
+        let mut turns = 0;
+        while world.turn(world::BEGIN + 40_000) {
+            turns += 1;
+            if crash_after == Some(turns) {
+                world.crash_and_resume();
+            }
+        }
+        world.run(LONG);
+        (turns, files(&world), world.status("a"))
+    };
+    let (turns, ..) = story(None);
+    for at in 1..turns {
+        let (_, files, status) = story(Some(at));
+        assert!(
+            matches!(files, Files::Patched(_)) && status == Status::Ready,
+            "crash after event {at}: {files:?} {status:?}"
+        );
+    }
+}

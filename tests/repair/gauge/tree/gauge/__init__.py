@@ -1,0 +1,1 @@
+"""Collects measurements over UDP and tells about the last seconds over HTTP."""

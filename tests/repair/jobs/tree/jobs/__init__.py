@@ -1,0 +1,1 @@
+"""Runs jobs on a few threads, keeps the latest results, and answers over HTTP."""

@@ -1,0 +1,1 @@
+"""A small store of keys and values, with a protocol of its own over TCP."""

@@ -1,0 +1,1 @@
+"""Prices baskets of goods from a catalog, over HTTP."""

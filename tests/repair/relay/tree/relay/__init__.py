@@ -1,0 +1,1 @@
+"""Passes lines from publishers to subscribers of a topic, with asyncio."""

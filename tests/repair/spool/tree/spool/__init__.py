@@ -1,0 +1,1 @@
+"""Takes files of readings out of a directory, summarizes them, and keeps the latest."""
