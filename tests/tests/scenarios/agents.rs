@@ -291,8 +291,18 @@ fn an_agent_without_a_grant_holds_nothing_up() {
         ],
     );
     scene.stack(&["all"], &[scene.web("web", json!({}))]);
-    let ended = scene.host(&["check", "--plugins", &plugins, "--config", "boot_config.json"]);
+    let check = ["check", "--plugins", &plugins, "--config", "boot_config.json"];
+    let ended = scene.host(&check);
     assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
+    // Until somebody means it.
+    scene.stack(&["all"], &[scene.web("web", json!({ "repair": { "agents": ["agent-openai"] } }))]);
+    let wake = [
+        "components[0].repair.agents[0]: the agent plugin `agent-openai` is idle: nothing is granted to it",
+        "hint: write below `[agent-openai]` in a file and name it with `--grants FILE`: http = ",
+        "`razar-host plugin inspect agent-openai` says what else it asks for",
+    ];
+    scene.host(&check).complains(2, &wake);
+    scene.run().end().complains(2, &wake);
     // Half a grant is meant to be one.
     scene.write("grants.toml", "[agent-openai]\nconfig = { model = \"m\" }\n");
     let half = ["check", "--plugins", &plugins, "--config", "boot_config.json", "--grants", "grants.toml"];
