@@ -31,7 +31,7 @@ pub(crate) enum Patch {
     /// all files are changed or none, and it is started again; if it is not well for the whole canary period, the patch is
     /// taken back to the byte. `incident show` says how far it is.
     Apply(PatchApply),
-    /// Take the newest patch of a component back
+    /// Take the newest patch of a component back; the component may be named by the incident that the patch is of
     Rollback(One),
     /// Patches that were tried, and what became of each
     List(IncidentList),

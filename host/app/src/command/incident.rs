@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use razar_core::id::IncidentId;
+use razar_core::id::{ComponentId, IncidentId};
 use razar_core::patch::Patch;
-use razar_ledger::incidents::{Attempt, Incident, Incidents};
+use razar_ledger::incidents::{Attempt, Incident, Incidents, What};
 use razar_ledger::{LedgerError, LedgerReader};
 use serde_json::{Value, json};
 
@@ -117,6 +117,26 @@ pub(super) fn patch(arguments: &cli::PatchShow, only_diff: bool) -> Exit {
         }
     }
     Exit::Done
+}
+
+/// The component whose newest patch is of this incident.
+pub(super) fn patched(state: &Path, number: IncidentId) -> Result<ComponentId, String> {
+    let (_, incidents) = read(state).map_err(|error| error.to_string())?;
+    let Some(Incident { component, .. }) = incidents.get(number) else {
+        return Err(format!("there is no incident {number}; `razar-host incident list` lists them"));
+    };
+    let in_place = |attempt: &Attempt| {
+        let mut done = attempt.done.iter().rev().map(|done| &done.what);
+        done.find(|what| !matches!(what, What::NotChanged(_))) == Some(&What::Applied)
+    };
+    let mut newest = incidents.patches().rev();
+    match newest.find(|(of, attempt, _)| of.component == *component && in_place(attempt)) {
+        Some((of, ..)) if of.id == number => Ok(component.clone()),
+        Some((of, ..)) => {
+            Err(format!("the newest patch of `{component}` is of incident {}: take that back first", of.id))
+        }
+        None => Err(format!("no patch of `{component}` is in place")),
+    }
 }
 
 fn read(state: &Path) -> Result<(LedgerReader, Incidents), LedgerError> {

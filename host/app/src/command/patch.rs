@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use razar_core::count::counted;
+use razar_core::id::IncidentId;
 use razar_core::patch::{ChangeSet, MAX_PROPOSAL, Proposal, Protected, Refusal, gate};
 use razar_core::plan::{Patchable, patchable};
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use super::check::{absolute_parent, read_document};
 use super::{Exit, blocking, complain, say, show_problems};
 use super::{control, incident};
-use crate::cli::{Output, Patch, PatchApply, PatchCheck};
+use crate::cli::{One, Output, Patch, PatchApply, PatchCheck};
 use crate::report::escape;
 use crate::sources::{self, Bounds};
 
@@ -25,7 +26,7 @@ pub(super) async fn patch(command: Patch) -> Exit {
     let arguments = match command {
         Patch::Check(arguments) => arguments,
         Patch::Apply(arguments) => return apply(arguments).await,
-        Patch::Rollback(one) => return control::rollback(one).await,
+        Patch::Rollback(one) => return rollback(one).await,
         Patch::List(arguments) => return blocking(move || incident::patches(&arguments)).await,
         Patch::Show(arguments) => return blocking(move || incident::patch(&arguments, false)).await,
         Patch::Diff(arguments) => return blocking(move || incident::patch(&arguments, true)).await,
@@ -67,6 +68,22 @@ async fn apply(arguments: PatchApply) -> Exit {
             Exit::Usage
         }
     }
+}
+
+/// Hands a rollback to the running host, which knows components alone.
+async fn rollback(mut one: One) -> Exit {
+    if let Ok(number) = one.component.parse() {
+        let state = one.state.state.clone();
+        let found = tokio::task::spawn_blocking(move || incident::patched(&state, IncidentId(number))).await;
+        match found.unwrap_or_else(|error| Err(error.to_string())) {
+            Ok(component) => one.component = component.to_string(),
+            Err(why) => {
+                complain(one.output, &why);
+                return Exit::Failed;
+            }
+        }
+    }
+    control::rollback(one).await
 }
 
 /// Asks the gate; what it refuses is told.
