@@ -13,6 +13,7 @@
 //! | `conduct` | what plugins keep, what they say, and what becomes of one that crashes |
 //! | `patch` | what may be changed of a component, asked with `patch check` |
 //! | `trial` | patches of every kind, tried in a sealed copy with `patch check --trial` |
+//! | `corpus` | some of the repair corpus, as the benchmark judges all of it |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
 //! | `evaluators` | evaluators asked by hand, and suites that work against them |
 //! | `agents` | agents asked by hand, and servers that do everything wrong |
@@ -32,6 +33,7 @@ mod agents;
 mod boot;
 mod conduct;
 mod control;
+mod corpus;
 mod death;
 mod disk;
 mod documents;

@@ -1,5 +1,5 @@
 //! The whole host, measured from outside: the real release binary, real processes, real sockets. Each part prints its
-//! figures. `cargo bench -p razar-host --bench host -- [once|relaunch|boot|watch] [--seconds N]`.
+//! figures. `cargo bench -p razar-host --bench host -- [once|trial|relaunch|boot|watch] [--seconds N]`.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +19,7 @@ mod once;
 mod relaunch;
 mod service;
 mod stack;
+mod trial;
 mod watch;
 
 use std::time::Duration;
@@ -27,13 +28,16 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let seconds = words.iter().position(|word| word == "--seconds").and_then(|at| words.get(at + 1));
     let seconds = seconds.map_or(60, |seconds| seconds.parse().expect("`--seconds` takes a number"));
-    let chosen: Vec<&str> = ["once", "relaunch", "boot", "watch"]
+    let chosen: Vec<&str> = ["once", "trial", "relaunch", "boot", "watch"]
         .into_iter()
         .filter(|part| words.iter().any(|word| word == part))
         .collect();
     let wanted = |part: &str| chosen.is_empty() || chosen.contains(&part);
     if wanted("once") {
         once::measure();
+    }
+    if wanted("trial") {
+        trial::measure();
     }
     if wanted("relaunch") {
         relaunch::measure();

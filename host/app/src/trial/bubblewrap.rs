@@ -40,6 +40,9 @@ const READ_ONLY_IN_PROC: [&str; 7] =
 /// Where the inner sandbox finds this program.
 const OWN: &str = "/run/razar-trial-exec";
 
+/// Where it finds what runs the tests, if that is ours.
+pub(crate) const RUNNER: &str = "/run/razar-trial-tests.py";
+
 /// Said where it is missing.
 pub(crate) const REMEDY: &str = "install the package `bubblewrap`; where it is there, the kernel or the container must allow user \
      namespaces (`sysctl user.max_user_namespaces`, `kernel.apparmor_restrict_unprivileged_userns`), or the host must run as root";
@@ -104,6 +107,9 @@ impl Bubblewrap {
             words.three("--bind", own, log);
         }
         words.three("--ro-bind", own, OWN);
+        if let Some(runner) = inside.runner {
+            words.three("--ro-bind", runner, RUNNER);
+        }
         // Only now: the copy may have to be made a place below one of them.
         for path in hidden().filter(|path| path.is_dir()) {
             words.two("--remount-ro", path);
@@ -141,6 +147,8 @@ pub(crate) struct Inside<'a> {
     pub(crate) bound: &'a [String],
     /// Log files elsewhere, and what is written instead.
     pub(crate) logs: &'a [(PathBuf, PathBuf)],
+    /// What runs the tests, if that is ours.
+    pub(crate) runner: Option<&'a Path>,
     /// It shares the judge's network.
     pub(crate) network: bool,
     /// It changes its user before it begins.
@@ -287,6 +295,7 @@ mod tests {
             chdir: "/srv/shop",
             bound,
             logs: &[],
+            runner: None,
             network: true,
             other_user: false,
         }
@@ -326,8 +335,10 @@ mod tests {
         assert!(!line.contains("/srv/absent") && !line.contains("--tmpfs /run"), "{line}");
         assert!(!line.contains("--unshare-net") && line.contains("--ro-bind /proc/sys /proc/sys"), "{line}");
         assert_eq!(line.matches("grants.toml").count(), 1, "no socket: {line}");
-        let alone = Inside { network: false, ..inside(&places, &around, &bound) };
+        let runner = Some(Path::new("/scratch/tests.py"));
+        let alone = Inside { network: false, runner, ..inside(&places, &around, &bound) };
         let words = program.inner(&alone, Path::new("/bin/own"), &[]);
         assert!(words.contains(&PathBuf::from("--unshare-net")));
+        assert!(words.windows(2).any(|two| two == ["/scratch/tests.py", RUNNER].map(PathBuf::from)));
     }
 }

@@ -18,6 +18,8 @@
 //! | [`nest`] | one program in the inner sandbox |
 //! | [`shadow`] | the service, started in it |
 //! | [`asking`] | its probes |
+//! | [`native`] | the component's own test command |
+//! | [`planted`] | the host's own tests among the component's |
 //! | [`evaluate`] | judges that run nothing natively |
 //! | [`plugins`] | those of them that are plugins |
 //!
@@ -27,7 +29,9 @@ mod asking;
 mod bubblewrap;
 pub(crate) mod evaluate;
 pub(crate) mod judge;
+mod native;
 mod nest;
+mod planted;
 pub(crate) mod plugins;
 mod sealed;
 mod shadow;

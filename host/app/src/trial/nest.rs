@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use razar_core::grant::LogBegin;
 use razar_core::plan::Limit;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, statvfs};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Signal, getpid, getppid};
 
 use super::bubblewrap::{Bubblewrap, Inside};
@@ -53,6 +54,17 @@ pub(super) struct Program<'a> {
     pub(super) logs: &'a [(PathBuf, PathBuf)],
     /// It shares the judge's network.
     pub(super) network: bool,
+    /// Tests that are run by a runner of ours.
+    pub(super) runner: Option<Runner<'a>>,
+}
+
+/// A runner of tests that is ours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Runner<'a> {
+    /// The program, as the judge sees it.
+    pub(super) program: &'a Path,
+    /// Its line to the judge, which it inherits.
+    pub(super) line: &'a OwnedFd,
 }
 
 /// How far it came.
@@ -136,10 +148,17 @@ impl<'a> Nest<'a> {
             chdir: &run.workdir,
             bound: self.bound,
             logs: program.logs,
+            runner: program.runner.map(|runner| runner.program),
             network: program.network,
             other_user: account.is_some(),
         };
         let words = self.bubblewrap.inner(&inside, &self.own, &arguments);
+        if let Some(runner) = program.runner {
+            let kept = fcntl_setfd(runner.line, FdFlags::empty());
+            kept.map_err(|error| {
+                NotStarted::Machine(format!("its line to the judge cannot be kept: {error}"))
+            })?;
+        }
         let started = start(&words, &env, program.output);
         started.map_err(|error| NotStarted::Machine(format!("the sandbox cannot be started: {error}")))
     }

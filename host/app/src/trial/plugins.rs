@@ -1,7 +1,6 @@
 //! Evaluator plugins as judges of a trial: each look is one call on one tree, with the host's own tests planted beside the
 //! component's, so that whoever does not run what he says he ran is found out. It forms no verdict.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +13,12 @@ use razar_runtime::contract::evaluator::{self, CaseStatus, EvaluatorCall, Judgem
 use razar_runtime::outcome::{Outcome, PluginErrorKind};
 
 use super::evaluate::Evaluator;
+use super::planted::Planted;
 use super::wire::Request;
 use crate::packages::Packages;
 
 /// One look's time: what a plugin's own limit allows, if that is less.
 const TIME: Duration = Duration::from_secs(300);
-/// Directories that are looked into for tests.
-const MAX_DIRECTORIES: usize = 2_000;
 
 /// One plugin.
 pub(crate) struct Plugin {
@@ -68,7 +66,7 @@ impl Plugin {
         let failed = |error: std::io::Error| format!("the tests of the host cannot be planted: {error}");
         let planted = Planted::in_tree(tree, self.seed).map_err(failed)?;
         let judgement = self.asked(tree, changed).await;
-        let sentinels = planted.sentinels.clone();
+        let sentinels = planted.sentinels().cloned();
         planted.dig_up().map_err(failed)?;
         judgement.map(|judgement| look(&judgement, sentinels.as_ref()))
     }
@@ -135,7 +133,8 @@ fn look(judgement: &Judgement, sentinels: Option<&Sentinels>) -> Look {
         evaluator::Outcome::Pass => Opinion::Pass,
         evaluator::Outcome::Fail => Opinion::Fail,
     };
-    Look { opinion, cases, sentinel: judgement.tampered().map(str::to_owned).or(fault) }
+    let sentinel = judgement.tampered().map(str::to_owned).or(fault);
+    Look { opinion, cases, sentinel, why: judgement.summary.clone() }
 }
 
 const fn end(status: &CaseStatus) -> CaseEnd {
@@ -144,61 +143,6 @@ const fn end(status: &CaseStatus) -> CaseEnd {
         CaseStatus::Failed | CaseStatus::Errored => CaseEnd::Failed,
         CaseStatus::Skipped | CaseStatus::Other(_) => CaseEnd::NotRun,
     }
-}
-
-/// The host's own tests in a tree that is a copy.
-struct Planted {
-    sentinels: Option<Sentinels>,
-    files: Vec<PathBuf>,
-}
-
-impl Planted {
-    /// Beside the tests of the first directory that has any; nowhere, if none has.
-    fn in_tree(tree: &Path, seed: u64) -> std::io::Result<Self> {
-        let Some((directory, names)) = test_directory(tree)? else {
-            return Ok(Self { sentinels: None, files: Vec::new() });
-        };
-        let sentinels = Sentinels::python(seed, &directory, &names);
-        let mut files = Vec::new();
-        for file in sentinels.iter().flat_map(Sentinels::files) {
-            let path = tree.join(file.path.as_str());
-            std::fs::write(&path, &file.content)?;
-            files.push(path);
-        }
-        Ok(Self { sentinels, files })
-    }
-
-    fn dig_up(self) -> std::io::Result<()> {
-        self.files.iter().try_for_each(std::fs::remove_file)
-    }
-}
-
-/// The first directory with Python tests, by depth and name, and what is in it.
-fn test_directory(tree: &Path) -> std::io::Result<Option<(String, BTreeSet<String>)>> {
-    let mut open = std::collections::VecDeque::from([String::new()]);
-    let mut seen = 0;
-    while let Some(directory) = open.pop_front() {
-        seen += 1;
-        if seen > MAX_DIRECTORIES {
-            return Ok(None);
-        }
-        let (mut names, mut inside) = (BTreeSet::new(), BTreeSet::new());
-        for entry in std::fs::read_dir(tree.join(&directory))? {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if entry.file_type()?.is_dir() {
-                inside.insert(name.clone());
-            }
-            names.insert(name);
-        }
-        let is_test = |name: &String| name.starts_with("test") && name.ends_with(".py");
-        if names.iter().any(is_test) {
-            return Ok(Some((directory, names)));
-        }
-        let below = |name: String| if directory.is_empty() { name } else { format!("{directory}/{name}") };
-        open.extend(inside.into_iter().map(below));
-    }
-    Ok(None)
 }
 
 #[cfg(test)]
@@ -225,29 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_own_cases_are_planted_believed_and_taken_away_again() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("app/tests")).unwrap();
-        std::fs::write(dir.path().join("app/tests/test_app.py"), "").unwrap();
-        let planted = Planted::in_tree(dir.path(), 7).unwrap();
-        assert!(planted.files.len() == 2 && planted.files.iter().all(|file| file.exists()));
-        let sentinels = planted.sentinels.clone().unwrap();
-        let files = planted.files.clone();
-        planted.dig_up().unwrap();
-        assert!(files.iter().all(|file| !file.exists()));
-
+    fn the_hosts_own_cases_are_believed_and_do_not_count() {
+        let names = ["test_app.py".to_owned()].into();
+        let sentinels = Sentinels::python(7, "app/tests", &names).unwrap();
         let silent =
             look(&judgement(&[("app.tests.test_app.T.test_a", CaseStatus::Passed)]), Some(&sentinels));
         assert_eq!((silent.opinion, silent.cases.len()), (Opinion::Pass, 1));
         assert!(silent.sentinel.unwrap().contains("was not run"));
         let other = look(&judgement(&[]), Some(&sentinels));
         assert_eq!((other.opinion, other.sentinel), (Opinion::Fail, None), "who runs nothing claims nothing");
-    }
-
-    #[test]
-    fn a_tree_without_tests_gets_none() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("app.py"), "").unwrap();
-        assert!(Planted::in_tree(dir.path(), 7).unwrap().sentinels.is_none());
     }
 }
