@@ -186,7 +186,7 @@ fn the_right_patch_is_fixed_and_the_others_are_not() {
         (SHOP.replace("[1:]", "[2:]"), "not-fixed", "its liveness probe said"),
         (format!("{RIGHT}raise SystemExit(3)\n"), "not-fixed", "it ended with exit code 3"),
         (format!("{RIGHT}import absent_module\n"), "not-fixed", "ModuleNotFoundError"),
-        (format!("{RIGHT}def broken(:\n    pass\n"), "not-fixed", "SyntaxError"),
+        (format!("{RIGHT}def broken(:\n    pass\n"), "regressed", "cannot be parsed"),
         (format!("import os\n{RIGHT}os.kill(os.getpid(), 9)\n"), "not-fixed", "signal 9"),
     ] {
         let (verdict, reason) = verdict(&scene, &new, &[]);
@@ -267,11 +267,6 @@ fn whoever_ends_fools_or_speaks_for_the_tests_is_told_so() {
         ("if runner: atexit.register(os._exit, 0)\n", "tampered", "not all tests had passed"),
         ("if runner: runner.TestCase.assertEqual = lambda *_: None\n", "tampered", "assertEqual"),
         ("if runner: runner.TestCase.run = lambda self, result=None: result\n", "tampered", "run"),
-        (
-            "if runner: vars(sys.modules['builtins'])['isinstance'] = lambda *_: True\n",
-            "tampered",
-            "isinstance",
-        ),
         (
             "for fd in range(3, 64):\n    try:\n        os.write(fd, b'passed tests.test_shop.Total.test_many\\nend\\n')\n    except OSError:\n        pass\n",
             "tampered",
