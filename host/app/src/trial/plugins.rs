@@ -1,6 +1,7 @@
 //! Evaluator plugins as judges of a trial: each look is one call on one tree, with the host's own tests planted beside the
 //! component's, so that whoever does not run what he says he ran is found out. It forms no verdict.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,17 +113,18 @@ fn look(judgement: &Judgement, sentinels: Option<&Sentinels>) -> Look {
     let fault = match (sentinels, judgement.cases.is_empty()) {
         // Nothing was run, so nothing can be said of how.
         (None, _) | (_, true) => None,
-        (Some(sentinels), false) => sentinels.check(ends.clone()).err().map(|fault| fault.to_string()),
+        (Some(sentinels), false) => sentinels.check(ends).err().map(|fault| fault.to_string()),
     };
-    let cases = ends.filter(|(id, _)| !own(id)).map(|(id, end)| {
-        let case = match end {
-            CaseEnd::Passed => Case::Passed,
-            CaseEnd::Failed => Case::Failed,
-            CaseEnd::NotRun => Case::Skipped,
+    let cases = judgement.cases.iter().filter(|case| !own(&case.id)).map(|case| {
+        let end = match case.status {
+            CaseStatus::Passed => Case::Passed,
+            CaseStatus::Failed | CaseStatus::Errored => Case::Failed,
+            CaseStatus::Skipped => Case::Skipped,
+            CaseStatus::Other(_) => Case::NotEvaluable,
         };
-        (id.to_owned(), case)
+        (case.id.clone(), end)
     });
-    let cases: std::collections::BTreeMap<String, Case> = cases.collect();
+    let cases: BTreeMap<String, Case> = cases.collect();
     let opinion = match &judgement.outcome {
         evaluator::Outcome::NotEvaluable(why) => Opinion::NotEvaluable(why.clone()),
         // Some of the host's own cases must fail: only the component's count.
@@ -134,7 +136,20 @@ fn look(judgement: &Judgement, sentinels: Option<&Sentinels>) -> Look {
         evaluator::Outcome::Fail => Opinion::Fail,
     };
     let sentinel = judgement.tampered().map(str::to_owned).or(fault);
-    Look { opinion, cases, sentinel, why: judgement.summary.clone() }
+    let why = if cases.is_empty() { judgement.summary.clone() } else { counted(&cases) };
+    Look { opinion, cases, sentinel, why }
+}
+
+/// The component's own cases in one line.
+fn counted(cases: &BTreeMap<String, Case>) -> String {
+    let of = |wanted: Case| cases.iter().filter(move |(_, case)| **case == wanted).map(|(name, _)| name);
+    let mut said = format!("{} of {} cases pass", of(Case::Passed).count(), cases.len());
+    for (case, word) in [(Case::Failed, "fail"), (Case::NotEvaluable, "cannot be run here")] {
+        if let Some(first) = of(case).next() {
+            said += &format!("; {} {word}, the first is `{first}`", of(case).count());
+        }
+    }
+    said
 }
 
 const fn end(status: &CaseStatus) -> CaseEnd {
@@ -176,6 +191,10 @@ mod tests {
             look(&judgement(&[("app.tests.test_app.T.test_a", CaseStatus::Passed)]), Some(&sentinels));
         assert_eq!((silent.opinion, silent.cases.len()), (Opinion::Pass, 1));
         assert!(silent.sentinel.unwrap().contains("was not run"));
+        let all = [("a", CaseStatus::Passed), ("b", CaseStatus::Other("not-evaluable".to_owned()))];
+        let threads = look(&judgement(&all), None);
+        assert_eq!(threads.cases["b"], Case::NotEvaluable, "nothing is known of it");
+        assert_eq!(threads.why, "1 of 2 cases pass; 1 cannot be run here, the first is `b`");
         let other = look(&judgement(&[]), Some(&sentinels));
         assert_eq!((other.opinion, other.sentinel), (Opinion::Fail, None), "who runs nothing claims nothing");
     }

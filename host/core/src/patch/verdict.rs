@@ -12,6 +12,7 @@
 //! | what passed does not pass any more | regressed |
 //! | what failed still fails | not-fixed |
 //! | the failure showed on the base and is gone | fixed |
+//! | whoever saw it cannot run with the patch what failed | not-evaluable |
 //! | there were judges, and none of them saw the failure on the base | infra |
 //! | nobody could judge | not-evaluable |
 
@@ -166,6 +167,8 @@ pub enum Case {
     Failed,
     /// It was not run.
     Skipped,
+    /// It cannot be run where it was to be: nothing is known of it.
+    NotEvaluable,
 }
 
 /// Judges.
@@ -259,7 +262,7 @@ fn worse(evidence: &Evidence) -> Option<Ruling> {
         let was = |case: &String| earlier(base, case);
         let broke = candidate.cases.iter().find(|(case, now)| match was(case) {
             Some(Case::Passed) => **now != Case::Passed,
-            Some(Case::Skipped) | None => **now == Case::Failed,
+            Some(Case::Skipped | Case::NotEvaluable) | None => **now == Case::Failed,
             Some(Case::Failed) => false,
         });
         if let Some((case, _)) = broke {
@@ -282,7 +285,9 @@ fn still(evidence: &Evidence) -> Option<Ruling> {
     let fails = |reason: String| Some(ruling(Verdict::NotFixed, reason));
     suites(evidence).find_map(|(by, base, candidate)| {
         let failed = base.cases.iter().filter(|(_, was)| **was == Case::Failed).map(|(case, _)| case);
-        let mut still = failed.filter(|case| now(candidate, case) != Some(Case::Passed));
+        let gone =
+            |case: &&String| matches!(now(candidate, case.as_str()), Some(Case::Passed | Case::NotEvaluable));
+        let mut still = failed.filter(|case| !gone(case));
         match (still.next(), &candidate.opinion) {
             (Some(case), _) => fails(format!("{by}: the case `{case}` still fails")),
             (None, Opinion::Fail) => {
@@ -301,8 +306,21 @@ fn concluded(evidence: &Evidence) -> Ruling {
             format!("the service starts and stays well; without the patch: {why}"),
         );
     }
-    if let Some((by, _, _)) = suites(evidence).find(|(_, base, _)| base.opinion == Opinion::Fail) {
+    let failed = || suites(evidence).filter(|(_, base, _)| base.opinion == Opinion::Fail);
+    // Who cannot run any more what failed has seen it fail, and not go.
+    let unseen = |base: &Look, candidate: &Look| {
+        let mut failed = base.cases.iter().filter(|(_, was)| **was == Case::Failed);
+        failed
+            .find(|(case, _)| now(candidate, case) == Some(Case::NotEvaluable))
+            .map(|(case, _)| case.clone())
+    };
+    if let Some((by, _, _)) = failed().find(|(_, base, candidate)| unseen(base, candidate).is_none()) {
         return ruling(Verdict::Fixed, format!("{by}: what failed passes now"));
+    }
+    if let Some((by, base, candidate)) = failed().next() {
+        let case = unseen(base, candidate).unwrap_or_default();
+        let reason = format!("{by} cannot run the case `{case}` with the patch, and nobody else saw it fail");
+        return ruling(Verdict::NotEvaluable, reason);
     }
     let ran = evidence.shadow.as_ref().is_some_and(|pair| pair.candidate == Seen::Well);
     if ran || suites(evidence).next().is_some() {
@@ -336,6 +354,7 @@ fn now(look: &Look, case: &str) -> Option<Case> {
         let ends = look.cases.iter().filter(|(name, _)| below(name)).map(|(_, end)| *end);
         ends.reduce(|one, other| match (one, other) {
             (Case::Failed, _) | (_, Case::Failed) => Case::Failed,
+            (Case::NotEvaluable, _) | (_, Case::NotEvaluable) => Case::NotEvaluable,
             (Case::Passed, _) | (_, Case::Passed) => Case::Passed,
             _ => Case::Skipped,
         })

@@ -22,7 +22,7 @@ fn look(opinion: Opinion, cases: &[(&str, Case)]) -> Look {
     Look { opinion, cases, sentinel: None, why: String::new() }
 }
 
-/// `+a-b?c`: `a` passed, `b` failed, `c` was skipped; it is in order when nothing failed.
+/// `+a-b?c*d`: `a` passed, `b` failed, `c` was skipped, `d` cannot be run here; it is in order when nothing failed.
 fn suite(text: &str) -> Look {
     let mut cases = Vec::new();
     let letters: Vec<char> = text.chars().collect();
@@ -31,6 +31,7 @@ fn suite(text: &str) -> Look {
             '+' => Case::Passed,
             '-' => Case::Failed,
             '?' => Case::Skipped,
+            '*' => Case::NotEvaluable,
             other => panic!("{other}"),
         };
         cases.push((two[1].to_string(), case));
@@ -111,6 +112,12 @@ fn every_pair_of_suites_has_its_verdict() {
         ("-a?b", "+a?b", "fixed"),
         ("-a?b", "+a+b", "fixed"),
         ("-a?b", "+a-b", "regressed"),
+        ("-a+b", "*a+b", "not-evaluable"),
+        ("-a-b", "*a+b", "not-evaluable"),
+        ("-a-b", "*a-b", "not-fixed"),
+        ("-a+b", "+a*b", "regressed"),
+        ("-a*b", "+a+b", "fixed"),
+        ("-a*b", "+a-b", "regressed"),
         ("+a", "+a", "infra"),
         ("+a", "-a", "regressed"),
         ("+a", "?a", "regressed"),
@@ -118,6 +125,24 @@ fn every_pair_of_suites_has_its_verdict() {
     ] {
         let evidence = evaluated(&[suite(base)], &[suite(candidate)]);
         assert_eq!(verdict(&evidence), expected, "`{base}` → `{candidate}`");
+    }
+}
+
+/// What one cannot run any more, another may have seen go.
+#[test]
+fn who_cannot_run_what_failed_leaves_it_to_the_others() {
+    let unseen = || evaluated(&[suite("-a+b")], &[suite("*a+b")]);
+    for (tests, shadow, expected) in [
+        ("fw", "", "fixed"),
+        ("", "fw", "fixed"),
+        ("ff", "", "not-fixed"),
+        ("wf", "", "regressed"),
+        ("ww", "ww", "not-evaluable"),
+        ("", "ff", "not-fixed"),
+    ] {
+        let mut evidence = Evidence { shadow: pair(shadow), ..unseen() };
+        evidence.evaluations.extend(command(tests));
+        assert_eq!(verdict(&evidence), expected, "tests `{tests}`, shadow `{shadow}`");
     }
 }
 
