@@ -162,7 +162,3 @@ impl<'a> Held<'a> {
         }
     }
 }
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}

@@ -161,7 +161,11 @@ fn a_case_may_become_those_it_stood_for() {
     ] {
         let failed = ends.iter().any(|(_, end)| *end == Failed);
         let candidate = look(if failed { Opinion::Fail } else { Opinion::Pass }, ends);
-        assert_eq!(verdict(&evaluated(&[whole(Failed)], &[candidate.clone()])), expected, "{ends:?}");
+        assert_eq!(
+            verdict(&evaluated(&[whole(Failed)], std::slice::from_ref(&candidate))),
+            expected,
+            "{ends:?}"
+        );
         let passed = verdict(&evaluated(&[whole(Passed)], &[candidate]));
         assert!(passed != "fixed", "{ends:?}: {passed}");
     }
