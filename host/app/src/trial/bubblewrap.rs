@@ -8,9 +8,11 @@
 //! | files | read-only; writes to the scratch copy and the report | read-only; writes to its copy, `/tmp`, `/run` and `/dev/shm`, all of them in the sized scratch |
 //! | not there | | state, grants, plugins, sockets of other programs |
 //! | capabilities | of root, those that making the inner one takes | none |
+//! | system calls | all | those of [`calls`](super::calls) are refused |
 //!
 //! Both have no new privileges, no terminal, and end with who started them.
 
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -67,8 +69,15 @@ impl Bubblewrap {
         words.command(command)
     }
 
-    /// The sandbox of a judged program around the step that `exec` owns, with its arguments.
-    pub(crate) fn inner(&self, inside: &Inside<'_>, own: &Path, arguments: &[String]) -> Vec<PathBuf> {
+    /// The sandbox of a judged program around the step that `exec` owns, with its arguments. `calls` is the filter of system
+    /// calls for everybody in it.
+    pub(crate) fn inner(
+        &self,
+        inside: &Inside<'_>,
+        calls: &impl AsRawFd,
+        own: &Path,
+        arguments: &[String],
+    ) -> Vec<PathBuf> {
         let Inside { places, around, .. } = inside;
         let mut words = Words::new(&self.0);
         if !inside.network {
@@ -76,6 +85,7 @@ impl Bubblewrap {
         }
         let rights: &[&str] = if inside.other_user { &["CAP_SETGID", "CAP_SETUID"] } else { &[] };
         words.common(is_root().then_some(rights));
+        words.two("--seccomp", calls.as_raw_fd().to_string());
         words.two("--dev", "/dev").three("--bind", &places.shm, "/dev/shm").two("--remount-ro", "/dev");
         words.two("--proc", "/proc");
         for path in READ_ONLY_IN_PROC.iter().filter(|path| Path::new(path).exists()) {
@@ -307,12 +317,14 @@ mod tests {
         };
         let bound = ["venv".to_owned()];
         let program = Bubblewrap("/bin/bwrap".into());
+        let null = std::fs::File::open("/dev/null").unwrap();
         let words =
-            program.inner(&inside(&places, &around, &bound), Path::new("/bin/own"), &["x".to_owned()]);
+            program.inner(&inside(&places, &around, &bound), &null, Path::new("/bin/own"), &["x".to_owned()]);
         let line = words.iter().map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ");
         let place = |text: &str| line.find(text).unwrap_or_else(|| panic!("`{text}` is not in {line}"));
         let order = [
             place("--ro-bind / /"),
+            place(&format!("--seccomp {}", null.as_raw_fd())),
             place("--bind /scratch/stage/tmp /tmp"),
             place(&format!("--ro-bind-try {0} {0}", dir.path().display())),
             place(&format!("--tmpfs {}", state.display())),
@@ -327,7 +339,7 @@ mod tests {
         assert!(!line.contains("--unshare-net") && line.contains("--ro-bind /proc/sys /proc/sys"), "{line}");
         assert_eq!(line.matches("grants.toml").count(), 1, "no socket: {line}");
         let alone = Inside { network: false, ..inside(&places, &around, &bound) };
-        let words = program.inner(&alone, Path::new("/bin/own"), &[]);
+        let words = program.inner(&alone, &null, Path::new("/bin/own"), &[]);
         assert!(words.contains(&PathBuf::from("--unshare-net")));
     }
 }

@@ -12,6 +12,7 @@
 //! | [`wire`] | what is said to the judge, and by him |
 //! | [`start`] | the outer half: what he is told, starting him, hearing him |
 //! | [`bubblewrap`] | both sandboxes, as arguments of a program that is not ours |
+//! | [`calls`] | what a judged program may not ask the kernel for |
 //! | [`judge`] | the inner half: the order of a trial |
 //! | [`sealed`] | the copy |
 //! | [`stage`] | the copy somebody runs in, and what he changed of it |
@@ -25,6 +26,7 @@
 
 mod asking;
 mod bubblewrap;
+mod calls;
 pub(crate) mod evaluate;
 pub(crate) mod judge;
 mod nest;

@@ -16,6 +16,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, statvfs};
 use rustix::process::{Signal, getpid, getppid};
 
 use super::bubblewrap::{Bubblewrap, Inside};
+use super::calls;
 use super::stage::Places;
 use super::wire::Request;
 use crate::evidence;
@@ -139,9 +140,12 @@ impl<'a> Nest<'a> {
             network: program.network,
             other_user: account.is_some(),
         };
-        let words = self.bubblewrap.inner(&inside, &self.own, &arguments);
-        let started = start(&words, &env, program.output);
-        started.map_err(|error| NotStarted::Machine(format!("the sandbox cannot be started: {error}")))
+        let machine =
+            |error: io::Error| NotStarted::Machine(format!("the sandbox cannot be started: {error}"));
+        // Read by whoever is started, and gone here.
+        let calls = calls::filter().map_err(machine)?;
+        let words = self.bubblewrap.inner(&inside, &calls, &self.own, &arguments);
+        start(&words, &env, program.output).map_err(machine)
     }
 
     /// The program with the component's surroundings, and with limits of its own.
