@@ -223,12 +223,29 @@ impl Launcher {
         self.check_now(spec).await
     }
 
-    /// Runs this very program outside of the host's wall, with all of the host's environment. It may name a component whose
-    /// trial it is.
+    /// Runs this very program outside of the host's wall, with all of the host's environment.
     pub(crate) async fn run_own(
         &self,
         arguments: &[String],
         timeout: Duration,
+    ) -> Result<CheckReport, CheckError> {
+        self.run_this(arguments, timeout, false).await
+    }
+
+    /// The same for whoever holds the trial of a patch.
+    pub(crate) async fn hold_trial(
+        &self,
+        arguments: &[String],
+        timeout: Duration,
+    ) -> Result<CheckReport, CheckError> {
+        self.run_this(arguments, timeout, true).await
+    }
+
+    async fn run_this(
+        &self,
+        arguments: &[String],
+        timeout: Duration,
+        trial: bool,
     ) -> Result<CheckReport, CheckError> {
         let own = std::env::current_exe().map_err(|error| CheckError::Refused(error.to_string()))?;
         let mut argv = vec![own.display().to_string()];
@@ -245,8 +262,7 @@ impl Launcher {
             limits: BTreeMap::new(),
         };
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        let spec =
-            CheckSpec { component: None, run, timeout_ms, output_bytes: MAX_CHECK_OUTPUT, trial: false };
+        let spec = CheckSpec { component: None, run, timeout_ms, output_bytes: MAX_CHECK_OUTPUT, trial };
         self.check_now(spec).await
     }
 

@@ -1,19 +1,24 @@
 //! `patch check --trial`: holds a trial of what the gate has taken, and tells what the judges saw. It needs no running host
 //! and leaves nothing behind.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use razar_core::grant::Role;
 use razar_core::id::PluginId;
 use razar_core::patch::ChangeSet;
 use razar_core::plan::{ComponentPlan, Overrides, Plugins as _};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::check::{absolute_parent, read_plan};
 use super::super::{Exit, blocking, code_cache, complain, one_shot, own_cache, say, show_problems};
 use super::{complain_hint, show, told};
 use crate::cli::{Output, PatchCheck};
 use crate::environment;
+use crate::launcher::left;
 use crate::packages::Packages;
 use crate::report::escape;
 use crate::trial::start::{self, Judged, Outcome, Setting};
@@ -26,9 +31,16 @@ pub(super) async fn hold(arguments: &PatchCheck, changes: ChangeSet) -> Exit {
         Err(exit) => return exit,
     };
     let arguments = arguments.clone();
+    let over = match interrupted() {
+        Ok(over) => over,
+        Err(error) => {
+            complain(output, &format!("nobody could end the trial: {error}"));
+            return Exit::Internal;
+        }
+    };
     blocking(move || match request(&arguments, &plan, &changes, evaluators, cache.as_deref()) {
         Ok((request, dir)) => {
-            let outcome = start::hold(dir.path(), &request);
+            let outcome = start::hold(dir.path(), &request, &|| over.load(Ordering::Relaxed));
             if output == Output::Json {
                 tell(&changes, &request, &outcome);
             } else {
@@ -43,6 +55,32 @@ pub(super) async fn hold(arguments: &PatchCheck, changes: ChangeSet) -> Exit {
         }
     })
     .await
+}
+
+/// Becomes true when somebody wants this to end: what a trial has begun has to be taken away first.
+fn interrupted() -> std::io::Result<Arc<AtomicBool>> {
+    let over = Arc::new(AtomicBool::new(false));
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let (mut told, over) = (signal(kind)?, Arc::clone(&over));
+        tokio::spawn(async move {
+            told.recv().await;
+            over.store(true, Ordering::Relaxed);
+        });
+    }
+    Ok(over)
+}
+
+/// Takes away what a trial of this user has left that was killed.
+fn sweep(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let left = name.to_str().and_then(|name| name.strip_prefix("razar-")).is_some_and(left::is_left);
+        let own = || entry.metadata().is_ok_and(|meta| meta.uid() == rustix::process::geteuid().as_raw());
+        if left && own() {
+            // Somebody else may be doing the same.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// The component as `run` would start and watch it, and where compiled plugins are.
@@ -81,7 +119,9 @@ fn request(
     cache: Option<&Path>,
 ) -> Result<(Request, tempfile::TempDir), String> {
     let failed = |error: std::io::Error| format!("the trial cannot be prepared: {error}");
-    let dir = tempfile::Builder::new().prefix("razar-trial-").tempdir().map_err(failed)?;
+    sweep(&std::env::temp_dir());
+    let prefix = format!("razar-{}-", left::held_by_me());
+    let dir = tempfile::Builder::new().prefix(&prefix).tempdir().map_err(failed)?;
     let stack = absolute_parent(&arguments.config).map_err(failed)?;
     let setting = Setting {
         state: &arguments.state.state,
