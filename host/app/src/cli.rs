@@ -103,6 +103,7 @@ pub(crate) struct Stack {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Boot the stack and watch it until stopped
     ///
@@ -377,6 +378,7 @@ pub(crate) struct OneOrAll {
 
 /// What to do about quarantine.
 #[derive(Debug, Clone, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Quarantine {
     /// Who is quarantined, since when and why
     List {
@@ -425,6 +427,7 @@ pub(crate) struct Timeline {
 
 /// What to do about plugins.
 #[derive(Debug, Clone, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Plugin {
     /// All plugins: role, version, digest, and what is wrong with those that do not load
     List {

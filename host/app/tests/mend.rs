@@ -27,7 +27,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use razar_core::id::Digest;
-use razar_core::patch::{Manifest, Patch, Side, Standing};
+use razar_core::patch::{Found, Manifest, Patch, Side, Standing};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch, apply_filter,
@@ -109,9 +109,9 @@ impl Stage {
         stage.write("web/lib/other.py", "other\n", 0o640);
         stage.write("web/data/x.db", "data\n", 0o604);
         stage.before = stage.tree();
-        mend::apply(&patch(), &stage.top()).unwrap();
+        mend::settle(&patch(), &stage.top(), Side::After).unwrap();
         stage.after = stage.tree();
-        mend::revert(&patch(), &stage.top()).unwrap();
+        mend::settle(&patch(), &stage.top(), Side::Before).unwrap();
         assert_eq!(stage.tree(), stage.before);
         stage
     }
@@ -183,10 +183,18 @@ impl Stage {
         died
     }
 
+    /// Where the files stand.
+    fn standing(&self) -> Standing {
+        patch().manifest().standing(|path| match fs::read(self.web().join(path.as_str())) {
+            Ok(bytes) => Found::File(Digest::of(&bytes)),
+            Err(_) => Found::Absent,
+        })
+    }
+
     /// Whoever comes next brings everything to one side.
     fn settle(&self, side: Side, story: &str) {
         let patch = patch();
-        let standing = mend::look(patch.manifest(), &self.top()).unwrap();
+        let standing = self.standing();
         assert!(!matches!(standing, Standing::Foreign(_)), "{story}: {standing:?}");
         let done = mend::settle(&patch, &self.top(), side).unwrap_or_else(|error| panic!("{story}: {error}"));
         assert!(done.notes.is_empty(), "{story}: {:?}", done.notes);
@@ -216,18 +224,14 @@ fn whoever_is_killed() {
         refuse(call.parse().unwrap(), 0, 2, errno.parse().unwrap());
     }
     let done = match deed.as_str() {
-        "apply" => mend::apply(&patch, &top),
-        "revert" => mend::revert(&patch, &top),
-        "finish" => mend::settle(&patch, &top, Side::After),
-        "undo" => mend::settle(&patch, &top, Side::Before),
+        "apply" => mend::settle(&patch, &top, Side::After),
+        "revert" => mend::settle(&patch, &top, Side::Before),
         _ => {
             let mut out = std::io::stdout();
             writeln!(out, "begun").unwrap();
             out.flush().unwrap();
             loop {
                 mend::settle(&patch, &top, Side::Before).unwrap();
-                mend::apply(&patch, &top).unwrap();
-                mend::revert(&patch, &top).unwrap();
                 mend::settle(&patch, &top, Side::After).unwrap();
             }
         }
@@ -284,7 +288,7 @@ fn killed_between_any_two_steps_it_is_all_or_nothing_after_the_next() {
                 come.insert(*place);
                 // Whoever repairs it is killed as well.
                 let (repair, side) =
-                    if number % 2 == 0 { ("undo", Side::Before) } else { ("finish", Side::After) };
+                    if number % 2 == 0 { ("revert", Side::Before) } else { ("apply", Side::After) };
                 let story =
                     format!("{deed} killed at {place} after {passed}, then {repair}; plainly: {plain}");
                 let again = STEPS[(kills * 5) % STEPS.len()];
@@ -321,9 +325,8 @@ fn whatever_the_system_refuses_the_files_are_as_before_the_attempt() {
             assert_eq!(output.status.code(), Some(101), "{story}");
             let error = String::from_utf8_lossy(&output.stderr);
             assert!(error.contains(said), "{story}{error}");
-            let standing = mend::look(patch().manifest(), &stage.top()).unwrap();
             assert_eq!(
-                standing,
+                stage.standing(),
                 if start == Side::Before { Standing::Before } else { Standing::After },
                 "{story}"
             );
@@ -347,8 +350,7 @@ fn killed_at_any_moment_it_is_all_or_nothing_after_the_next() {
         std::thread::sleep(Duration::from_micros((random >> 33) % 30_000));
         child.kill().unwrap();
         child.wait().unwrap();
-        let standing = mend::look(patch().manifest(), &stage.top()).unwrap();
-        mixed += usize::from(standing == Standing::Mixed);
+        mixed += usize::from(stage.standing() == Standing::Mixed);
         let side = if random >> 63 == 0 { Side::Before } else { Side::After };
         stage.settle(side, &format!("kill {kill}"));
     }

@@ -151,10 +151,13 @@ pub enum EffectOutcome {
     Attempted(End),
     /// All files are as they should be: after the patch, or as they were before it.
     Changed,
-    /// Not one file is changed.
+    /// Not one file is changed, or nobody can say.
     NotChanged {
         /// Which file, and what the operating system or the file itself says.
         error: String,
+        /// Some files may be changed: whoever changed them died of it, or could not undo what it had done.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        partly: bool,
     },
 }
 

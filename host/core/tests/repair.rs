@@ -180,6 +180,17 @@ fn files_that_cannot_be_changed_back_stop_everything_about_the_component() {
 }
 
 #[test]
+fn what_was_put_in_place_in_part_is_taken_back_before_anybody_else_is_asked() {
+    let mut world = broken(vec![repaired("a")]);
+    world.propose = Box::new(|_, number, _| tried(Verdict::Fixed, number));
+    world.breaks_off = true;
+    world.boot();
+    world.run(LONG);
+    assert_eq!((closings(&world), asked(&world).len()), (vec![Closing::Exhausted], 4));
+    assert_eq!((files(&world), world.status("a")), (Files::Original, Status::Quarantined));
+}
+
+#[test]
 fn an_operators_patch_is_tried_beside_the_running_component() {
     let patchable = ComponentPlan { repair: Some(RepairPlan::default()), ..component("a") };
     let mut world = World::new(plan(vec![patchable, component("b")]), |_, _| Script::default());

@@ -60,7 +60,7 @@ pub enum What {
     Applied,
     /// They were changed back.
     Reverted,
-    /// Not one was changed.
+    /// They could not be changed.
     NotChanged(String),
 }
 
@@ -164,7 +164,7 @@ impl Incidents {
             (Effect::Apply(apply), EffectOutcome::Changed) => (apply.manifest, What::Applied),
             (Effect::Revert(revert), EffectOutcome::Changed) => (revert.manifest, What::Reverted),
             (Effect::Apply(Apply { manifest, .. }) | Effect::Revert(Revert { manifest, .. }), other) => {
-                let EffectOutcome::NotChanged { error } = other else { return };
+                let EffectOutcome::NotChanged { error, .. } = other else { return };
                 (*manifest, What::NotChanged(error.clone()))
             }
             _ => return,

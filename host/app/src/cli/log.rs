@@ -9,6 +9,7 @@ use crate::witness::Place;
 
 /// What to do about the ledger.
 #[derive(Debug, Clone, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Log {
     /// Check that the ledger, or a bundle of facts from one, is what it was
     ///

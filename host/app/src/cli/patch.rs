@@ -10,6 +10,7 @@ use super::{One, Output, Plugins, State};
 
 /// What to do about patches.
 #[derive(Debug, Clone, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Patch {
     /// Would the gate take this diff, and with `--trial`: does it repair anything? Nothing of the component is changed
     ///
@@ -43,6 +44,7 @@ pub(crate) enum Patch {
 
 /// What to do about incidents.
 #[derive(Debug, Clone, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Incident {
     /// All of them, the newest first
     List(IncidentList),

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use razar_core::id::Digest;
-use razar_core::patch::Side;
+use razar_core::patch::{Patch, Side};
 use razar_ledger::LedgerReader;
 
 use super::{Exit, complain, say};
@@ -14,20 +14,28 @@ use crate::mend;
 
 pub(super) fn mend(state: &Path, manifest: &Digest, directory: &Path, back: bool) -> Exit {
     let side = if back { Side::Before } else { Side::After };
-    let done = || -> Result<mend::Done, String> {
+    let patch = || -> Result<Patch, String> {
         let reader = LedgerReader::open(state).map_err(|error| error.to_string())?;
-        let patch = reader.patch(manifest).map_err(|error| error.to_string())?;
-        let top = mend::open(directory).map_err(|error| error.to_string())?;
-        mend::settle(&patch, &top, side).map_err(|error| error.to_string())
+        reader.patch(manifest).map_err(|error| error.to_string())
     };
-    match done() {
+    let patch = match patch() {
+        Ok(patch) => patch,
+        Err(error) => return failed(Exit::Failed, &error),
+    };
+    match mend::open(directory).and_then(|top| mend::settle(&patch, &top, side)) {
         Ok(done) => {
             done.notes.iter().for_each(|note| say(note));
             Exit::Done
         }
         Err(error) => {
-            complain(Output::Human, &error);
-            Exit::Failed
+            let partly = matches!(error.left, mend::Left::Mixed(_));
+            failed(if partly { Exit::Internal } else { Exit::Failed }, &error.to_string())
         }
     }
+}
+
+/// `Failed` says to the host that nothing of the patch is in place that was not before.
+fn failed(exit: Exit, error: &str) -> Exit {
+    complain(Output::Human, error);
+    exit
 }

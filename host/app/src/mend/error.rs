@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 
-use razar_core::patch::{FilePath, Missing, Side};
+use razar_core::patch::{FilePath, Missing};
 
 /// What went wrong, and what is left of the attempt.
 #[derive(Debug, thiserror::Error)]
@@ -45,39 +45,22 @@ pub(crate) enum Cause {
 /// What a file is instead of what it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Odd {
-    /// As the patch leaves it, where it must be as before.
-    Already,
-    /// As before the patch, where it must be as the patch leaves it.
-    NotYet,
-    /// Neither.
+    /// Neither as before the patch nor as the patch leaves it.
     Neither,
     /// Changed by somebody while this went on.
     Meanwhile,
-    /// A directory that the patch makes is there.
+    /// A directory that the patch makes is somebody's.
     Made,
-}
-
-impl Odd {
-    /// A file that must be on one side is on the other, or on none.
-    pub(crate) const fn than(wanted: Side, found: Option<Side>) -> Self {
-        match (wanted, found) {
-            (_, None) => Self::Neither,
-            (Side::Before, Some(_)) => Self::Already,
-            (Side::After, Some(_)) => Self::NotYet,
-        }
-    }
 }
 
 impl fmt::Display for Odd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Already => "is already as the patch leaves it",
-            Self::NotYet => "is as it was before the patch",
             Self::Neither => {
                 "is neither what it was before the patch nor what the patch made of it: somebody else has changed it"
             }
             Self::Meanwhile => "was changed by somebody else at this very moment",
-            Self::Made => "is there already, and the patch would make it",
+            Self::Made => "is there already with something in it, and the patch would make it",
         })
     }
 }

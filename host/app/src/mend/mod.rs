@@ -3,7 +3,7 @@
 //! by handles, and follows no link.
 //!
 //! ```text
-//! judge   every file is exactly what it must be, else nothing is touched
+//! judge   every file is as before or as the patch leaves it, else nothing is put in place over it
 //! stage   each new file, complete beside its place:  .part ── bytes, owner, attributes, mode, time, fsync ──► .whole
 //! shift   one after another, by one rename each:     changed  .whole ◄─► file    new  .whole ─► file    gone  file ─► .whole
 //! sync    the directories: from here on it is done
@@ -11,9 +11,9 @@
 //! ```
 //!
 //! An error anywhere before the end takes back what was done, from the old files that still lie there, so that it needs no
-//! space. After a crash [`look`] says where the files stand, and [`settle`] brings all of them to either side: every file is as
-//! before or as the patch leaves it, and the bytes of both are in the ledger. Temporary files are called
-//! `.razar-patch-<manifest>-<number>.part` or `.whole`, the same at every attempt, so nothing has to be searched for.
+//! space. After a crash [`settle`] brings all files to either side: every file is as before or as the patch leaves it, and the
+//! bytes of both are in the ledger. Temporary files are called `.razar-patch-<manifest>-<number>.part` or `.whole`, the same at
+//! every attempt, so nothing has to be searched for.
 
 mod dress;
 mod error;
@@ -24,13 +24,13 @@ use std::path::Path;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use razar_core::patch::{FilePath, Manifest, Patch, Side, Standing};
+use razar_core::patch::{FilePath, Patch, Side};
 
 pub(crate) use error::{Left, MendError};
 
 use error::Cause;
 use place::Place;
-use work::{Manner, Work};
+use work::Work;
 
 /// It is done.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,28 +57,10 @@ pub(crate) fn remember(patch: Patch, top: &Dir) -> Result<Patch, MendError> {
     Ok(patch.remembering(|path| modes.get(path).copied()))
 }
 
-/// Where the files stand. It changes nothing.
-pub(crate) fn look(manifest: &Manifest, top: &Dir) -> Result<Standing, MendError> {
-    let places = Place::all(manifest, top).map_err(untouched)?;
-    let found = places.iter().map(|place| Ok((place.path(), place.found()?)));
-    let found = found.collect::<Result<std::collections::BTreeMap<_, _>, Cause>>().map_err(untouched)?;
-    Ok(manifest.standing(|path| found.get(path).copied().unwrap_or(razar_core::patch::Found::Other)))
-}
-
-/// Puts a patch in place of which every file is as before.
-pub(crate) fn apply(patch: &Patch, top: &Dir) -> Result<Done, MendError> {
-    Work::new(patch, top, Side::After, Manner::Exact).done()
-}
-
-/// Takes a patch back of which every file is as it left it.
-pub(crate) fn revert(patch: &Patch, top: &Dir) -> Result<Done, MendError> {
-    Work::new(patch, top, Side::Before, Manner::Exact).done()
-}
-
-/// Brings every file to this side and sweeps, whatever an apply or a revert that died has left. A file that is neither is
-/// never touched: nothing is completed over it, and what is undone is undone around it.
+/// Brings every file to this side, from the other or from whatever an attempt that died has left, and sweeps. A file that is on
+/// neither is never touched: nothing is put in place over it, and what is taken back is taken back around it.
 pub(crate) fn settle(patch: &Patch, top: &Dir, side: Side) -> Result<Done, MendError> {
-    Work::new(patch, top, side, Manner::Recover).done()
+    Work::new(patch, top, side).done()
 }
 
 const fn untouched(cause: Cause) -> MendError {

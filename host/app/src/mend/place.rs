@@ -15,6 +15,9 @@ use rustix::io::Errno;
 
 use super::error::Cause;
 
+/// What every temporary name begins with.
+pub(super) const PREFIX: &str = ".razar-patch-";
+
 /// Entries of a directory that are looked at to learn how its files are.
 const NEIGHBORS: usize = 1_000;
 
@@ -38,7 +41,7 @@ impl<'p> Place<'p> {
         let digest = manifest.digest().hex();
         let patch = digest.get(..16).unwrap_or_default();
         let place = |(number, file): (usize, &'p ManifestFile)| {
-            let name = |word| format!(".razar-patch-{patch}-{number}.{word}");
+            let name = |word| format!("{PREFIX}{patch}-{number}.{word}");
             let dir = parent(top, file.path())?;
             Ok(Self { file, dir, part: name("part"), whole: name("whole") })
         };
@@ -139,7 +142,7 @@ impl<'p> Place<'p> {
         let mut modes = std::collections::BTreeMap::<u32, usize>::new();
         for entry in dir.entries().map_err(failed())?.take(NEIGHBORS) {
             let entry = entry.map_err(failed())?;
-            let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(".razar-patch-"));
+            let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
             let Ok(meta) = entry.metadata() else { continue };
             if meta.is_file() && !ours {
                 *modes.entry(cap_std::fs::MetadataExt::mode(&meta) & 0o666).or_default() += 1;

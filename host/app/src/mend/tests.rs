@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use razar_core::id::Digest;
-use razar_core::patch::{Manifest, Patch, Side, Standing};
+use razar_core::patch::{Found, Manifest, Patch, Side, Standing};
 use tempfile::TempDir;
 
 use super::*;
@@ -81,15 +81,18 @@ impl Stage {
     }
 
     fn standing(&self) -> Standing {
-        look(self.patch.manifest(), &self.top()).unwrap()
+        self.patch.manifest().standing(|path| match fs::read(self.path(path.as_str())) {
+            Ok(bytes) => Found::File(Digest::of(&bytes)),
+            Err(_) => Found::Absent,
+        })
     }
 
     fn apply(&self) -> Result<Done, MendError> {
-        apply(&self.patch, &self.top())
+        self.settle(Side::After)
     }
 
     fn revert(&self) -> Result<Done, MendError> {
-        revert(&self.patch, &self.top())
+        self.settle(Side::Before)
     }
 
     fn settle(&self, side: Side) -> Result<Done, MendError> {
@@ -156,7 +159,6 @@ fn a_file_that_was_changed_names_itself_and_nothing_is_touched() {
         ("app.py", "neither what it was", |stage| stage.write("app.py", "value = 3\n")),
         ("app.py", "neither what it was", |stage| fs::remove_file(stage.path("app.py")).unwrap()),
         ("lib/new.py", "neither what it was", |stage| stage.write("lib/new.py", "mine = 1\n")),
-        ("lib/new.py", "already as the patch leaves it", |stage| stage.write("lib/new.py", "new = 1\n")),
         ("app.py", "neither what it was", |stage| {
             fs::rename(stage.path("app.py"), stage.dir.path().join("app.py")).unwrap();
             symlink("../app.py", stage.path("app.py")).unwrap();
@@ -188,16 +190,18 @@ fn a_file_that_was_changed_names_itself_and_nothing_is_touched() {
         assert!(error.ends_with("no file was changed"), "{error}");
         assert_eq!(stage.all(), before, "{error}");
     }
+}
+
+#[test]
+fn what_somebody_changed_stays_when_the_rest_is_taken_back() {
     let stage = Stage::new();
-    let error = stage.revert().unwrap_err().to_string();
-    assert!(error.contains("`app.py` is as it was before the patch"), "{error}");
     stage.apply().unwrap();
-    assert!(stage.apply().unwrap_err().to_string().contains("`app.py` is already as the patch leaves it"));
     stage.write("run.sh", "an operator's\n");
-    let after = stage.all();
     let error = stage.revert().unwrap_err().to_string();
-    assert!(error.contains("`run.sh` is neither") && error.ends_with("no file was changed"), "{error}");
-    assert_eq!(stage.all(), after);
+    assert!(error.contains("`run.sh` is neither") && error.contains("it was left alone"), "{error}");
+    let text = |path| fs::read_to_string(stage.path(path)).unwrap();
+    assert_eq!((text("app.py"), text("run.sh")), ("value = 1\n".to_owned(), "an operator's\n".to_owned()));
+    assert!(!stage.path("lib/new.py").exists());
 }
 
 #[test]
@@ -334,7 +338,11 @@ fn directories_come_and_go_with_the_files_they_are_made_for() {
     assert_eq!(stage.standing(), Standing::Before);
     assert!(stage.path("new/cache").exists() && !stage.path("new/deep").exists());
     let error = stage.apply().unwrap_err().to_string();
-    assert!(error.contains("`new` is there already") && error.ends_with("no file was changed"), "{error}");
+    assert!(
+        error.contains("`new` is there already with something in it")
+            && error.ends_with("no file was changed"),
+        "{error}"
+    );
 
     // Whoever took the directory away with the last file gets it back with that.
     let stage = Stage::new();
@@ -344,9 +352,9 @@ fn directories_come_and_go_with_the_files_they_are_made_for() {
     let top = stage.top();
     let gone = remember(gone, &top).unwrap();
     let before = stage.all();
-    apply(&gone, &top).unwrap();
+    settle(&gone, &top, Side::After).unwrap();
     fs::remove_dir(stage.path("lib")).unwrap();
-    revert(&gone, &top).unwrap();
+    settle(&gone, &top, Side::Before).unwrap();
     assert_eq!(stage.all(), before);
 }
 

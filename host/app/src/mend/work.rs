@@ -16,15 +16,15 @@ use super::dress;
 use super::error::{Cause, Left, MendError, Odd};
 use super::place::{self, Place};
 
-/// What is expected of the files at first.
+/// Where the files stood at first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
-    /// All of them are on the other side.
-    Exact,
-    /// Each of them is on some side, as a crash leaves them.
-    Recover,
-    /// The same, but one that somebody has changed is left alone: it is why the rest is undone.
-    TakeBack,
+enum Start {
+    /// All on the other side: an error is undone.
+    Whole,
+    /// On either side, as a crash leaves them.
+    Between,
+    /// Wherever an error left them: this is the way back.
+    Back,
 }
 
 /// An attempt.
@@ -32,27 +32,28 @@ pub(super) struct Work<'p> {
     patch: &'p Patch,
     top: &'p Dir,
     side: Side,
-    manner: Manner,
     places: Vec<Place<'p>>,
     /// Directories that were made now.
     made: Vec<String>,
     /// Whether anything may have been changed.
     begun: bool,
+    /// What an error means.
+    start: Start,
     /// Whether names may be swapped, as most file systems can.
     swaps: bool,
     notes: Vec<String>,
 }
 
 impl<'p> Work<'p> {
-    pub(super) const fn new(patch: &'p Patch, top: &'p Dir, side: Side, manner: Manner) -> Self {
+    pub(super) const fn new(patch: &'p Patch, top: &'p Dir, side: Side) -> Self {
         Self {
             patch,
             top,
             side,
-            manner,
             places: Vec::new(),
             made: Vec::new(),
             begun: false,
+            start: Start::Between,
             swaps: true,
             notes: Vec::new(),
         }
@@ -68,11 +69,12 @@ impl<'p> Work<'p> {
     }
 
     fn undone(mut self, cause: Cause) -> MendError {
-        let left = match (self.begun, self.manner) {
+        let left = match (self.begun, self.start) {
             (false, _) => Left::Untouched,
-            (true, Manner::Recover | Manner::TakeBack) => Left::Mixed(None),
-            (true, Manner::Exact) => {
-                let mut back = Self::new(self.patch, self.top, self.side.other(), Manner::TakeBack);
+            (true, Start::Between | Start::Back) => Left::Mixed(None),
+            (true, Start::Whole) => {
+                let mut back = Self::new(self.patch, self.top, self.side.other());
+                back.start = Start::Back;
                 back.made = std::mem::take(&mut self.made);
                 back.swaps = self.swaps;
                 match back.perform() {
@@ -103,7 +105,7 @@ impl<'p> Work<'p> {
         Ok(alone)
     }
 
-    /// Which files are to be moved, by number.
+    /// Which files are to be moved, by number, and why one is left alone.
     fn judge(&mut self) -> Result<(Vec<usize>, Option<Cause>), Cause> {
         let (mut moved, mut alone) = (Vec::new(), None);
         for (number, place) in self.places.iter().enumerate() {
@@ -111,40 +113,50 @@ impl<'p> Work<'p> {
             let side = place.file.side(place.found()?);
             if side == Some(self.side.other()) {
                 moved.push(number);
-            } else if side != Some(self.side) || self.manner == Manner::Exact {
-                let what = Odd::than(self.side.other(), side);
-                let cause = Cause::Changed { path: place.path().clone(), what };
-                // Nothing is completed over what somebody else has done; but what was undone of the rest is undone.
-                if self.manner == Manner::Exact
-                    || (self.manner == Manner::Recover && self.side == Side::After)
-                {
-                    return Err(cause);
-                }
-                alone.get_or_insert(cause);
+            } else if side.is_none() {
+                alone.get_or_insert(Cause::Changed { path: place.path().clone(), what: Odd::Neither });
             }
         }
-        if self.manner == Manner::Exact && self.side == Side::After {
-            self.directories_are_absent()?;
+        if self.side == Side::After
+            && let Some(cause) = alone
+        {
+            return Err(cause);
+        }
+        if self.start == Start::Between && moved.len() == self.places.len() {
+            self.start = Start::Whole;
+            if self.side == Side::After {
+                self.directories_are_free()?;
+            }
         }
         Ok((moved, alone))
     }
 
-    fn directories_are_absent(&self) -> Result<(), Cause> {
+    /// Directories that the patch makes are not there, or as an attempt that died has left them.
+    fn directories_are_free(&self) -> Result<(), Cause> {
         for directory in self.patch.manifest().directories() {
-            if self.exists(directory.as_str())? {
+            if !self.is_free(directory)? {
                 return Err(Cause::Changed { path: directory.clone(), what: Odd::Made });
             }
         }
         Ok(())
     }
 
-    fn exists(&self, path: &str) -> Result<bool, Cause> {
+    fn is_free(&self, directory: &FilePath) -> Result<bool, Cause> {
         let mut dir = place::real(self.top)?;
-        for name in path.split('/') {
+        for name in directory.parts() {
             dir = match place::enter(&dir, name) {
                 Ok(next) => next,
-                Err(error) => return Ok(error.kind() != io::ErrorKind::NotFound),
+                Err(error) => return Ok(error.kind() == io::ErrorKind::NotFound),
             };
+        }
+        let made = self.patch.manifest().directories();
+        for entry in dir.entries().map_err(Cause::io("list", directory))? {
+            let name = entry.map_err(Cause::io("list", directory))?.file_name();
+            let name = name.to_string_lossy();
+            let path = format!("{directory}/{name}");
+            if !name.starts_with(place::PREFIX) && !made.iter().any(|made| made.as_str() == path) {
+                return Ok(false);
+            }
         }
         Ok(true)
     }
@@ -281,7 +293,7 @@ impl<'p> Work<'p> {
         notes.extend(self.sync().err().map(|cause| cause.to_string()));
         if self.side == Side::Before {
             self.made.extend(self.patch.manifest().directories().iter().map(FilePath::to_string));
-        } else if self.manner != Manner::TakeBack {
+        } else if self.start != Start::Back {
             self.made.clear();
         }
         self.made.sort_unstable();

@@ -21,6 +21,7 @@ use razar_core::incident::{End, Incident};
 use razar_core::patch::{ChangeSet, Patch, Protected, Side, Tree, gate};
 use razar_core::plan::ComponentPlan;
 
+use crate::command::Exit;
 use crate::drive::{Handle, Kept};
 use crate::launcher::{CheckEnd, Launcher};
 use crate::packages::Packages;
@@ -135,7 +136,8 @@ impl Workshop {
         self.change(*manifest, plan, Side::Before).await
     }
 
-    /// Behind its wall the host writes to no component's files: the launcher starts whoever does.
+    /// Behind its wall the host writes to no component's files: the launcher starts whoever does. Only its own word for it tells
+    /// that nothing was changed.
     async fn change(&self, manifest: Digest, plan: &ComponentPlan, side: Side) -> EffectOutcome {
         let mut arguments = vec![
             "mend".to_owned(),
@@ -149,7 +151,7 @@ impl Workshop {
         if side == Side::Before {
             arguments.push("--back".to_owned());
         }
-        let error = match self.launcher.run_own(&arguments, MENDING).await {
+        let (error, partly) = match self.launcher.run_own(&arguments, MENDING).await {
             Ok(report) if report.end == CheckEnd::Exited(ExitStatus::Code(0)) => {
                 for note in report.output.lines() {
                     tracing::warn!(component = %plan.id, "{}", report::escape::line(note));
@@ -157,12 +159,19 @@ impl Workshop {
                 return EffectOutcome::Changed;
             }
             Ok(report) if report.end == CheckEnd::TimedOut => {
-                format!("it took longer than {} s", MENDING.as_secs())
+                (format!("it took longer than {} s", MENDING.as_secs()), true)
             }
-            Ok(report) => report.output.trim().trim_start_matches("error: ").to_owned(),
-            Err(error) => error.to_string(),
+            Ok(report) => {
+                let untouched = ExitStatus::Code(i32::from(Exit::Failed as u8));
+                let said = match report.output.trim().trim_start_matches("error: ") {
+                    "" => format!("whoever changes them ended unexpectedly: {:?}", report.end),
+                    said => said.to_owned(),
+                };
+                (said, report.end != CheckEnd::Exited(untouched))
+            }
+            Err(error) => (error.to_string(), true),
         };
-        EffectOutcome::NotChanged { error: words(&error) }
+        EffectOutcome::NotChanged { error: words(&error), partly }
     }
 }
 

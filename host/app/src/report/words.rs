@@ -120,7 +120,7 @@ impl Teller {
                         ("patch", component, end.as_str(), Some(details))
                     }
                     EffectOutcome::Changed => ("patch", component, changed(&effect), manifest(&effect)),
-                    EffectOutcome::NotChanged { error } => ("patch", component, "fail", Some(error.clone())),
+                    EffectOutcome::NotChanged { error, .. } => ("patch", component, "fail", Some(error.clone())),
                 }
             }
             Fact::IncidentOpened { incident, component, failure, .. } => {
@@ -224,7 +224,7 @@ impl Teller {
                     EffectOutcome::NotStarted { .. } => return None,
                     EffectOutcome::Attempted(end) => format!("{}, {}", end.as_str(), attempt(&effect, end)),
                     EffectOutcome::Changed => format!("its files are changed: patch {}", changed(&effect)),
-                    EffectOutcome::NotChanged { error } => format!("its files are not changed: {error}"),
+                    EffectOutcome::NotChanged { error, .. } => format!("its files are not changed: {error}"),
                 };
                 about(effect.component(), what)
             }

@@ -429,12 +429,7 @@ impl Durable {
                 }
             }
             EffectOutcome::Changed => c.changed(&effect),
-            EffectOutcome::NotChanged { error } => {
-                if let (Effect::Apply(_), Some(incident)) = (&effect, &mut c.incident) {
-                    incident.stage = incident::Stage::Open;
-                    incident.later(&format!("was not applied: {error}"));
-                }
-            }
+            EffectOutcome::NotChanged { error, partly } => c.not_changed(&effect, error, *partly),
         });
     }
 }
@@ -467,10 +462,7 @@ impl Component {
         match effect {
             Effect::Apply(apply) => {
                 self.forgive();
-                if self.patches.len() == PATCHES {
-                    self.patches.remove(0);
-                }
-                self.patches.push((apply.incident, apply.manifest));
+                self.patched(apply.incident, apply.manifest);
                 self.mended(incident::Stage::Canary(apply.manifest));
             }
             Effect::Revert(revert) => {
@@ -480,6 +472,30 @@ impl Component {
             }
             Effect::Start(_) | Effect::Stop(_) | Effect::Attempt(_) => {}
         }
+    }
+
+    fn not_changed(&mut self, effect: &Effect, error: &str, partly: bool) {
+        match (effect, &mut self.incident) {
+            (Effect::Apply(apply), Some(incident)) => {
+                incident.later(&format!("was not applied: {error}"));
+                incident.stage =
+                    if partly { incident::Stage::Failed(apply.manifest) } else { incident::Stage::Open };
+            }
+            // Whatever is left of it can be taken back later.
+            (Effect::Revert(revert), _) => self.patched(revert.incident, revert.manifest),
+            _ => {}
+        }
+    }
+
+    /// Its files may be those that a patch made.
+    fn patched(&mut self, incident: IncidentId, manifest: Digest) {
+        if self.patches.iter().any(|(_, known)| *known == manifest) {
+            return;
+        }
+        if self.patches.len() == PATCHES {
+            self.patches.remove(0);
+        }
+        self.patches.push((incident, manifest));
     }
 
     fn roll_back(&mut self, at: Timestamp, id: IncidentId, manifest: Digest) {

@@ -117,7 +117,7 @@ impl Turn<'_> {
         true
     }
 
-    /// The files could not be changed: nothing is different from before.
+    /// The files could not be changed. Whatever an apply has left is taken back; when that fails, nobody touches them any more.
     pub(super) fn not_changed(&mut self, at: usize, effect: &Effect, error: String) {
         if !matches!(effect, Effect::Revert(_)) {
             return;

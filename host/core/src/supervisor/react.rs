@@ -207,7 +207,7 @@ impl Turn<'_> {
             EffectOutcome::Running(_) => self.launched(at),
             // The fold has taken it in; what is next follows from where the incident stands.
             EffectOutcome::Attempted(_) | EffectOutcome::Changed => {}
-            EffectOutcome::NotChanged { error } => self.not_changed(at, &effect, error),
+            EffectOutcome::NotChanged { error, .. } => self.not_changed(at, &effect, error),
             EffectOutcome::NotStarted { error, permanent } => {
                 let kind = if permanent { FailureKind::Unstartable } else { FailureKind::NotStarted };
                 // It never ran: what is missing is on this machine, whatever the words are.

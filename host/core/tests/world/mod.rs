@@ -164,6 +164,8 @@ pub(crate) struct World {
     pub(crate) files: HashMap<ComponentId, Files>,
     /// Files that cannot be changed.
     pub(crate) read_only: bool,
+    /// Whoever applies a patch dies in the middle of it.
+    pub(crate) breaks_off: bool,
 }
 
 impl World {
@@ -184,6 +186,7 @@ impl World {
             mended: Box::new(|_| Script::default()),
             files: HashMap::new(),
             read_only: false,
+            breaks_off: false,
         }
     }
 
@@ -309,7 +312,14 @@ impl World {
                 };
                 self.files.insert(component, before);
                 let error = "app.py: read-only file system".to_owned();
-                self.feed(Input::EffectFinished { id, outcome: EffectOutcome::NotChanged { error } });
+                let outcome = EffectOutcome::NotChanged { error, partly: false };
+                self.feed(Input::EffectFinished { id, outcome });
+            }
+            Event::Files(id, component, Files::Patched(_)) if self.breaks_off => {
+                self.files.insert(component, Files::Mixed);
+                let error = "was killed by signal 9".to_owned();
+                let outcome = EffectOutcome::NotChanged { error, partly: true };
+                self.feed(Input::EffectFinished { id, outcome });
             }
             Event::Files(id, component, files) => {
                 self.files.insert(component, files);

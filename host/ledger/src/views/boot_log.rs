@@ -171,7 +171,7 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
             (Some(Effect::Revert(revert)), EffectOutcome::Changed) => {
                 say("WARNING", &format!("Reverted patch for {}: {}", revert.component, revert.manifest));
             }
-            (Some(effect), EffectOutcome::NotChanged { error }) => {
+            (Some(effect), EffectOutcome::NotChanged { error, .. }) => {
                 say("ERROR", &format!("Files of {} are not changed: {error}", effect.component()));
             }
             _ => {}

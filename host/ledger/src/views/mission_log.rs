@@ -184,7 +184,7 @@ fn mended<'a>(effect: &'a Effect, outcome: &EffectOutcome) -> Option<(&'a str, &
         (Effect::Revert(revert), EffectOutcome::Changed) => {
             (component, "reverted", revert.manifest.to_string())
         }
-        (Effect::Apply(_) | Effect::Revert(_), EffectOutcome::NotChanged { error }) => {
+        (Effect::Apply(_) | Effect::Revert(_), EffectOutcome::NotChanged { error, .. }) => {
             (component, "fail", error.clone())
         }
         _ => return None,

@@ -5,10 +5,12 @@
 //! | file | kind | kept |
 //! |---|---|---|
 //! | `logs/razar_state.json` | replaced | newest 1,000 events, this boot's components |
+//! | `logs/razar_ai_patches.json` | replaced | newest 200 records |
 //! | `logs/razar_boot_history.json` | replaced | newest 200 boots, of 20,000 components together |
 //! | `monitoring/boot_metrics.prom` | replaced | newest boot |
-//! | `logs/razar.log`, `logs/boot_orchestrator.log`, `docs/quarantine_log.md` | appended | 4 MiB and the four segments before, as `<file>.<n>` |
+//! | `logs/razar.log`, `logs/boot_orchestrator.log`, `logs/patch_history.jsonl`, `docs/quarantine_log.md` | appended | 4 MiB and the four segments before, as `<file>.<n>` |
 //! | `logs/mission_briefs/` | one a boot | newest 20 |
+//! | `logs/patch_backups/` | one a file that a patch changed | those of the newest 50 patches, at most 32 MiB |
 //! | `quarantine/` | one a component | while it is in quarantine |
 //!
 //! The facts themselves are kept for ever: they are the record.
@@ -22,8 +24,8 @@ mod escape;
 mod files;
 mod metrics;
 mod mission_log;
-pub mod patch_backups;
-pub mod patches;
+mod patch_backups;
+mod patches;
 mod quarantine_files;
 mod quarantine_log;
 mod runs;
@@ -43,10 +45,13 @@ pub use self::mission_log::Event;
 pub use self::timeline::{Entry, Timeline};
 
 use self::append::AppendView;
+use self::patches::PatchEvent;
 use self::whole::WholeView;
+use crate::blob;
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::meta;
+use crate::patches as patch;
 use crate::replay::Replay;
 
 const HISTORY: &str = "logs/razar_boot_history.json";
@@ -58,8 +63,9 @@ pub struct Views {
     root: PathBuf,
     segment: u64,
     model: Model,
-    logs: [AppendView; 3],
+    logs: [AppendView; 4],
     state_file: WholeView,
+    patches_file: WholeView,
     history_file: WholeView,
     metrics_file: WholeView,
     behind: Vec<Behind>,
@@ -73,6 +79,10 @@ struct Model {
     runs: runs::Runs,
     /// The revision of the runs that is on disk.
     drawn: u64,
+    patches: patches::Patches,
+    /// The revision of the patches that is on disk.
+    patches_drawn: u64,
+    backups: patch_backups::PatchBackups,
     chronicle: state::Chronicle,
     quarantine: quarantine_files::QuarantineFiles,
     briefs: briefs::Briefs,
@@ -88,7 +98,7 @@ impl Views {
     fn with_segments(ledger: &Ledger, root: &Path, segment: u64) -> Result<Self, LedgerError> {
         // Only now: later it is missing because somebody moved it. What is missing now, every file says.
         let _ = fs::create_dir_all(root);
-        for dir in ["logs", briefs::NAME, quarantine_files::NAME, "docs", "monitoring"] {
+        for dir in ["logs", briefs::NAME, patch_backups::NAME, quarantine_files::NAME, "docs", "monitoring"] {
             files::sweep(&root.join(dir));
         }
         let mut views = Self {
@@ -98,6 +108,7 @@ impl Views {
             model: Model::new(root),
             logs: logs(root, segment),
             state_file: WholeView::new(root, state::NAME),
+            patches_file: WholeView::new(root, patches::PATCHES),
             history_file: WholeView::new(root, HISTORY),
             metrics_file: WholeView::new(root, metrics::NAME),
             behind: Vec::new(),
@@ -145,7 +156,8 @@ impl Views {
         for log in &mut self.logs {
             log.load(&self.connection)?;
         }
-        for file in [&mut self.state_file, &mut self.history_file, &mut self.metrics_file] {
+        let Self { state_file, patches_file, history_file, metrics_file, .. } = self;
+        for file in [state_file, patches_file, history_file, metrics_file] {
             file.forget();
         }
         self.catch_up()
@@ -165,7 +177,17 @@ impl Views {
     }
 
     fn write(&mut self) {
-        let Self { connection, model, logs, state_file, history_file, metrics_file, behind, .. } = self;
+        let Self {
+            connection,
+            model,
+            logs,
+            state_file,
+            patches_file,
+            history_file,
+            metrics_file,
+            behind,
+            ..
+        } = self;
         behind.clear();
         let mut note = |view: &'static str, written: Result<(), ViewError>| {
             behind.extend(written.err().map(|error| Behind { view, error }));
@@ -175,6 +197,8 @@ impl Views {
         }
         note(quarantine_files::NAME, model.quarantine.write());
         note(briefs::NAME, model.briefs.write(connection));
+        let patch = |digest: &_| patch::load(digest, |digest| blob::get(connection, digest));
+        note(patch_backups::NAME, model.backups.write(patch));
         if model.seq == 0 {
             return;
         }
@@ -188,6 +212,15 @@ impl Views {
                 model.drawn = revision;
             }
             note(history_file.name, written);
+        }
+        let revision = model.patches.revision();
+        if revision > 0 && !(model.patches_drawn == revision && patches_file.is_there()) {
+            let text = model.patches.render(|digest| patch(digest).ok());
+            let written = patches_file.write(connection, model.seq, text);
+            if written.is_ok() {
+                model.patches_drawn = revision;
+            }
+            note(patches_file.name, written);
         }
         let state = meta::head_at(connection, model.seq).map_err(ViewError::from).and_then(|head| {
             state_file.write(connection, model.seq, model.chronicle.render(&model.stack, head))
@@ -207,14 +240,19 @@ fn fold(model: &mut Model, logs: &mut [AppendView], recorded: &Recorded) {
     model.chronicle.fold(&model.stack, recorded);
     model.quarantine.fold(recorded);
     model.briefs.fold(recorded);
+    if let Some(event) = PatchEvent::told_by(&model.stack, recorded) {
+        model.backups.fold(recorded.at, &event);
+        model.patches.fold(recorded.at, event);
+    }
     model.stack.apply(recorded);
     model.seq = recorded.seq;
 }
 
-fn logs(root: &Path, segment: u64) -> [AppendView; 3] {
+fn logs(root: &Path, segment: u64) -> [AppendView; 4] {
     [
         AppendView::new(root, mission_log::NAME, "", mission_log::lines, segment),
         AppendView::new(root, boot_log::NAME, "", boot_log::lines, segment),
+        AppendView::new(root, patches::HISTORY, "", patches::lines, segment),
         AppendView::new(root, quarantine_log::NAME, quarantine_log::HEADER, quarantine_log::lines, segment),
     ]
 }
@@ -226,6 +264,9 @@ impl Model {
             stack: stack::Stack::default(),
             runs: runs::Runs::default(),
             drawn: 0,
+            patches: patches::Patches::default(),
+            patches_drawn: 0,
+            backups: patch_backups::PatchBackups::new(root),
             chronicle: state::Chronicle::default(),
             quarantine: quarantine_files::QuarantineFiles::new(root),
             briefs: briefs::Briefs::new(root),

@@ -15,17 +15,17 @@ use crate::moment;
 use crate::patches::PatchError;
 
 /// Below the root of the views.
-pub const NAME: &str = "logs/patch_backups";
+pub(super) const NAME: &str = "logs/patch_backups";
 /// Patches whose backups are kept.
-pub const KEPT: usize = 50;
+pub(super) const KEPT: usize = 50;
 /// Bytes of all backups together, beyond those of the newest patch.
-pub const BYTES: u64 = 32 << 20;
+pub(super) const BYTES: u64 = 32 << 20;
 /// At least as many as one patch can have.
 const MOST_FILES: usize = 32;
 
 /// The archive.
 #[derive(Debug)]
-pub struct PatchBackups {
+pub(super) struct PatchBackups {
     dir: PathBuf,
     /// The newest last.
     applied: VecDeque<Applied>,
@@ -50,12 +50,12 @@ enum State {
 
 impl PatchBackups {
     /// The archive below the root of the views.
-    pub fn new(root: &Path) -> Self {
+    pub(super) fn new(root: &Path) -> Self {
         Self { dir: root.join(NAME), applied: VecDeque::new() }
     }
 
     /// Takes one event in.
-    pub fn fold(&mut self, at: Timestamp, event: &PatchEvent) {
+    pub(super) fn fold(&mut self, at: Timestamp, event: &PatchEvent) {
         let PatchStep::Applied { manifest } = event.what else { return };
         let rank = self.applied.back().filter(|last| last.at == at).map_or(0, |last| last.rank + 1);
         self.applied.push_back(Applied { at, rank, manifest, state: State::Unknown });
@@ -69,7 +69,10 @@ impl PatchBackups {
     ///
     /// # Errors
     /// A file cannot be written or removed, or the ledger cannot be read.
-    pub fn write(&mut self, patch: impl Fn(&Digest) -> Result<Patch, PatchError>) -> Result<(), ViewError> {
+    pub(super) fn write(
+        &mut self,
+        patch: impl Fn(&Digest) -> Result<Patch, PatchError>,
+    ) -> Result<(), ViewError> {
         let (mut kept, mut bytes) = (0, 0);
         for one in self.applied.iter_mut().rev() {
             if kept > 0 && (kept >= KEPT || bytes > BYTES) {

@@ -1,6 +1,6 @@
 //! What became of patches, in the files operators look for it: `logs/razar_ai_patches.json`, an array of what agents were asked
-//! and what was done, and `logs/patch_history.jsonl`, a line for each time that files were changed. Both are functions of
-//! events, which the facts tell, and of the patches that the ledger keeps.
+//! and what was done, and `logs/patch_history.jsonl`, a line for each time that files were changed. Both are functions of the
+//! facts and of the patches that the ledger keeps.
 //!
 //! | event | in `razar_ai_patches.json` | in `patch_history.jsonl` |
 //! |---|---|---|
@@ -11,21 +11,25 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use razar_core::id::{ComponentId, Digest, IncidentId, PluginId};
-use razar_core::patch::Patch;
+use razar_core::effect::{Effect, EffectOutcome};
+use razar_core::fact::{Closing, Fact, Recorded};
+use razar_core::id::{ComponentId, Digest, IncidentId};
+use razar_core::incident::{End, Who};
+use razar_core::patch::{Patch, Verdict};
 use razar_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::escape;
+use super::stack::Stack;
 use crate::moment;
 
 /// The array, below the root of the views.
-pub const PATCHES: &str = "logs/razar_ai_patches.json";
+pub(super) const PATCHES: &str = "logs/razar_ai_patches.json";
 /// The lines, below the root of the views.
-pub const HISTORY: &str = "logs/patch_history.jsonl";
+pub(super) const HISTORY: &str = "logs/patch_history.jsonl";
 
 /// Records of the array that are kept: it is written anew with every one.
-pub const KEPT: usize = 200;
+pub(super) const KEPT: usize = 200;
 /// Longest diff in a record; the whole one is in the ledger.
 const MAX_DIFF: usize = 8 << 10;
 /// Longest reason in a record.
@@ -33,7 +37,7 @@ const MAX_REASON: usize = 2 << 10;
 
 /// Something that became of a patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PatchEvent {
+pub(super) struct PatchEvent {
     /// Whose files it is about.
     pub component: ComponentId,
     /// The incident it is about.
@@ -44,12 +48,12 @@ pub struct PatchEvent {
 
 /// What became of a patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PatchStep {
-    /// An agent was asked for one, and its answer was judged.
+pub(super) enum PatchStep {
+    /// Somebody was asked for one, and the answer was judged.
     Attempted {
-        /// Which.
-        agent: PluginId,
-        /// How often it was asked in this incident, this time included.
+        /// Who.
+        who: Who,
+        /// Which attempt of the incident.
         attempt: u32,
         /// What came of it.
         outcome: Attempt,
@@ -75,7 +79,7 @@ pub enum PatchStep {
 
 /// What came of asking an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Attempt {
+pub(super) enum Attempt {
     /// It proposed nothing.
     Nothing {
         /// Why, in its words or in those of the error.
@@ -100,7 +104,7 @@ type Record = BTreeMap<&'static str, Value>;
 
 /// The array of records.
 #[derive(Debug, Default)]
-pub struct Patches {
+pub(super) struct Patches {
     events: VecDeque<(Timestamp, PatchEvent)>,
     /// What is shown of a patch; it never changes.
     shown: BTreeMap<Digest, Shown>,
@@ -115,7 +119,7 @@ struct Shown {
 
 impl Patches {
     /// Takes one event in.
-    pub fn fold(&mut self, at: Timestamp, event: PatchEvent) {
+    pub(super) fn fold(&mut self, at: Timestamp, event: PatchEvent) {
         self.events.push_back((at, event));
         // One that was asked for makes two records.
         while self.events.iter().map(|(_, event)| event.records()).sum::<usize>() > KEPT {
@@ -125,13 +129,13 @@ impl Patches {
     }
 
     /// Another number whenever the file is another; 0 while there is nothing to show.
-    pub const fn revision(&self) -> u64 {
+    pub(super) const fn revision(&self) -> u64 {
         self.revision
     }
 
     /// The file: old readers know it as a JSON array with sorted keys. A patch that cannot be read any more is shown without
     /// what was in it.
-    pub fn render(&mut self, patch: impl Fn(&Digest) -> Option<Patch>) -> String {
+    pub(super) fn render(&mut self, patch: impl Fn(&Digest) -> Option<Patch>) -> String {
         let Self { events, shown, .. } = self;
         let named: Vec<Digest> = events.iter().filter_map(|(_, event)| event.manifest()).collect();
         shown.retain(|digest, _| named.contains(digest));
@@ -155,8 +159,15 @@ impl Shown {
     }
 }
 
+/// The line of one fact, if files were changed or kept by it.
+pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
+    if let Some(event) = PatchEvent::told_by(before, recorded) {
+        history(recorded.at, &event, out);
+    }
+}
+
 /// The line of one event, if files were changed or kept.
-pub fn history(at: Timestamp, event: &PatchEvent, out: &mut String) {
+pub(super) fn history(at: Timestamp, event: &PatchEvent, out: &mut String) {
     let Some(word) = event.what.deed() else { return };
     let mut record = event.record(at, word);
     if let PatchStep::Reverted { reason, .. } = &event.what {
@@ -167,6 +178,40 @@ pub fn history(at: Timestamp, event: &PatchEvent, out: &mut String) {
 }
 
 impl PatchEvent {
+    /// What a fact tells of a patch, given the stack as it was before.
+    pub(super) fn told_by(before: &Stack, recorded: &Recorded) -> Option<Self> {
+        match &recorded.fact {
+            Fact::IncidentClosed { incident, component, outcome: Closing::Repaired { manifest } } => {
+                Some(Self {
+                    component: component.clone(),
+                    incident: *incident,
+                    what: PatchStep::Held { manifest: *manifest },
+                })
+            }
+            Fact::EffectFinished { id, outcome } => {
+                let effect = before.effect(*id)?;
+                let component = effect.component().clone();
+                let what = match (effect, outcome) {
+                    (Effect::Attempt(attempt), EffectOutcome::Attempted(end)) => PatchStep::Attempted {
+                        who: attempt.who.clone(),
+                        attempt: attempt.number,
+                        outcome: Attempt::of(end),
+                    },
+                    (Effect::Apply(apply), EffectOutcome::Changed) => {
+                        PatchStep::Applied { manifest: apply.manifest }
+                    }
+                    (Effect::Revert(revert), EffectOutcome::Changed) => PatchStep::Reverted {
+                        manifest: revert.manifest,
+                        reason: before.doubt(&component).to_owned(),
+                    },
+                    _ => return None,
+                };
+                Some(Self { component, incident: effect.incident()?, what })
+            }
+            _ => None,
+        }
+    }
+
     const fn records(&self) -> usize {
         match self.what {
             PatchStep::Attempted { .. } => 2,
@@ -201,15 +246,16 @@ impl PatchEvent {
     fn told(&self, at: Timestamp, shown: Option<&Shown>) -> Vec<Record> {
         let files = shown.map(|shown| shown.files.as_slice()).unwrap_or_default();
         match &self.what {
-            PatchStep::Attempted { agent, attempt, outcome } => {
+            PatchStep::Attempted { who, attempt, outcome } => {
+                let agent = who.to_string();
                 let (suggested, success) = outcome.said();
                 let mut answer = self.record(at, if suggested { "suggestion" } else { "no_suggestion" });
-                answer.insert("name", agent.as_str().into());
+                answer.insert("name", agent.clone().into());
                 if suggested {
                     answer.insert("applied", success.into());
                 }
                 let mut tried = self.record(at, "patch_attempt");
-                tried.insert("agent", agent.as_str().into());
+                tried.insert("agent", agent.into());
                 tried.insert("attempt", (*attempt).into());
                 tried.insert("module", json!(files.first()));
                 tried.insert("success", success.into());
@@ -248,6 +294,19 @@ impl PatchStep {
 }
 
 impl Attempt {
+    fn of(end: &End) -> Self {
+        match end {
+            End::Unavailable { why } | End::Failed { why } | End::Declined { why } => {
+                Self::Nothing { reason: why.clone() }
+            }
+            End::Refused { code, why } => Self::Refused { reason: format!("{code}: {why}"), manifest: None },
+            End::Tried { verdict: Verdict::Fixed, manifest, .. } => Self::Accepted { manifest: *manifest },
+            End::Tried { why, manifest, .. } => {
+                Self::Refused { reason: format!("{}: {why}", end.as_str()), manifest: Some(*manifest) }
+            }
+        }
+    }
+
     /// Whether anything was proposed, and whether it was taken.
     const fn said(&self) -> (bool, bool) {
         match self {

@@ -67,6 +67,8 @@ pub(super) struct Stack {
     /// In document order; a quarantined one that is no longer configured comes last.
     pub(super) order: Vec<ComponentId>,
     components: BTreeMap<ComponentId, Component>,
+    /// Why each is not trusted with its files as they are: its newest failure, or an operator's word.
+    doubts: BTreeMap<ComponentId, String>,
     /// Decided and not over.
     effects: HashMap<EffectId, Effect>,
     /// Everything is being stopped.
@@ -88,6 +90,11 @@ impl Stack {
     /// In quarantine now.
     pub(super) fn is_quarantined(&self, id: &ComponentId) -> bool {
         self.component(id).condition == Condition::Quarantined
+    }
+
+    /// Why its files are changed back.
+    pub(super) fn doubt(&self, id: &ComponentId) -> &str {
+        self.doubts.get(id).map(String::as_str).unwrap_or_default()
     }
 
     /// The effect behind a number.
@@ -162,11 +169,18 @@ impl Stack {
                 },
                 Phase::Liveness => c.reported = !healthy,
             }),
-            Fact::Failed { component, failure, .. } => self.set(component, |c| {
-                c.condition = Condition::Failed;
-                c.failing = true;
-                c.reported = failure.kind == FailureKind::Liveness;
-            }),
+            Fact::Failed { component, failure, .. } => {
+                self.doubts.insert(component.clone(), failure.error.clone());
+                self.set(component, |c| {
+                    c.condition = Condition::Failed;
+                    c.failing = true;
+                    c.reported = failure.kind == FailureKind::Liveness;
+                });
+            }
+            Fact::RollbackRequested { component, .. } => {
+                self.doubts.insert(component.clone(), "an operator takes it back".to_owned());
+            }
+            Fact::IncidentClosed { component, .. } => drop(self.doubts.remove(component)),
             Fact::BackingOff { component, .. } => {
                 self.set(component, |c| c.condition = Condition::BackingOff)
             }
@@ -198,8 +212,6 @@ impl Stack {
             | Fact::PluginReinstated { .. }
             | Fact::RestartRequested { .. }
             | Fact::IncidentOpened { .. }
-            | Fact::RollbackRequested { .. }
-            | Fact::IncidentClosed { .. }
             | Fact::StopRequested { .. }
             | Fact::Imported { .. } => {}
         }

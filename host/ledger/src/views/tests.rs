@@ -5,17 +5,19 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 
 use proptest::prelude::*;
-use razar_core::effect::{Effect, EffectOutcome, ExitStatus, Process, Start, Stop};
-use razar_core::fact::{Anchor, Fact, Opened, Phase, QuarantineReason};
+use razar_core::effect::{Apply, Attempt, Effect, EffectOutcome, ExitStatus, Process, Revert, Start, Stop};
+use razar_core::fact::{Anchor, Closing, Fact, Opened, Phase, QuarantineReason};
 use razar_core::failure::{Failure, FailureClass, FailureKind};
-use razar_core::id::{BootId, ComponentId, Digest, EffectId, InstanceId, PluginId};
+use razar_core::id::{BootId, ComponentId, Digest, EffectId, IncidentId, InstanceId, PluginId};
+use razar_core::incident::{End, Who};
+use razar_core::patch::Verdict;
 use razar_core::time::{Millis, Timestamp};
 use tempfile::TempDir;
 
 use super::*;
 
 const BRIEF: &[u8] = b"{\"priority_map\": {}, \"current_status\": {}, \"open_issues\": []}\n";
-const LOGS: [&str; 3] = [mission_log::NAME, boot_log::NAME, quarantine_log::NAME];
+const LOGS: [&str; 4] = [mission_log::NAME, boot_log::NAME, quarantine_log::NAME, patches::HISTORY];
 
 type Turn = (Timestamp, Vec<Fact>);
 
@@ -57,7 +59,48 @@ fn boot(number: u64, mission: Option<&str>, components: &[&str]) -> Fact {
     }
 }
 
-/// Two boots in which everything happens once: a late one, one that crashes, one that never comes up.
+/// One effect, from its decision to its end.
+fn done(effect_id: u64, effect: Effect, outcome: EffectOutcome) -> Vec<Fact> {
+    let id = EffectId(effect_id);
+    vec![Fact::EffectDecided { id, effect }, Fact::EffectStarted { id }, Fact::EffectFinished { id, outcome }]
+}
+
+/// An incident: one proposal is refused, one is taken and does not hold, the third one does.
+fn repair() -> Vec<Vec<Fact>> {
+    let (component, incident) = (id("web"), IncidentId(1));
+    let manifest = patch::testing::patch("x").manifest().digest();
+    let asked = |number: u32, end: End| {
+        let who = Who::Agent("agent-openai".parse().unwrap());
+        let attempt = Attempt { component: component.clone(), incident, number, who };
+        done(100 + u64::from(number), Effect::Attempt(attempt), EffectOutcome::Attempted(end))
+    };
+    let tried = |verdict| End::Tried { verdict, why: "suite and shadow start".to_owned(), manifest };
+    let apply = Effect::Apply(Apply { component: component.clone(), incident, manifest });
+    let revert = Effect::Revert(Revert { component: component.clone(), incident, manifest });
+    let refused =
+        End::Refused { code: "protected-tests".to_owned(), why: "`tests/x.py` is the judge".to_owned() };
+    let wrong = || failure(FailureKind::Exited, "exited with code 1: KeyError: 'x|y'");
+    vec![
+        vec![Fact::IncidentOpened {
+            incident,
+            component: component.clone(),
+            failure: wrong(),
+            launches: 3,
+            diff: None,
+        }],
+        asked(1, refused),
+        asked(2, tried(Verdict::NotFixed)),
+        asked(3, tried(Verdict::Fixed)),
+        done(110, apply.clone(), EffectOutcome::Changed),
+        vec![Fact::Failed { component: component.clone(), instance: None, attempt: 1, failure: wrong() }],
+        done(111, revert, EffectOutcome::Changed),
+        asked(4, tried(Verdict::Fixed)),
+        done(112, apply, EffectOutcome::Changed),
+        vec![Fact::IncidentClosed { incident, component, outcome: Closing::Repaired { manifest } }],
+    ]
+}
+
+/// Two boots in which everything happens once: a late one, one that crashes, one that never comes up, one that is repaired.
 fn script() -> Vec<Turn> {
     let mut at = 1_795_225_297_000;
     let mut turns = Vec::new();
@@ -159,6 +202,7 @@ fn script() -> Vec<Turn> {
         Fact::PluginReleased { plugin: plugin.clone(), note: Some("a new build".to_owned()) },
         Fact::PluginReinstated { plugin },
     ]);
+    repair().into_iter().for_each(&mut turn);
     turn(vec![Fact::RestartRequested { component: id("web") }, Fact::StopRequested { component: id("web") }]);
     turn(vec![Fact::Stopped { component: id("web") }]);
     turn(vec![Fact::ShutdownStarted { reason: "SIGINT".to_owned() }]);
@@ -188,7 +232,11 @@ fn script() -> Vec<Turn> {
 /// A few lines in every log, for tests that go through them byte by byte.
 fn short() -> Vec<Turn> {
     let script = script();
-    [0, 3, 10, 18].map(|turn| script[turn].clone()).into()
+    let applied = script.iter().find(|(_, facts)| {
+        facts.iter().any(|fact| matches!(fact, Fact::EffectFinished { outcome: EffectOutcome::Changed, .. }))
+    });
+    let turns = [0, 3, 10, 18].map(|turn| script[turn].clone());
+    turns.into_iter().chain(applied.cloned()).collect()
 }
 
 struct House {
@@ -203,6 +251,7 @@ impl House {
         let dir = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
         let mut ledger = Ledger::open(&dir.path().join("state")).unwrap();
         ledger.put_blob(BRIEF).unwrap();
+        ledger.keep_patch(&patch::testing::patch("x")).unwrap();
         Self { dir, ledger }
     }
 
@@ -299,7 +348,11 @@ fn every_view_says_what_operators_know() {
             "logs/mission_briefs/boot_2026-11-21T01-41-44Z.json",
             "logs/mission_briefs/demo_2026-11-21T01-41-37Z.json",
             "logs/mission_briefs/demo_2026-11-21T01-41-45Z.json",
+            "logs/patch_backups/app.py.x",
+            "logs/patch_backups/old.py.x",
+            "logs/patch_history.jsonl",
             "logs/razar.log",
+            "logs/razar_ai_patches.json",
             "logs/razar_boot_history.json",
             "logs/razar_state.json",
             "monitoring/boot_metrics.prom",
@@ -310,7 +363,9 @@ fn every_view_says_what_operators_know() {
     for name in [
         "docs/quarantine_log.md",
         "logs/boot_orchestrator.log",
+        "logs/patch_history.jsonl",
         "logs/razar.log",
+        "logs/razar_ai_patches.json",
         "logs/razar_boot_history.json",
         "logs/razar_state.json",
         "monitoring/boot_metrics.prom",

@@ -88,7 +88,7 @@ fn an_edit_in_the_middle_is_kept_and_the_rest_is_taken_back() {
     for swaps in [true, false] {
         for (path, edit, left) in edits {
             let (dir, top) = stage();
-            let mut work = Work::new(&patch, &top, Side::After, Manner::Exact);
+            let mut work = Work::new(&patch, &top, Side::After);
             work.swaps = swaps;
             work.places = Place::all(patch.manifest(), &top).unwrap();
             let (moved, _) = work.judge().unwrap();
@@ -112,13 +112,8 @@ fn where_names_cannot_be_swapped_a_patch_goes_in_and_out_as_well() {
     let patch = patch();
     let (dir, top) = stage();
     let after = expected(&[("a.py", "a = 2\n"), ("b.py", "b = 2\n"), ("d.py", "d = 2\n")]);
-    for (side, manner, left) in [
-        (Side::After, Manner::Exact, after.clone()),
-        (Side::Before, Manner::Exact, expected(BEFORE)),
-        (Side::After, Manner::Recover, after),
-        (Side::Before, Manner::TakeBack, expected(BEFORE)),
-    ] {
-        let mut work = Work::new(&patch, &top, side, manner);
+    for (side, left) in [(Side::After, after), (Side::Before, expected(BEFORE))] {
+        let mut work = Work::new(&patch, &top, side);
         work.swaps = false;
         assert_eq!(work.done().unwrap(), Done { notes: Vec::new() });
         assert_eq!(files(dir.path()), left);

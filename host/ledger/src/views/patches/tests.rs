@@ -13,7 +13,7 @@ fn event(what: PatchStep) -> PatchEvent {
 }
 
 fn asked(attempt: u32, outcome: Attempt) -> PatchEvent {
-    event(PatchStep::Attempted { agent: "agent-openai".parse().unwrap(), attempt, outcome })
+    event(PatchStep::Attempted { who: Who::Agent("agent-openai".parse().unwrap()), attempt, outcome })
 }
 
 /// An incident in which everything happens once.
