@@ -11,6 +11,7 @@
 //! | `verdict` | one case, and everything that must hold after it |
 //! | `filter` | a process in which the kernel knows no `openat2` |
 //! | `beside` | what no single call can show |
+//! | `patches` | patches that cheat or attack, against the real host |
 //! | `elsewhere` | that no attack is forgotten, wherever it is proven |
 //! | `conform` | the same corpus as an operator runs it |
 #![allow(
@@ -28,6 +29,7 @@ mod corpus;
 mod elsewhere;
 mod filter;
 mod made;
+mod patches;
 mod stage;
 mod verdict;
 
@@ -102,6 +104,7 @@ fn trials() -> Vec<Trial> {
         }));
     }
     trials.extend(beside::trials());
+    trials.extend(patches::trials());
     trials.extend(elsewhere::trials());
     trials.extend(conform::trials());
     trials

@@ -248,6 +248,15 @@ impl Plugins for Packages {
     fn check_settings(&self, plugin: &PluginId, settings: &serde_json::Value) -> Vec<SettingsProblem> {
         self.entries.get(plugin).map(|entry| entry.check_settings(settings)).unwrap_or_default()
     }
+
+    fn how_to_wake(&self, plugin: &PluginId) -> Option<String> {
+        let (_, unmet) = self.idle.get(plugin)?;
+        let first = unmet.first()?.hint.as_ref()?;
+        Some(match unmet.len() {
+            1 => first.clone(),
+            _ => format!("{first}; `razar-host plugin inspect {plugin}` says what else it asks for"),
+        })
+    }
 }
 
 impl Entry {

@@ -92,6 +92,7 @@ impl Hands {
         incident: Option<Incident>,
     ) {
         let Some(workshop) = &self.workshop else { return };
+        let losses = self.launcher.losses();
         failpoint::pass("effect.mending");
         let outcome = match (decided, incident) {
             (Decided::Attempt(attempt), Some(incident)) => workshop.attempt(attempt, plan, &incident).await,
@@ -100,6 +101,11 @@ impl Hands {
             _ => return,
         };
         failpoint::pass("effect.mended");
+        // Whoever changes files may still be at it, whatever he was asked by: what is known of the launcher's successor, the
+        // open effect among it, is looked at then.
+        if matches!(outcome, EffectOutcome::NotChanged { .. }) && self.launcher.losses() != losses {
+            return;
+        }
         self.finished(id, outcome);
     }
 

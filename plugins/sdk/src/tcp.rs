@@ -113,7 +113,13 @@ impl Connection {
             match operation(&mut self.stream) {
                 Ok(count) => return Ok(count),
                 Err(problem) if matches!(problem.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-                Err(problem) => return Err(named(&problem)),
+                Err(problem) => {
+                    return Err(match named(&problem) {
+                        // In a component a stream that broke does not say how.
+                        TcpError::Other(_) => TcpError::Closed,
+                        known => known,
+                    });
+                }
             }
             std::thread::sleep(pause.min(left(self.deadline)?));
             pause = (pause * 2).min(Duration::from_millis(10));

@@ -8,6 +8,7 @@
 //! | `load` | nothing: what operators and services do meanwhile |
 //! | `places` | killed where they say they are |
 //! | `random` | killed at any moment |
+//! | `repair` | killed while a component is repaired, and while the repair is taken back |
 //! | `commands` | killed while they make, import or repair a ledger |
 //! | `unborn` | killed while a service is only half started |
 //! | `silent` | a launcher that does not answer, or is not there, while it is asked |
@@ -33,6 +34,7 @@ mod disk;
 mod load;
 mod places;
 mod random;
+mod repair;
 mod rivals;
 mod silent;
 mod stage;

@@ -104,10 +104,12 @@ const LAUNCHERS: &[(&str, Nudge)] = &[
     ("end.answered", Nudge::None),
 ];
 
-/// Places that commands come to, `commands` kills there; those of a log of several MiB and of a patch that is kept,
+/// Places of a repair, `repair` kills there; those that commands come to, `commands` kills there; those of a log of several MiB and of a patch that is kept,
 /// `host/ledger/tests/killed.rs` kills there; and those of a patch that is put in place or taken back, `host/app/tests/mend.rs`
 /// kills there.
 const ELSEWHERE: &[&str] = &[
+    "effect.mending",
+    "effect.mended",
     "tables.committing",
     "tables.committed",
     "rotate.renaming",

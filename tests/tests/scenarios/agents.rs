@@ -259,6 +259,22 @@ fn only_what_is_granted_is_asked() {
 }
 
 #[test]
+fn people_read_what_an_agent_says_as_it_is_written_and_harmless() {
+    let said = format!("It's the \"last\" price.\u{1b}[2J {FIX}");
+    let stage = Stage::saying(json!({ "say": said }));
+    let (plugins, state) =
+        (artifact::plugins().display().to_string(), stage.scene.state().display().to_string());
+    let words = ["plugin", "run", "agent-openai", "--plugins", &plugins, "--state", &state];
+    let about = ["--grants", "grants.toml", "--failure", "failure.json", "--sources", "shop"];
+    let mut command = stage.scene.command(&[&words[..], &about].concat());
+    let ended = stage.scene.begin(command.env("MODEL_KEY", KEY)).end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let summary = ended.out.lines().find(|line| line.starts_with("summary: ")).unwrap_or_default();
+    assert!(summary.starts_with("summary: It's the \"last\" price."), "{}", ended.out);
+    assert!(!ended.out.contains('\u{1b}'), "{:?}", ended.out);
+}
+
+#[test]
 fn an_agent_without_a_grant_holds_nothing_up() {
     let scene = Scene::new();
     let plugins = artifact::plugins().display().to_string();
@@ -275,8 +291,18 @@ fn an_agent_without_a_grant_holds_nothing_up() {
         ],
     );
     scene.stack(&["all"], &[scene.web("web", json!({}))]);
-    let ended = scene.host(&["check", "--plugins", &plugins, "--config", "boot_config.json"]);
+    let check = ["check", "--plugins", &plugins, "--config", "boot_config.json"];
+    let ended = scene.host(&check);
     assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
+    // Until somebody means it.
+    scene.stack(&["all"], &[scene.web("web", json!({ "repair": { "agents": ["agent-openai"] } }))]);
+    let wake = [
+        "components[0].repair.agents[0]: the agent plugin `agent-openai` is idle: nothing is granted to it",
+        "hint: write below `[agent-openai]` in a file and name it with `--grants FILE`: http = ",
+        "`razar-host plugin inspect agent-openai` says what else it asks for",
+    ];
+    scene.host(&check).complains(2, &wake);
+    scene.run().end().complains(2, &wake);
     // Half a grant is meant to be one.
     scene.write("grants.toml", "[agent-openai]\nconfig = { model = \"m\" }\n");
     let half = ["check", "--plugins", &plugins, "--config", "boot_config.json", "--grants", "grants.toml"];

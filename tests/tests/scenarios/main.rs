@@ -13,6 +13,9 @@
 //! | `conduct` | what plugins keep, what they say, and what becomes of one that crashes |
 //! | `patch` | what may be changed of a component, asked with `patch check` |
 //! | `trial` | patches of every kind, tried in a sealed copy with `patch check --trial` |
+//! | `cheats` | patches that only seem to be good, and trials that are killed |
+//! | `gullible` | logs that give orders, and agents that obey |
+//! | `corpus` | some of the repair corpus, as the benchmark judges all of it |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
 //! | `evaluators` | evaluators asked by hand, and suites that work against them |
 //! | `agents` | agents asked by hand, and servers that do everything wrong |
@@ -30,12 +33,15 @@
 
 mod agents;
 mod boot;
+mod cheats;
 mod conduct;
 mod control;
+mod corpus;
 mod death;
 mod disk;
 mod documents;
 mod evaluators;
+mod gullible;
 mod ledger;
 mod packages;
 mod patch;

@@ -154,6 +154,24 @@ fn a_refused_connection_is_unhealthy_for_every_probe() {
     }
 }
 
+#[test]
+fn a_connection_that_breaks_was_closed_by_the_other_side() {
+    let scene = Scene::new();
+    let listener = TcpListener::bind((scene.address(), 0)).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // What was sent is there and never read, so closing breaks the connection.
+            let _ = stream.peek(&mut [0]);
+        }
+    });
+    let settings = r#"{ "send": "PING\n", "expect": "PONG" }"#;
+    let words = ["run", "probe-tcp", "--address", &address, "--settings", settings, "--output", "json"];
+    let report = plugin(&scene, &words).json().remove(0);
+    let expected = (&json!("unhealthy"), &json!("closed without sending `PONG`"));
+    assert_eq!((&report["outcome"], &report["summary"]), expected, "{report}");
+}
+
 /// Shakes hands with a certificate for `web.example` that holds for ninety days; and the authority behind it.
 fn shaking(scene: &Scene) -> (String, String) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();

@@ -110,8 +110,13 @@ fn what_passes_everything_is_applied_and_what_does_not_is_refused_by_name() {
     assert!(diff["diff"].as_str().unwrap().contains("+    return sum(items)\n"), "{diff}");
     assert_eq!(ask(&scene, &["patch", "list"]).len(), 3);
 
-    ask(&scene, &["patch", "rollback", "shop"]);
+    let state = scene.state().display().to_string();
+    let rollback = |what: &str| scene.host(&["patch", "rollback", what, "--state", &state]);
+    rollback("2").complains(1, &["there is no incident 2"]);
+    assert_eq!(rollback("1").code, Some(0), "the incident's number says whose");
     scene.until_logged("patch", "shop", "rolled-back", 1);
+    // Nothing of it is in place any more, and the agent may have been asked again meanwhile.
+    rollback("1").complains(1, &["patch of `shop` is"]);
     assert_eq!(file(&scene, "shop/shop.py"), SHOP);
     assert_eq!(host.interrupt().code, Some(0));
 }

@@ -178,6 +178,7 @@ fn the_right_patch_is_fixed_and_the_others_are_not() {
     let (ended, said) = tried(&scene, RIGHT, &[]);
     assert_eq!(said["verdict"], "fixed", "{said}{}", ended.err);
     let judges = said["judges"].as_array().unwrap();
+    let judges: Vec<&Value> = judges.iter().filter(|judge| judge["judge"] == "shadow start").collect();
     assert_eq!(judges.len(), 2, "{said}");
     assert!(judges[0]["summary"].as_str().unwrap().contains("its liveness probe said"), "{said}");
     assert!(judges[1]["summary"].as_str().unwrap().contains("stayed well"), "{said}");
@@ -185,7 +186,7 @@ fn the_right_patch_is_fixed_and_the_others_are_not() {
         (SHOP.replace("[1:]", "[2:]"), "not-fixed", "its liveness probe said"),
         (format!("{RIGHT}raise SystemExit(3)\n"), "not-fixed", "it ended with exit code 3"),
         (format!("{RIGHT}import absent_module\n"), "not-fixed", "ModuleNotFoundError"),
-        (format!("{RIGHT}def broken(:\n    pass\n"), "not-fixed", "SyntaxError"),
+        (format!("{RIGHT}def broken(:\n    pass\n"), "regressed", "cannot be parsed"),
         (format!("import os\n{RIGHT}os.kill(os.getpid(), 9)\n"), "not-fixed", "signal 9"),
     ] {
         let (verdict, reason) = verdict(&scene, &new, &[]);
@@ -229,28 +230,99 @@ fn the_components_own_tests_are_run_when_the_operator_names_them() {
     assert_eq!(said["verdict"], "fixed", "{said}");
     let native: Vec<&Value> =
         said["judges"].as_array().unwrap().iter().filter(|judge| judge["judge"] == "native tests").collect();
-    assert_eq!(native.len(), 2, "{said}");
+    assert_eq!(native.len(), 3, "once as it is, and what passes is asked again: {said}");
     assert!(native[0]["summary"].as_str().unwrap().contains("exit code 1"), "{said}");
     assert!(native[0]["output"].as_str().unwrap().contains("test_many"), "{said}");
-    assert!(native[1]["summary"].as_str().unwrap().contains("exit code 0"), "{said}");
+    assert!(native[1]["summary"].as_str().unwrap().contains("2 of 2 cases pass"), "{said}");
 
     // What satisfies the probe and nothing else.
     let special = "def total(items):\n    return 6 if items == [1, 2, 3] else sum(items[1:])\n";
     let (word, reason) = verdict(&scene, special, &tests);
-    assert!(word == "not-fixed" && reason.contains("tests still fail"), "{word}: {reason}");
+    assert!(word == "not-fixed" && reason.contains("test_many` still fails"), "{word}: {reason}");
     assert_eq!(verdict(&scene, special, &[]).0, "fixed", "the probe alone cannot know");
 
     // Tests that pass as it is, and not with the patch.
     let known = ["--tests", "python3 -B -m unittest -q tests.test_shop.Total.test_none"];
     let harm = "def total(items):\n    return items[0] + sum(items[1:])\n";
     let (word, reason) = verdict(&scene, harm, &known);
-    assert!(word == "regressed" && reason.contains("passed and do not any more"), "{word}: {reason}");
+    assert!(word == "regressed" && reason.contains("test_none` does not pass any more"), "{word}: {reason}");
 
     let (word, reason) = verdict(&scene, RIGHT, &["--tests", "no-such-program --at all"]);
     assert!(word == "infra" && reason.contains("no-such-program"), "{word}: {reason}");
     let endless = ["--tests", "sleep 600", "--tests-timeout", "200 ms"];
     let (word, reason) = verdict(&scene, RIGHT, &endless);
     assert!(word == "not-fixed" && reason.contains("did not end within"), "{word}: {reason}");
+}
+
+/// None of them repairs anything; each of them makes `python -m unittest` end with 0, or its output say so.
+#[test]
+fn whoever_ends_fools_or_speaks_for_the_tests_is_told_so() {
+    let scene = shop(SERVE);
+    let tests = ["--tests", "python3 -B -m unittest -q"];
+    // The gate knows these words by themselves.
+    let begin = "import atexit, gc, os, sys\nrunner = sys.modules.get(\"unit\" + \"test\")\n";
+    for (code, expected, why) in [
+        ("if runner: os._exit(0)\n", "tampered", "before all tests had an end"),
+        ("if runner: sys.exit(0)\n", "regressed", "`tests.test_shop` does not pass any more"),
+        ("if runner: atexit.register(os._exit, 0)\n", "tampered", "not all tests had passed"),
+        ("if runner: runner.TestCase.assertEqual = lambda *_: None\n", "tampered", "assertEqual"),
+        ("if runner: runner.TestCase.run = lambda self, result=None: result\n", "tampered", "run"),
+        (
+            "for fd in range(3, 64):\n    try:\n        os.write(fd, b'passed tests.test_shop.Total.test_many\\nend\\n')\n    except OSError:\n        pass\n",
+            "tampered",
+            "somebody else spoke",
+        ),
+        (
+            "for one in gc.get_objects():\n    if hasattr(type(one), 'guard') or type(one).__name__ == 'Guard':\n        one.changed = lambda *_, **__: None\nif runner: runner.TestCase.fail = runner.TestCase.assertEqual = lambda *_: None\n",
+            "tampered",
+            "which must fail, has passed",
+        ),
+        ("print('Ran 2 tests in 0.001s\\n\\nOK', flush=True)\n", "not-fixed", "test_many` still fails"),
+    ] {
+        let (word, reason) = verdict(&scene, &format!("{begin}{code}\n{SHOP}"), &tests);
+        assert!(word == expected && reason.contains(why), "{code}: {word}: {reason}");
+    }
+}
+
+/// What only satisfies a command of which nothing but its exit code is known.
+#[test]
+fn of_a_command_that_is_not_known_the_exit_code_is_believed_twice() {
+    let scene = shop(SERVE);
+    let path = scene.path("shop/tests").display().to_string();
+    let once = format!("sh -c 'python3 -B -m unittest -q && test -d {path}'");
+    let (_, said) = tried(&scene, RIGHT, &["--tests", &once]);
+    assert_eq!(said["verdict"], "fixed", "{said}");
+    let native = |said: &Value| {
+        let judges = said["judges"].as_array().unwrap().clone();
+        judges.into_iter().filter(|judge| judge["judge"] == "native tests").collect::<Vec<_>>()
+    };
+    assert_eq!(native(&said).len(), 3, "{said}");
+    assert_eq!(native(&said)[2]["summary"], "they end with exit code 0", "{said}");
+}
+
+#[test]
+fn several_diffs_of_the_same_files_are_judged_one_after_the_other() {
+    let scene = shop(SERVE);
+    for (name, new) in [
+        ("1.diff", SHOP.replace("[1:]", "[:1]")),
+        ("2.diff", RIGHT.to_owned()),
+        ("3.diff", RIGHT.replace("sum(items)", "sum(items) + 0 * len(items)")),
+    ] {
+        scene.write(name, &replace("shop.py", SHOP, &new));
+    }
+    scene.write("0.diff", &replace("tests/test_shop.py", TESTS, "\n"));
+    let mut words = words(&scene);
+    words.splice(2..3, ["0.diff", "1.diff", "2.diff", "3.diff"].map(str::to_owned));
+    let ended = scene.host(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = ended.json();
+    let verdicts: Vec<&str> = said.iter().map(|said| said["verdict"].as_str().unwrap()).collect();
+    assert_eq!((ended.code, &verdicts[..]), (Some(1), &["refused", "not-fixed", "fixed", "fixed"][..]));
+    // What was seen of the files as they are is seen once.
+    let of_base = |said: &Value| {
+        let judges = said["judges"].as_array().unwrap();
+        judges.iter().filter(|one| one["judge"] == "shadow start" && one["patched"] == false).count()
+    };
+    assert_eq!(said[1..].iter().map(of_base).collect::<Vec<_>>(), [1, 0, 0], "{}", ended.out);
 }
 
 #[test]
@@ -310,7 +382,7 @@ attempt("port", lambda: socket.create_connection(("{address}", {port}), 5))
 attempt("socket", lambda: socket.socket(socket.AF_UNIX).connect(SCENE + "/live.sock"))
 attempt("elsewhere", lambda: socket.create_connection(("192.0.2.1", 80), 5))
 attempt("report", lambda: [name for name in os.listdir("/tmp") if "trial" in name])
-attempt("root", lambda: os.setuid(0) or os.mkdir("/root/razar-was-here"))
+attempt("root", lambda: os.setuid(0) or os.mkdir(os.path.expanduser("~root") + "/razar-was-here"))
 attempt("copy", lambda: open("own.txt", "w").write("mine"))
 "#,
         address = scene.address()
@@ -336,7 +408,9 @@ attempt("copy", lambda: open("own.txt", "w").write("mine"))
     for (name, accepted) in [("port", outside.accept().is_ok()), ("socket", local.accept().is_ok())] {
         assert!(!accepted, "somebody came to the {name}");
     }
-    assert!(!Path::new("/etc/razar-was-here").exists() && !Path::new("/root/razar-was-here").exists());
+    assert!(
+        !Path::new("/etc/razar-was-here").exists() && !Path::new("/root").join("razar-was-here").exists()
+    );
 }
 
 #[test]

@@ -1,17 +1,20 @@
-//! `cargo xtask demo`: a real stack under the real host, killed in the middle. It waits for what it shows, never for a
-//! moment to pass, and fails if what it announces does not happen.
+//! `cargo xtask demo`: a real stack under the real host, broken by bad releases, repaired, and killed in the middle. It waits for
+//! what it shows, never for a moment to pass, and fails if what it announces does not happen.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+mod model;
+mod repair;
+mod stage;
+
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use self::model::Model;
+use self::stage::{PATIENCE, Stage, alive, is_in};
 use crate::{plugins, run, say, setup};
-
-/// Longest wait for anything: the stack needs seconds, a busy machine a multiple.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs it from a fresh clone to the end.
 pub(crate) fn demo(root: &Path) -> Result<()> {
@@ -20,31 +23,26 @@ pub(crate) fn demo(root: &Path) -> Result<()> {
     say("building the host");
     run::show(Command::new("cargo").args(["build", "--package", "razar-host"]).current_dir(root))?;
 
-    let demo = Demo::prepare(root)?;
+    let stage = Stage::prepare(root)?;
+    let _model = Model::start(root)?;
     chapter(
-        "boot the stack: three layers, nine services, one that needs two tries, one that never gets well",
+        "boot the stack: three layers, eleven services, one that needs two tries, one that never gets well",
     );
-    let mut host = demo.start()?;
-    demo.wait("the boot to complete", is_up)?;
-    demo.wait("`crasher` to crash and be relaunched", |status| {
-        component(status, "crasher")
-            .is_some_and(|c| c.get("launches").is_some_and(|n| n == 2) && is_in(c, "ready"))
-    })?;
-    demo.wait("`flapper` to be named", |status| {
-        component(status, "flapper").is_some_and(|c| is_in(c, "flapping"))
-    })?;
+    let mut host = stage.start()?;
+    stage.wait("the boot to complete", is_up)?;
+    stage.wait_for("crasher", "to crash and be relaunched", was_relaunched)?;
+    stage.wait_for("flapper", "to be named", |flapper| is_in(flapper, "flapping"))?;
 
     chapter("a second terminal: what runs, who is out, what happened, one restart");
-    demo.tell(&["status"])?;
-    demo.tell(&["quarantine", "list"])?;
-    demo.tell(&["restart", "worker"])?;
-    demo.wait("`worker` to be back", |status| {
-        component(status, "worker")
-            .is_some_and(|c| c.get("launches").is_some_and(|n| n == 2) && is_in(c, "ready"))
-    })?;
-    demo.tell(&["timeline"])?;
+    stage.tell(&["status"])?;
+    stage.tell(&["quarantine", "list"])?;
+    stage.tell(&["restart", "worker"])?;
+    stage.wait_for("worker", "to be back", was_relaunched)?;
+    stage.tell(&["timeline"])?;
 
-    let before = demo.running()?;
+    repair::chapters(&stage)?;
+
+    let before = stage.running()?;
     chapter("SIGKILL the host: the services go on");
     host.kill().context("cannot kill the host")?;
     host.wait()?;
@@ -55,11 +53,11 @@ pub(crate) fn demo(root: &Path) -> Result<()> {
     }
 
     chapter("start it again: it adopts what runs and starts nothing twice");
-    let mut host = demo.start()?;
-    demo.wait("the services to be adopted", |status| {
+    let mut host = stage.start()?;
+    stage.wait("the services to be adopted", |status| {
         status.get("host").is_some_and(Value::is_u64) && is_up(status)
     })?;
-    let after = demo.running()?;
+    let after = stage.running()?;
     for (name, pid) in &before {
         ensure!(after.contains(&(name.clone(), *pid)), "`{name}` is no longer pid {pid}: {after:?}");
     }
@@ -72,89 +70,9 @@ pub(crate) fn demo(root: &Path) -> Result<()> {
     for (name, pid) in &before {
         ensure!(!alive(*pid), "`{name}` (pid {pid}) was left behind");
     }
-    say(format_args!("the host is {}", demo.host.display()));
-    say(format_args!("done; everything it wrote is in {}", demo.state.display()));
+    say(format_args!("the host is {}", stage.host.display()));
+    say(format_args!("done; everything it wrote is in {}", stage.state.display()));
     Ok(())
-}
-
-struct Demo {
-    host: PathBuf,
-    root: PathBuf,
-    state: PathBuf,
-}
-
-impl Demo {
-    /// A clean start: what an interrupted demo left running is stopped first.
-    fn prepare(root: &Path) -> Result<Self> {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        let host = target.join("debug/razar-host");
-        let demo = Self { host, root: root.to_owned(), state: root.join("target/demo/state") };
-        if demo.state.exists() {
-            // Nothing to stop is no failure.
-            let _ = demo.command(&["stop"]).output();
-            std::fs::remove_dir_all(&demo.state).context("cannot clear target/demo/state")?;
-        }
-        let remembered = root.join("examples/demo/run");
-        if remembered.exists() {
-            std::fs::remove_dir_all(&remembered).context("cannot clear examples/demo/run")?;
-        }
-        Ok(demo)
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(&self.host);
-        command.args(words).arg("--state").arg(&self.state).current_dir(&self.root);
-        command
-    }
-
-    fn start(&self) -> Result<Child> {
-        let words = [
-            "run",
-            "--plugins",
-            "target/plugins",
-            "--config",
-            "examples/demo/boot_config.json",
-            "--mission",
-            "demo",
-            "--brief",
-            "examples/demo/brief.json",
-        ];
-        say(format_args!("razar-host {} --state target/demo/state", words.join(" ")));
-        self.command(&words).spawn().context("cannot start the host")
-    }
-
-    fn tell(&self, words: &[&str]) -> Result<()> {
-        say(format_args!("razar-host {} --state target/demo/state", words.join(" ")));
-        run::show(&mut self.command(words))
-    }
-
-    fn status(&self) -> Result<Value> {
-        let printed = run::read(&mut self.command(&["status", "--output", "json"]))?;
-        serde_json::from_str(&printed).context("`status` printed something else than JSON")
-    }
-
-    /// Waits until the status says so.
-    fn wait(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Result<()> {
-        let begun = Instant::now();
-        loop {
-            if self.status().is_ok_and(|status| holds(&status)) {
-                return Ok(());
-            }
-            if begun.elapsed() > PATIENCE {
-                bail!("waited {} s for {what}: {}", PATIENCE.as_secs(), self.status()?);
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    fn running(&self) -> Result<Vec<(String, u64)>> {
-        let status = self.status()?;
-        let components = status.get("components").and_then(Value::as_array).context("no components")?;
-        let running = components.iter().filter_map(|component| {
-            Some((component.get("component")?.as_str()?.to_owned(), component.get("pid")?.as_u64()?))
-        });
-        Ok(running.collect())
-    }
 }
 
 /// Every component is settled.
@@ -162,29 +80,17 @@ fn is_up(status: &Value) -> bool {
     status.pointer("/boot/stage").is_some_and(|stage| stage == "up")
 }
 
-fn component<'a>(status: &'a Value, name: &str) -> Option<&'a Value> {
-    status
-        .get("components")
-        .and_then(Value::as_array)?
-        .iter()
-        .find(|component| component.get("component").is_some_and(|id| id == name))
+fn was_relaunched(component: &Value) -> bool {
+    component.get("launches").is_some_and(|launches| launches == 2) && is_in(component, "ready")
 }
 
-fn is_in(component: &Value, state: &str) -> bool {
-    component.get("state").is_some_and(|found| found == state)
-}
-
-fn alive(pid: u64) -> bool {
-    Path::new("/proc").join(pid.to_string()).exists()
-}
-
-fn wait_for_exit(host: &mut Child) -> Result<std::process::ExitStatus> {
+fn wait_for_exit(host: &mut Child) -> Result<ExitStatus> {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
         if let Some(status) = host.try_wait()? {
             return Ok(status);
         }
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(std::time::Duration::from_millis(50));
     }
     bail!("the host did not end within {} s", PATIENCE.as_secs())
 }

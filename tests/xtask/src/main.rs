@@ -9,6 +9,7 @@ mod debian;
 mod demo;
 mod dependencies;
 mod plugins;
+mod repair;
 mod run;
 mod setup;
 mod test;
@@ -36,6 +37,8 @@ enum Command {
     Demo,
     /// Measure everything that has a bar, in release
     Bench(bench::Arguments),
+    /// Give every patch of the repair corpus to the host, and count whom it believes
+    RepairBench(repair::Arguments),
     /// Check other people's crates: licences, bans, sources, advisories
     Dependencies,
     /// Run everything that must hold before a change is accepted
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Command::Plugins(arguments) => plugins::build(&root, &arguments),
         Command::Demo => demo::demo(&root),
         Command::Bench(arguments) => bench::bench(&root, &arguments),
+        Command::RepairBench(arguments) => repair::bench(&root, &arguments),
         Command::Dependencies => dependencies::check(&root, test::cargo().as_ref()),
         Command::Test => test::run(),
     };

@@ -1,5 +1,6 @@
 //! The whole host, measured from outside: the real release binary, real processes, real sockets. Each part prints its
-//! figures. `cargo bench -p razar-host --bench host -- [once|relaunch|boot|watch] [--seconds N]`.
+//! figures.
+//! `cargo bench -p razar-host --bench host -- [once|trial|relaunch|boot|watch|handover] [--seconds N]`.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,10 +16,12 @@
 mod boot;
 #[path = "../../../../tests/benches/figure.rs"]
 mod figure;
+mod handover;
 mod once;
 mod relaunch;
 mod service;
 mod stack;
+mod trial;
 mod watch;
 
 use std::time::Duration;
@@ -27,7 +30,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let seconds = words.iter().position(|word| word == "--seconds").and_then(|at| words.get(at + 1));
     let seconds = seconds.map_or(60, |seconds| seconds.parse().expect("`--seconds` takes a number"));
-    let chosen: Vec<&str> = ["once", "relaunch", "boot", "watch"]
+    let chosen: Vec<&str> = ["once", "trial", "relaunch", "boot", "watch", "handover"]
         .into_iter()
         .filter(|part| words.iter().any(|word| word == part))
         .collect();
@@ -35,11 +38,17 @@ fn main() {
     if wanted("once") {
         once::measure();
     }
+    if wanted("trial") {
+        trial::measure();
+    }
     if wanted("relaunch") {
         relaunch::measure();
     }
     if wanted("boot") {
         boot::measure();
+    }
+    if wanted("handover") {
+        handover::measure();
     }
     if wanted("watch") {
         watch::measure(Duration::from_secs(seconds));

@@ -42,19 +42,24 @@ impl Stack {
         assert!(output.status.code().is_some_and(|code| code < 2), "{output:?}");
     }
 
-    /// Starts the host with these components.
+    /// Starts the host with these components, and waits until they are up.
     pub(crate) fn run(&mut self, layers: &[&str], components: Vec<Value>) {
+        self.begin(layers, components, &[]);
+        self.wait("the boot to complete", || self.facts("boot_completed").pop().is_some());
+    }
+
+    /// Starts the host with these components and more arguments.
+    pub(crate) fn begin(&mut self, layers: &[&str], components: Vec<Value>, more: &[&str]) {
         let config = self.path("boot_config.json");
         let document = json!({ "mission": "bench", "layers": layers, "components": components });
         std::fs::write(&config, document.to_string()).unwrap();
         let mut command = Command::new(HOST);
         command.args(["run", "--output", "json", "--plugins"]).arg(plugins());
-        command.arg("--config").arg(config).arg("--state").arg(self.state());
+        command.arg("--config").arg(config).arg("--state").arg(self.state()).args(more);
         command.env("RAZAR_METRICS_PORT", free_ports(1)[0].to_string());
         let out = std::fs::File::create(self.path("out")).unwrap();
         let complaints = std::fs::File::create(self.path("err")).unwrap();
         self.host = Some(command.stdin(Stdio::null()).stdout(out).stderr(complaints).spawn().unwrap());
-        self.wait("the boot to complete", || self.facts("boot_completed").pop().is_some());
     }
 
     /// Process number of the host.

@@ -19,8 +19,12 @@ pub(crate) enum Patch {
     /// nothing is run, so whether it repairs anything is not known.
     ///
     /// With `--trial`, what the gate takes is tried in a sealed copy, in a sandbox with a network of its own (bubblewrap): the
-    /// component is started as it is and as it would be, and asked by its own probes; so are its tests, with `--tests`. Ends
-    /// with 0 only if the verdict is `fixed`: the failure shows without the diff and is gone with it.
+    /// component's tests are run, and it is started as it is and as it would be, and asked by its own probes. Whoever refuses it
+    /// is the last who is asked. Ends with 0 only if the verdict is `fixed`: the failure shows without the diff and is gone with
+    /// it.
+    ///
+    /// Several diffs are judged one after the other, each for itself; what was seen of the files as they are is seen once. Ends
+    /// with 0 only if every one of them is good.
     ///
     /// What may be patched is the component's `patch` in the boot configuration; without one, its `workdir`, if no other
     /// component has the same. Ends with 0 if the gate takes it, 1 if it refuses it (with a stable code, the file, the line of
@@ -32,7 +36,7 @@ pub(crate) enum Patch {
     /// all files are changed or none, and it is started again; if it is not well for the whole canary period, the patch is
     /// taken back to the byte. `incident show` says how far it is.
     Apply(PatchApply),
-    /// Take the newest patch of a component back
+    /// Take the newest patch of a component back; the component may be named by the incident that the patch is of
     Rollback(One),
     /// Patches that were tried, and what became of each
     List(IncidentList),
@@ -106,8 +110,9 @@ pub(crate) struct PatchApply {
 /// Arguments of `patch check`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PatchCheck {
-    /// A unified diff, paths relative to the component's directory; `-` for standard input
-    pub(crate) file: PathBuf,
+    /// Unified diffs, paths relative to the component's directory; `-` for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
     /// The component it is for
     #[arg(long, value_name = "NAME")]
     pub(crate) component: String,
@@ -121,11 +126,11 @@ pub(crate) struct PatchCheck {
     /// Try what the gate takes in a sealed copy
     #[arg(long)]
     pub(crate) trial: bool,
-    /// How long the component must stay well there once it is ready
-    #[arg(long, value_name = "SPAN", default_value = "5 s", requires = "trial")]
-    pub(crate) hold: Millis,
-    /// The component's own tests, run in the copy without a network: a program and its arguments, never a shell line. They must
-    /// fail without the diff and end with 0 with it
+    /// How long the component must stay well there once it is ready; without it, as its `repair` says, or 5 s
+    #[arg(long, value_name = "SPAN", requires = "trial")]
+    pub(crate) hold: Option<Millis>,
+    /// The component's own tests, run in the copy without a network: a program and its arguments, never a shell line. With the
+    /// diff they must end with 0; of Python's `unittest`, each case is known. Without it, those of its `repair`, if it has any
     #[arg(long, value_name = "COMMAND", value_parser = words, requires = "trial")]
     pub(crate) tests: Option<Words>,
     /// How long one run of them may take

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use razar_core::id::IncidentId;
+use razar_core::id::{ComponentId, IncidentId};
 use razar_core::patch::Patch;
-use razar_ledger::incidents::{Attempt, Incident, Incidents};
+use razar_ledger::incidents::{Attempt, Incident, Incidents, What};
 use razar_ledger::{LedgerError, LedgerReader};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Exit, complain, say};
 use crate::cli::{self, Output};
-use crate::report::{escape, moment};
+use crate::report::{diff, escape, moment};
 
-/// Longest diff that is printed; the whole patch is in the ledger.
+/// Longest diff in an answer to a program; the whole patch is in the ledger.
 const MAX_DIFF: usize = 1 << 20;
 /// Longest reason in a list.
 const MAX_REASON: usize = 120;
@@ -61,10 +61,7 @@ pub(super) fn patches(arguments: &cli::IncidentList) -> Exit {
     {
         let fate = fate(attempt);
         if arguments.output == Output::Json {
-            let mut patch = attempt_json(attempt);
-            patch["component"] = json!(incident.component);
-            patch["incident"] = json!(incident.id);
-            say(&patch.to_string());
+            say(&Value::Object(patch_json(incident, attempt)).to_string());
         } else {
             let (component, id, who) = (&incident.component, incident.id, &attempt.who);
             let short: String = manifest.to_string().chars().take(19).collect();
@@ -95,17 +92,14 @@ pub(super) fn patch(arguments: &cli::PatchShow, only_diff: bool) -> Exit {
         Ok(patch) => patch,
         Err(error) => return failed(output, &error.to_string()),
     };
-    let diff = patch.diff(MAX_DIFF);
     match (output, only_diff) {
         (Output::Json, _) => {
-            let mut told = attempt_json(attempt);
-            told["component"] = json!(incident.component);
-            told["incident"] = json!(incident.id);
-            told["files"] = files(&patch);
-            told["diff"] = json!(diff);
-            say(&told.to_string());
+            let mut told = patch_json(incident, attempt);
+            told.insert("files".to_owned(), files(&patch));
+            told.insert("diff".to_owned(), json!(patch.diff(MAX_DIFF)));
+            say(&Value::Object(told).to_string());
         }
-        (_, true) => diff.lines().for_each(|line| say(&escape::line(line))),
+        (_, true) => diff::lines(&patch).iter().for_each(|line| say(line)),
         (_, false) => {
             let (component, who) = (&incident.component, &attempt.who);
             say(&format!("patch {manifest} of {component}"));
@@ -117,6 +111,26 @@ pub(super) fn patch(arguments: &cli::PatchShow, only_diff: bool) -> Exit {
         }
     }
     Exit::Done
+}
+
+/// The component whose newest patch is of this incident.
+pub(super) fn patched(state: &Path, number: IncidentId) -> Result<ComponentId, String> {
+    let (_, incidents) = read(state).map_err(|error| error.to_string())?;
+    let Some(Incident { component, .. }) = incidents.get(number) else {
+        return Err(format!("there is no incident {number}; `razar-host incident list` lists them"));
+    };
+    let in_place = |attempt: &Attempt| {
+        let mut done = attempt.done.iter().rev().map(|done| &done.what);
+        done.find(|what| !matches!(what, What::NotChanged(_))) == Some(&What::Applied)
+    };
+    let mut newest = incidents.patches().rev();
+    match newest.find(|(of, attempt, _)| of.component == *component && in_place(attempt)) {
+        Some((of, ..)) if of.id == number => Ok(component.clone()),
+        Some((of, ..)) => {
+            Err(format!("the newest patch of `{component}` is of incident {}: take that back first", of.id))
+        }
+        None => Err(format!("no patch of `{component}` is in place")),
+    }
 }
 
 fn read(state: &Path) -> Result<(LedgerReader, Incidents), LedgerError> {
@@ -212,6 +226,17 @@ fn attempt_lines(attempt: &Attempt) -> Vec<String> {
         lines.push(format!("{} {} UTC", done.what.as_str(), moment::date(done.at)));
     }
     lines
+}
+
+/// An attempt by itself, with whose and of what it was.
+fn patch_json(incident: &Incident, attempt: &Attempt) -> Map<String, Value> {
+    let mut told = Map::new();
+    told.insert("component".to_owned(), json!(incident.component));
+    told.insert("incident".to_owned(), json!(incident.id));
+    if let Value::Object(attempt) = attempt_json(attempt) {
+        told.extend(attempt);
+    }
+    told
 }
 
 fn attempt_json(attempt: &Attempt) -> Value {

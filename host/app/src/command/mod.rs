@@ -17,6 +17,7 @@ mod plugin;
 mod restore;
 mod run;
 mod trial;
+mod turn;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -71,7 +72,14 @@ pub(crate) async fn run(command: Command) -> Exit {
         Command::Trial { request } => trial::trial(&request).await,
         Command::HoldTrial { dir } => blocking(move || trial::hold(&dir)).await,
         Command::Mend { state, manifest, directory, back } => {
-            blocking(move || mend::mend(&state, &manifest, &directory, back)).await
+            blocking(move || match turn::wait(&state) {
+                Ok(_turn) => mend::mend(&state, &manifest, &directory, back),
+                Err(error) => {
+                    complain(Output::Human, &error);
+                    Exit::Internal
+                }
+            })
+            .await
         }
         Command::Import(arguments) => import::import(arguments).await,
         Command::Backup(arguments) => backup::backup(arguments).await,

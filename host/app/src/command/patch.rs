@@ -7,14 +7,17 @@ use std::io::Read as _;
 use std::path::Path;
 
 use razar_core::count::counted;
-use razar_core::patch::{ChangeSet, MAX_PROPOSAL, Proposal, Protected, Refusal, gate};
+use razar_core::id::IncidentId;
+use razar_core::patch::{ChangeSet, MAX_PROPOSAL, Proposal, Protected, Refusal, Tree, gate};
 use razar_core::plan::{Patchable, patchable};
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
+use self::trial::Trials;
 use super::check::{absolute_parent, read_document};
 use super::{Exit, blocking, complain, say, show_problems};
 use super::{control, incident};
-use crate::cli::{Output, Patch, PatchApply, PatchCheck};
+use crate::cli::{One, Output, Patch, PatchApply, PatchCheck};
 use crate::report::escape;
 use crate::sources::{self, Bounds};
 
@@ -22,32 +25,41 @@ use crate::sources::{self, Bounds};
 const NOT_CHECKED: &str = "whether it repairs anything: no test was run, no service was started";
 
 pub(super) async fn patch(command: Patch) -> Exit {
-    let arguments = match command {
-        Patch::Check(arguments) => arguments,
-        Patch::Apply(arguments) => return apply(arguments).await,
-        Patch::Rollback(one) => return control::rollback(one).await,
-        Patch::List(arguments) => return blocking(move || incident::patches(&arguments)).await,
-        Patch::Show(arguments) => return blocking(move || incident::patch(&arguments, false)).await,
-        Patch::Diff(arguments) => return blocking(move || incident::patch(&arguments, true)).await,
-    };
-    let asked = arguments.clone();
-    let (sender, taken) = tokio::sync::oneshot::channel();
-    let exit = blocking(move || match check(&asked) {
-        Ok(changes) => {
-            // Whoever asked is there: he is the next line.
-            drop(sender.send(changes));
-            Exit::Done
-        }
-        Err(exit) => exit,
-    });
-    match (exit.await, taken.await) {
-        (Exit::Done, Ok(changes)) if arguments.trial => trial::hold(&arguments, changes).await,
-        (Exit::Done, Ok(changes)) => {
-            taken_by_the_gate(&arguments.component, &changes, arguments.output);
-            Exit::Done
-        }
-        (exit, _) => exit,
+    match command {
+        Patch::Check(arguments) => blocking(move || check_all(&arguments)).await,
+        Patch::Apply(arguments) => apply(arguments).await,
+        Patch::Rollback(one) => rollback(one).await,
+        Patch::List(arguments) => blocking(move || incident::patches(&arguments)).await,
+        Patch::Show(arguments) => blocking(move || incident::patch(&arguments, false)).await,
+        Patch::Diff(arguments) => blocking(move || incident::patch(&arguments, true)).await,
     }
+}
+
+/// One diff after the other; one that is refused keeps no other from being judged.
+fn check_all(arguments: &PatchCheck) -> Exit {
+    let (mut worst, mut trials) = (Exit::Done, None);
+    for file in &arguments.files {
+        let exit = check(arguments, file).and_then(|(changes, tree)| {
+            if !arguments.trial {
+                taken_by_the_gate(&arguments.component, &changes, arguments.output);
+                return Ok(Exit::Done);
+            }
+            let prepared = match trials.take() {
+                Some(prepared) => prepared,
+                None => Handle::current().block_on(Trials::prepare(arguments))?,
+            };
+            Ok(trials.insert(prepared).hold(&changes, tree))
+        });
+        match exit.unwrap_or_else(|exit| exit) {
+            Exit::Done => {}
+            Exit::Failed => worst = Exit::Failed,
+            other => return other,
+        }
+        if trials.as_ref().is_some_and(Trials::are_over) {
+            return Exit::Failed;
+        }
+    }
+    worst
 }
 
 /// Hands a diff to the running host.
@@ -69,8 +81,24 @@ async fn apply(arguments: PatchApply) -> Exit {
     }
 }
 
-/// Asks the gate; what it refuses is told.
-fn check(arguments: &PatchCheck) -> Result<ChangeSet, Exit> {
+/// Hands a rollback to the running host, which knows components alone.
+async fn rollback(mut one: One) -> Exit {
+    if let Ok(number) = one.component.parse() {
+        let state = one.state.state.clone();
+        let found = tokio::task::spawn_blocking(move || incident::patched(&state, IncidentId(number))).await;
+        match found.unwrap_or_else(|error| Err(error.to_string())) {
+            Ok(component) => one.component = component.to_string(),
+            Err(why) => {
+                complain(one.output, &why);
+                return Exit::Failed;
+            }
+        }
+    }
+    control::rollback(one).await
+}
+
+/// Asks the gate; what it refuses is told. With what it takes come the files as they were.
+fn check(arguments: &PatchCheck, file: &Path) -> Result<(ChangeSet, Tree), Exit> {
     let output = arguments.output;
     let Patchable { id, workdir, mut rules } = component(arguments)?;
     let directory = Path::new(&workdir);
@@ -87,15 +115,18 @@ fn check(arguments: &PatchCheck) -> Result<ChangeSet, Exit> {
         complain(output, &escape::line(&message));
         Exit::Usage
     };
-    let unreadable = |error| usage(format!("cannot read `{}`: {error}", arguments.file.display()));
-    let text = read(&arguments.file).map_err(unreadable)?;
+    let unreadable = |error| usage(format!("cannot read `{}`: {error}", file.display()));
+    let text = read(file).map_err(unreadable)?;
     let tree = sources::read(directory, &rules, Bounds::DEFAULT);
     let tree = tree.map_err(|error| usage(format!("{id}: {error}")))?;
     let proposal = Proposal { shown: arguments.shown.iter().cloned().collect(), ..Proposal::diff(text) };
-    gate(&proposal, &tree, &rules).map_err(|refusal| {
-        refused(id.as_str(), &refusal, output);
-        Exit::Failed
-    })
+    match gate(&proposal, &tree, &rules) {
+        Ok(changes) => Ok((changes, tree)),
+        Err(refusal) => {
+            refused(id.as_str(), &refusal, output);
+            Err(Exit::Failed)
+        }
+    }
 }
 
 fn component(arguments: &PatchCheck) -> Result<Patchable, Exit> {

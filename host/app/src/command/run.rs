@@ -109,6 +109,7 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
     let (launcher, events, situation) =
         Launcher::connect_or_spawn(&state_dir, starter).await.map_err(Ended::internal)?;
     failpoint::pass("run.connected");
+    Trials::sweep(&state_dir);
     let metrics = Arc::new(serve::metrics::Metrics::new(&ready.checked.plan).map_err(Ended::internal)?);
     let asker = Asker {
         packages: Arc::clone(&ready.packages),
@@ -165,6 +166,7 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
     }
     // A launcher that has services left stays; so it should.
     let _ = launcher.shutdown_when_idle().await;
+    Trials::sweep(&state_dir);
     match driven {
         Ok(Ok(Ok(()))) => match halted {
             Some(false) => Ok(Exit::Done),

@@ -41,5 +41,5 @@ async fn judged(file: &Path) -> Result<(), String> {
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let seed = u64::from(seed.subsec_nanos()) << 32 | u64::from(std::process::id());
     let evaluators = plugins::load(&request, &runtime, &folder.scratch, seed).await?;
-    judge::judge(&request, &folder, &runtime, &evaluators).await
+    judge::judge(&request, &folder, &runtime, &evaluators, seed).await
 }

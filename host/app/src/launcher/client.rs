@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use razar_core::effect::{Authorized, ExitStatus, Process, Start, Stop};
@@ -162,6 +163,8 @@ pub(crate) struct Launcher {
     id: String,
     /// Whether it can hold a process to limits.
     confines: bool,
+    /// How often it was lost.
+    losses: Arc<AtomicU64>,
 }
 
 impl Launcher {
@@ -172,12 +175,12 @@ impl Launcher {
     ) -> Result<(Self, mpsc::UnboundedReceiver<Event>, Situation), LauncherError> {
         let mut link = link::Link::open(state, &starter.into()).await?;
         let situation = link.situation().await?;
-        let (id, confines) = (link.id().to_owned(), link.confines());
+        let (id, confines, losses) = (link.id().to_owned(), link.confines(), link.losses());
         let (asks, asked) = mpsc::channel(64);
         // Unbounded, as the host may be waiting for an answer while events come; there is one per ended process.
         let (tell, events) = mpsc::unbounded_channel();
         tokio::spawn(link::run(link, asked, tell));
-        Ok((Self { asks, state: state.to_owned(), id, confines }, events, situation))
+        Ok((Self { asks, state: state.to_owned(), id, confines, losses }, events, situation))
     }
 
     /// Starts what the permission names. Starting an instance that runs answers with its process.
@@ -223,12 +226,29 @@ impl Launcher {
         self.check_now(spec).await
     }
 
-    /// Runs this very program outside of the host's wall, with all of the host's environment. It may name a component whose
-    /// trial it is.
+    /// Runs this very program outside of the host's wall, with all of the host's environment.
     pub(crate) async fn run_own(
         &self,
         arguments: &[String],
         timeout: Duration,
+    ) -> Result<CheckReport, CheckError> {
+        self.run_this(arguments, timeout, false).await
+    }
+
+    /// The same for whoever holds the trial of a patch.
+    pub(crate) async fn hold_trial(
+        &self,
+        arguments: &[String],
+        timeout: Duration,
+    ) -> Result<CheckReport, CheckError> {
+        self.run_this(arguments, timeout, true).await
+    }
+
+    async fn run_this(
+        &self,
+        arguments: &[String],
+        timeout: Duration,
+        trial: bool,
     ) -> Result<CheckReport, CheckError> {
         let own = std::env::current_exe().map_err(|error| CheckError::Refused(error.to_string()))?;
         let mut argv = vec![own.display().to_string()];
@@ -245,9 +265,14 @@ impl Launcher {
             limits: BTreeMap::new(),
         };
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        let spec =
-            CheckSpec { component: None, run, timeout_ms, output_bytes: MAX_CHECK_OUTPUT, trial: false };
+        let spec = CheckSpec { component: None, run, timeout_ms, output_bytes: MAX_CHECK_OUTPUT, trial };
         self.check_now(spec).await
+    }
+
+    /// How often the launcher was lost so far. Who was answered [`LauncherError::Lost`] finds it greater than before he asked,
+    /// and an [`Event::Reconnected`] comes for each.
+    pub(crate) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::SeqCst)
     }
 
     /// What the processes of an instance carry in their environment.

@@ -3,9 +3,10 @@
 //! becomes the service, so nobody ever runs outside; a limit that cannot be held is an error, never left out.
 //!
 //! A component has a group for its instances, one after the other, one for its checks and one for the trial of a patch, so
-//! that neither can have the service killed. Empty groups go when a launcher begins or ends.
+//! that neither can have the service killed. Empty groups go when a launcher begins or ends; a trial removes its own, and `left` does
+//! when it could not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -181,14 +182,17 @@ impl Groups {
 
     /// Removes groups nobody is in.
     pub(crate) fn sweep(&self) {
-        for home in self.homes.values().flatten() {
-            let Ok(entries) = fs::read_dir(&home.dir) else { continue };
-            let ours = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(&self.prefix);
-            for entry in entries.flatten().filter(|entry| ours(&entry.file_name())) {
-                // The kernel keeps what somebody is in.
-                let _ = fs::remove_dir(entry.path());
-            }
+        for dir in self.made() {
+            // The kernel keeps what somebody is in.
+            let _ = fs::remove_dir(dir);
         }
+    }
+
+    /// The directories of all groups that were made.
+    pub(crate) fn made(&self) -> BTreeSet<PathBuf> {
+        let all = self.homes.values().flatten().filter_map(|home| fs::read_dir(&home.dir).ok());
+        let ours = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&self.prefix);
+        all.flat_map(|entries| entries.flatten()).filter(ours).map(|entry| entry.path()).collect()
     }
 }
 

@@ -14,6 +14,7 @@
 //! | [`user`] | who a service runs as |
 //! | [`spawn`] | starting one process, and saying precisely why not |
 //! | [`group`] | what all processes of a component together may use |
+//! | [`left`] | what killed trials leave of that |
 //! | [`exec`] | the short-lived step between fork and a service of another user, or one held to limits |
 //! | [`output`] | a service's pipe and the bounded files it is drained into |
 //! | [`service`] | the life of one instance |
@@ -27,6 +28,7 @@
 pub(crate) mod client;
 pub(crate) mod exec;
 pub(crate) mod group;
+pub(crate) mod left;
 mod output;
 mod place;
 mod probe;

@@ -25,6 +25,8 @@ pub(crate) struct Check {
     pub(crate) pid: u32,
     /// When it is killed.
     pub(crate) until: Instant,
+    /// It holds the trial of a patch.
+    pub(crate) trial: bool,
     output: File,
     kept: Vec<u8>,
     keep: usize,
@@ -46,10 +48,7 @@ impl Check {
         let other = |error| SpawnError::Other { command: spec.run.argv.concat(), error };
         let account = spec.run.user.as_deref().map(user::find).transpose()?.flatten();
         let control = match &spec.component {
-            Some(component) => {
-                let part = if spec.trial { Part::Trial } else { Part::Check };
-                groups.make(component, part, &spec.run.limits)?
-            }
+            Some(component) => groups.make(component, Part::Check, &spec.run.limits)?,
             None => Vec::new(),
         };
         let (reader, writer) = io::pipe().map_err(other)?;
@@ -64,6 +63,7 @@ impl Check {
             waiter,
             pid,
             until: began + Duration::from_millis(spec.timeout_ms),
+            trial: spec.trial,
             output,
             kept: Vec::new(),
             keep,

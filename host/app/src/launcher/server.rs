@@ -23,6 +23,7 @@ use razar_ledger::failpoint;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::group::Groups;
+use super::left;
 use super::output::RotatingLog;
 use super::place::Place;
 use super::probe::Check;
@@ -41,6 +42,9 @@ const MAX_CHECKS: usize = 512;
 
 /// Hosts and command-line tools connected at the same time.
 const MAX_SESSIONS: usize = 64;
+
+/// What is left of a trial is looked for so long after it ended, and so often: whoever is killed is gone a moment later.
+const SWEEPING: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(100));
 
 /// The launcher's own log: enough for years of a healthy machine.
 const OWN_LOG: OutputCap = OutputCap { bytes: 1 << 20, files: 2 };
@@ -111,6 +115,8 @@ pub(crate) fn run(state: &Path) -> Result<(), ServerError> {
         next_session: 0,
         services: BTreeMap::new(),
         checks: Vec::new(),
+        sweeping: None,
+        sweep_next: Instant::now(),
         endings: BTreeMap::new(),
         own_log,
         idle_since: Instant::now(),
@@ -120,6 +126,7 @@ pub(crate) fn run(state: &Path) -> Result<(), ServerError> {
     server.note(&format!("launcher {} begins, process {}", env!("CARGO_PKG_VERSION"), std::process::id()));
     server.groups.sweep();
     server.adopt().map_err(failed)?;
+    server.sweep_trials();
     failpoint::pass("launcher.adopted");
     // From here on errors belong into the log; whoever started us may be gone.
     if let Ok(null) = OpenOptions::new().read(true).write(true).open("/dev/null") {
@@ -134,6 +141,7 @@ pub(crate) fn run(state: &Path) -> Result<(), ServerError> {
     }
     server.serve();
     server.note("launcher ends: nothing is left to do");
+    server.end_checks();
     server.groups.sweep();
     // Whatever cannot be removed now, the next launcher does not believe.
     let _ = record::sweep_all(&server.place);
@@ -170,6 +178,9 @@ struct Server {
     next_session: u64,
     services: BTreeMap<InstanceId, Service>,
     checks: Vec<Check>,
+    /// A trial has ended: what is left of it is looked for until then.
+    sweeping: Option<Instant>,
+    sweep_next: Instant,
     endings: BTreeMap<ComponentId, Ending>,
     own_log: RotatingLog,
     idle_since: Instant,
@@ -262,7 +273,8 @@ impl Server {
         let checks = self.checks.iter().map(|check| check.until);
         let idle = self.is_idle().then(|| self.idle_since + LINGER);
         let logs = self.services.values().filter_map(|service| service.log.wake());
-        services.chain(checks).chain(logs).chain(idle).min()
+        let sweep = self.sweeping.map(|_| self.sweep_next);
+        services.chain(checks).chain(logs).chain(sweep).chain(idle).min()
     }
 
     fn is_idle(&self) -> bool {
@@ -277,6 +289,13 @@ impl Server {
                 check.kill(true);
                 check.until = now + Duration::from_secs(1); // should the kernel need to be told again
             }
+        }
+        if let Some(until) = self.sweeping
+            && self.sweep_next <= now
+        {
+            left::sweep();
+            self.sweeping = Some(until).filter(|until| now < *until);
+            self.sweep_next = now + SWEEPING.1;
         }
         for service in self.services.values_mut() {
             service.log.notice_move();
@@ -301,6 +320,26 @@ impl Server {
             self.idle_since = now;
         } else if self.idle_since + LINGER <= now {
             self.leaving = true;
+        }
+    }
+
+    /// Trials may have been left by somebody who was killed.
+    fn sweep_trials(&mut self) {
+        let now = Instant::now();
+        (self.sweeping, self.sweep_next) = (Some(now + SWEEPING.0), now);
+    }
+
+    /// Nobody waits for their answers any more.
+    fn end_checks(&mut self) {
+        let until = Instant::now() + SWEEPING.0;
+        self.checks.iter_mut().for_each(|check| check.kill(false));
+        let held = self.checks.iter().any(|check| check.trial);
+        while !self.checks.is_empty() && Instant::now() < until {
+            self.reap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        while (held || self.sweeping.is_some()) && left::sweep() && Instant::now() < until {
+            std::thread::sleep(SWEEPING.1);
         }
     }
 

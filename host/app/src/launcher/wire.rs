@@ -128,7 +128,7 @@ pub(crate) struct CheckSpec {
     pub(crate) timeout_ms: u64,
     /// Output beyond this is thrown away.
     pub(crate) output_bytes: u64,
-    /// It judges a patch: it shares no limit with the component's checks.
+    /// It holds the trial of a patch: what is left of that goes when it has ended.
     #[serde(default)]
     pub(crate) trial: bool,
 }

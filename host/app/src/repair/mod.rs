@@ -36,6 +36,9 @@ const MAX_WORDS: usize = 2_000;
 /// Longest time in which files are changed: a few hundred small ones.
 const MENDING: Duration = Duration::from_secs(120);
 
+/// So often taking back is tried before somebody has to look.
+const TAKING_BACK: u32 = 3;
+
 /// See the module.
 pub(crate) struct Workshop {
     pub(crate) packages: Arc<Packages>,
@@ -130,10 +133,20 @@ impl Workshop {
         self.change(*manifest, plan, Side::After).await
     }
 
-    /// Takes them back.
+    /// Takes them back. There is nobody to take back what is left of that, so whoever dies of it is followed by another one.
     pub(crate) async fn revert(&self, permit: Authorized<Revert>, plan: &ComponentPlan) -> EffectOutcome {
         let Revert { manifest, .. } = permit.effect();
-        self.change(*manifest, plan, Side::Before).await
+        let losses = self.launcher.losses();
+        let mut outcome = self.change(*manifest, plan, Side::Before).await;
+        for _ in 1..TAKING_BACK {
+            // What a launcher that was lost had begun, its successor's situation tells.
+            let partly = matches!(outcome, EffectOutcome::NotChanged { partly: true, .. });
+            if !partly || self.launcher.losses() != losses {
+                break;
+            }
+            outcome = self.change(*manifest, plan, Side::Before).await;
+        }
+        outcome
     }
 
     /// Behind its wall the host writes to no component's files: the launcher starts whoever does. Only its own word for it tells

@@ -19,6 +19,9 @@ use crate::packages::Packages;
 use crate::trial::start::{Held, Judged, Setting};
 use crate::trial::wire::{Base, MAX_REPORT, Tests};
 
+/// Where trials are held, below the state directory.
+const TRIALS: &str = "trials";
+
 /// What is kept of files without a patch: the newest.
 const BASES: usize = 16;
 
@@ -47,6 +50,15 @@ pub(crate) struct Trials {
 impl Trials {
     pub(crate) const fn new(launcher: Launcher, places: Where) -> Self {
         Self { launcher, places, bases: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Takes away what trials of a host that was killed, or ends now, have left. None may be under way.
+    pub(crate) fn sweep(state: &Path) {
+        if let Err(error) = std::fs::remove_dir_all(state.join(TRIALS))
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!("what is left of earlier trials cannot be removed: {error}");
+        }
     }
 
     /// Holds one, named by the attempt that it belongs to.
@@ -82,7 +94,22 @@ impl Trials {
         base: Option<Base>,
         packages: &Packages,
     ) -> Result<Held, String> {
-        let dir = self.places.state.join("trials").join(attempt.to_string());
+        let dir = self.places.state.join(TRIALS).join(attempt.to_string());
+        make(&dir)?;
+        let held = self.held_in(&dir, plan, changes, base, packages).await;
+        // What is left of it tells nobody anything.
+        let _ = tokio::fs::remove_dir_all(&dir).await;
+        held
+    }
+
+    async fn held_in(
+        &self,
+        dir: &Path,
+        plan: &ComponentPlan,
+        changes: &ChangeSet,
+        base: Option<Base>,
+        packages: &Packages,
+    ) -> Result<Held, String> {
         let places = &self.places;
         let setting = Setting {
             state: &places.state,
@@ -94,20 +121,17 @@ impl Trials {
         let repair = plan.repair.clone().unwrap_or_default();
         let tests = repair.tests.map(|tests| Tests { command: tests.command, timeout_ms: tests.timeout.0 });
         let evaluators = repair.evaluators.unwrap_or_else(|| packages.names(Role::Evaluator));
-        make(&dir)?;
         let judged = Judged { hold: repair.hold, tests, evaluators };
-        let mut request = setting.request(plan, changes, judged, &dir)?;
+        let mut request = setting.request(plan, changes, judged, dir)?;
         request.base = base;
         let (ask, held) = Held::FILES;
         let text = serde_json::to_vec(&request).map_err(|error| error.to_string())?;
         tokio::fs::write(dir.join(ask), text).await.map_err(|error| error.to_string())?;
         let words = ["hold-trial".to_owned(), dir.display().to_string()];
-        let report = self.launcher.run_own(&words, request.patience()).await;
+        let report = self.launcher.hold_trial(&words, request.patience()).await;
         let report = report.map_err(|error| error.to_string())?;
-        let read = read(&dir, held);
-        // What is left of it tells nobody anything.
-        let _ = tokio::fs::remove_dir_all(&dir).await;
-        read.map_err(|why| if report.output.is_empty() { why } else { report.output.trim().to_owned() })
+        read(dir, held)
+            .map_err(|why| if report.output.is_empty() { why } else { report.output.trim().to_owned() })
     }
 }
 

@@ -13,7 +13,6 @@
 //! | `screen` | one frame of the live view |
 //! | `live` | the loop that shows them |
 
-#[cfg_attr(not(test), expect(dead_code, reason = "it is shown by the commands about patches"))]
 pub(crate) mod diff;
 pub(crate) mod escape;
 mod imported;

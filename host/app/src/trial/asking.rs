@@ -109,7 +109,8 @@ impl Asking<'_> {
         let output = &self.places.check;
         // What an earlier one printed is no answer of this one.
         let _ = std::fs::remove_file(output);
-        let program = Program { argv, places: self.places, output, logs: self.logs, network: true };
+        let program =
+            Program { argv, places: self.places, output, logs: self.logs, network: true, runner: None };
         let mut running = match self.nest.start(&program) {
             Ok(running) => running,
             Err(NotStarted::Own(error) | NotStarted::Machine(error)) => return Answer::unhealthy(error),

@@ -8,9 +8,11 @@
 //! | files | read-only; writes to the scratch copy and the report | read-only; writes to its copy, `/tmp`, `/run` and `/dev/shm`, all of them in the sized scratch |
 //! | not there | | state, grants, plugins, sockets of other programs |
 //! | capabilities | of root, those that making the inner one takes | none |
+//! | system calls | all | those of [`calls`](super::calls) are refused |
 //!
 //! Both have no new privileges, no terminal, and end with who started them.
 
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -40,6 +42,9 @@ const READ_ONLY_IN_PROC: [&str; 7] =
 /// Where the inner sandbox finds this program.
 const OWN: &str = "/run/razar-trial-exec";
 
+/// Where it finds what runs the tests, if that is ours.
+pub(crate) const RUNNER: &str = "/run/razar-trial-tests.py";
+
 /// Said where it is missing.
 pub(crate) const REMEDY: &str = "install the package `bubblewrap`; where it is there, the kernel or the container must allow user \
      namespaces (`sysctl user.max_user_namespaces`, `kernel.apparmor_restrict_unprivileged_userns`), or the host must run as root";
@@ -67,8 +72,15 @@ impl Bubblewrap {
         words.command(command)
     }
 
-    /// The sandbox of a judged program around the step that `exec` owns, with its arguments.
-    pub(crate) fn inner(&self, inside: &Inside<'_>, own: &Path, arguments: &[String]) -> Vec<PathBuf> {
+    /// The sandbox of a judged program around the step that `exec` owns, with its arguments. `calls` is the filter of system
+    /// calls for everybody in it.
+    pub(crate) fn inner(
+        &self,
+        inside: &Inside<'_>,
+        calls: &impl AsRawFd,
+        own: &Path,
+        arguments: &[String],
+    ) -> Vec<PathBuf> {
         let Inside { places, around, .. } = inside;
         let mut words = Words::new(&self.0);
         if !inside.network {
@@ -76,6 +88,7 @@ impl Bubblewrap {
         }
         let rights: &[&str] = if inside.other_user { &["CAP_SETGID", "CAP_SETUID"] } else { &[] };
         words.common(is_root().then_some(rights));
+        words.two("--seccomp", calls.as_raw_fd().to_string());
         words.two("--dev", "/dev").three("--bind", &places.shm, "/dev/shm").two("--remount-ro", "/dev");
         words.two("--proc", "/proc");
         for path in READ_ONLY_IN_PROC.iter().filter(|path| Path::new(path).exists()) {
@@ -104,6 +117,9 @@ impl Bubblewrap {
             words.three("--bind", own, log);
         }
         words.three("--ro-bind", own, OWN);
+        if let Some(runner) = inside.runner {
+            words.three("--ro-bind", runner, RUNNER);
+        }
         // Only now: the copy may have to be made a place below one of them.
         for path in hidden().filter(|path| path.is_dir()) {
             words.two("--remount-ro", path);
@@ -141,6 +157,8 @@ pub(crate) struct Inside<'a> {
     pub(crate) bound: &'a [String],
     /// Log files elsewhere, and what is written instead.
     pub(crate) logs: &'a [(PathBuf, PathBuf)],
+    /// What runs the tests, if that is ours.
+    pub(crate) runner: Option<&'a Path>,
     /// It shares the judge's network.
     pub(crate) network: bool,
     /// It changes its user before it begins.
@@ -287,6 +305,7 @@ mod tests {
             chdir: "/srv/shop",
             bound,
             logs: &[],
+            runner: None,
             network: true,
             other_user: false,
         }
@@ -307,12 +326,14 @@ mod tests {
         };
         let bound = ["venv".to_owned()];
         let program = Bubblewrap("/bin/bwrap".into());
+        let null = std::fs::File::open("/dev/null").unwrap();
         let words =
-            program.inner(&inside(&places, &around, &bound), Path::new("/bin/own"), &["x".to_owned()]);
+            program.inner(&inside(&places, &around, &bound), &null, Path::new("/bin/own"), &["x".to_owned()]);
         let line = words.iter().map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ");
         let place = |text: &str| line.find(text).unwrap_or_else(|| panic!("`{text}` is not in {line}"));
         let order = [
             place("--ro-bind / /"),
+            place(&format!("--seccomp {}", null.as_raw_fd())),
             place("--bind /scratch/stage/tmp /tmp"),
             place(&format!("--ro-bind-try {0} {0}", dir.path().display())),
             place(&format!("--tmpfs {}", state.display())),
@@ -326,8 +347,10 @@ mod tests {
         assert!(!line.contains("/srv/absent") && !line.contains("--tmpfs /run"), "{line}");
         assert!(!line.contains("--unshare-net") && line.contains("--ro-bind /proc/sys /proc/sys"), "{line}");
         assert_eq!(line.matches("grants.toml").count(), 1, "no socket: {line}");
-        let alone = Inside { network: false, ..inside(&places, &around, &bound) };
-        let words = program.inner(&alone, Path::new("/bin/own"), &[]);
+        let runner = Some(Path::new("/scratch/tests.py"));
+        let alone = Inside { network: false, runner, ..inside(&places, &around, &bound) };
+        let words = program.inner(&alone, &null, Path::new("/bin/own"), &[]);
         assert!(words.contains(&PathBuf::from("--unshare-net")));
+        assert!(words.windows(2).any(|two| two == ["/scratch/tests.py", RUNNER].map(PathBuf::from)));
     }
 }

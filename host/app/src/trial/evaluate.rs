@@ -2,6 +2,7 @@
 //! than once. It forms no verdict.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use razar_core::patch::{Evaluation, Look};
 use razar_runtime::contract::BoxFuture;
@@ -18,25 +19,34 @@ pub(crate) trait Evaluator {
     fn look<'a>(&'a self, tree: &'a Path, changed: &'a [String]) -> BoxFuture<'a, Result<Look, String>>;
 }
 
+/// What one of them thought, and how long it took about the files as they are, and about those with the patch.
+pub(super) struct Thought {
+    pub(super) evaluation: Evaluation,
+    pub(super) took: [Duration; 2],
+}
+
 /// Asks all of them about both trees.
 pub(super) async fn all(
     evaluators: &[Box<dyn Evaluator>],
     (base, candidate): (&Path, &Path),
     changed: &[String],
-) -> Result<Vec<Evaluation>, String> {
-    let mut evaluations = Vec::new();
+) -> Result<Vec<Thought>, String> {
+    let mut thoughts = Vec::new();
     for evaluator in evaluators {
-        let mut looks = [Vec::new(), Vec::new()];
-        for (tree, looks) in [base, candidate].into_iter().zip(&mut looks) {
+        let (mut looks, mut took) = ([Vec::new(), Vec::new()], [Duration::ZERO; 2]);
+        for (tree, (looks, took)) in [base, candidate].into_iter().zip(looks.iter_mut().zip(&mut took)) {
+            let began = Instant::now();
             for _ in 0..TIMES {
                 let look = evaluator.look(tree, changed).await;
                 looks.push(look.map_err(|error| format!("{}: {error}", evaluator.name()))?);
             }
+            *took = began.elapsed();
         }
         let [base, candidate] = looks;
-        evaluations.push(Evaluation { by: evaluator.name().to_owned(), base, candidate });
+        let evaluation = Evaluation { by: evaluator.name().to_owned(), base, candidate };
+        thoughts.push(Thought { evaluation, took });
     }
-    Ok(evaluations)
+    Ok(thoughts)
 }
 
 #[cfg(test)]
@@ -67,7 +77,7 @@ mod tests {
             let wrong = self.asked.get().is_multiple_of(self.odd);
             let look = text.map(|text| {
                 let opinion = if text.contains("bug") == wrong { Opinion::Pass } else { Opinion::Fail };
-                Look { opinion, cases: Default::default(), sentinel: None }
+                Look { opinion, cases: Default::default(), sentinel: None, why: String::new() }
             });
             Box::pin(std::future::ready(look.map_err(|error| error.to_string())))
         }
@@ -86,7 +96,10 @@ mod tests {
         {
             let grep: Box<dyn Evaluator> = Box::new(Grep { asked: Cell::new(0), odd });
             let evidence = match all(&[grep], (&base, &candidate), &[path.to_owned()]).await {
-                Ok(evaluations) => Evidence { evaluations, ..Evidence::default() },
+                Ok(thoughts) => Evidence {
+                    evaluations: thoughts.into_iter().map(|thought| thought.evaluation).collect(),
+                    ..Evidence::default()
+                },
                 Err(error) => Evidence { broken: vec![error], ..Evidence::default() },
             };
             assert_eq!(judge(&evidence).verdict.as_str(), expected);

@@ -6,17 +6,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use razar_core::patch::{Evidence, Pair, Seen};
+use razar_core::patch::{Evaluation, Evidence, Look, Opinion, Pair, Seen, objection};
 use razar_runtime::Runtime;
 
 use super::asking::Plugins;
-use super::evaluate::{self, Evaluator};
+use super::evaluate::{self, Evaluator, Thought};
+use super::native::{self, Ran};
 use super::nest::{self, Nest};
 use super::sealed::Sealing;
 use super::shadow::{self, Outcome};
 use super::stage::{Places, Stages};
 use super::start::Folder;
-use super::wire::{Base, MAX_REQUEST, Report, Request, Said};
+use super::wire::{Base, MAX_REQUEST, Report, Request, Said, Tests};
 
 /// Judges what lies in a trial's directory, and leaves the report there.
 pub(crate) async fn judge(
@@ -24,11 +25,13 @@ pub(crate) async fn judge(
     folder: &Folder,
     runtime: &Arc<Runtime>,
     evaluators: &[Box<dyn Evaluator>],
+    seed: u64,
 ) -> Result<(), String> {
     nest::inside(&folder.scratch)?;
     // Copies have the modes of what they are copies of.
     rustix::process::umask(rustix::fs::Mode::empty());
-    let mut trial = Trial { request, seen: Vec::new(), evidence: Evidence::default(), base: Base::default() };
+    let mut trial =
+        Trial { request, seed, seen: Vec::new(), evidence: Evidence::default(), base: Base::default() };
     let held = trial.hold(&folder.scratch, runtime, evaluators).await;
     let report = trial.report(held);
     let text = serde_json::to_vec(&report).map_err(|error| error.to_string())?;
@@ -51,6 +54,8 @@ pub(crate) fn read(file: &Path) -> Result<Request, String> {
 
 struct Trial<'a> {
     request: &'a Request,
+    /// Of the host's own tests.
+    seed: u64,
     seen: Vec<Said>,
     evidence: Evidence,
     base: Base,
@@ -117,25 +122,33 @@ impl Trial<'_> {
             let candidate = fresh(stages, true)?;
             let changed: Vec<String> = request.changes.iter().map(|change| change.path.clone()).collect();
             let trees = (&*stages.base(), &*candidate.tree);
-            self.evidence.evaluations = evaluate::all(evaluators, trees, &changed).await?;
+            for Thought { evaluation, took } in evaluate::all(evaluators, trees, &changed).await? {
+                let trees = [(false, &evaluation.base), (true, &evaluation.candidate)];
+                for ((patched, looks), took) in trees.into_iter().zip(took) {
+                    let said = |look: &Look| look.sentinel.clone().unwrap_or_else(|| look.why.clone());
+                    let summary = looks.first().map(said).unwrap_or_default();
+                    self.say(&evaluation.by, patched, summary, String::new(), took);
+                }
+                self.evidence.evaluations.push(evaluation);
+            }
             self.evidence.tampered.extend(stages.touched(&candidate, true));
         }
 
+        // What takes longest comes last, and is not done for what is refused already.
         let nest = Nest::new(request, scratch, workdir.to_owned(), &stages.contents.bound)?;
-        if !request.probes.is_empty() {
+        if let (Some(tests), false) = (&request.tests, self.is_settled()) {
+            self.native(stages, &nest, tests, scratch).await?;
+        }
+        if !request.probes.is_empty() && !self.is_settled() {
             let plugins = Plugins::load(request, runtime).await?;
             self.shadow(stages, &nest, &plugins).await?;
-        }
-        if let (Some(_), false) = (&request.tests, self.is_settled()) {
-            self.native(stages, &nest).await?;
         }
         Ok(())
     }
 
     /// Nothing that another judge could say makes it fit to be applied.
     fn is_settled(&self) -> bool {
-        let failed = |pair: &Pair<Seen>| matches!(pair.candidate, Seen::Failed(_));
-        !self.evidence.tampered.is_empty() || self.evidence.shadow.as_ref().is_some_and(failed)
+        !self.evidence.tampered.is_empty() || objection(&self.evidence).is_some()
     }
 
     async fn shadow(
@@ -149,44 +162,61 @@ impl Trial<'_> {
             None => {
                 let places = fresh(stages, false)?;
                 let outcome = shadow::service(nest, plugins, &places).await?;
-                self.note("shadow start", stages, &places, false, outcome)
+                self.touched(stages, &places, false);
+                self.started(false, outcome)
             }
         };
         self.base.shadow = Some(base.clone());
         let places = fresh(stages, true)?;
         let outcome = shadow::service(nest, plugins, &places).await?;
-        let candidate = self.note("shadow start", stages, &places, true, outcome);
+        self.touched(stages, &places, true);
+        let candidate = self.started(true, outcome);
         self.evidence.shadow = Some(Pair { base, candidate });
         Ok(())
     }
 
-    async fn native(&mut self, stages: &Stages<'_>, nest: &Nest<'_>) -> Result<(), String> {
-        let Some(tests) = &self.request.tests else { return Ok(()) };
-        let base = match self.request.base.as_ref().and_then(|base| base.native.clone()) {
-            Some(seen) => seen,
-            None => {
-                let places = fresh(stages, false)?;
-                let outcome = shadow::tests(nest, tests, &places).await?;
-                self.note("native tests", stages, &places, false, outcome)
-            }
+    /// Both trees; the one with the patch again, if all of it is well, because what passes once may fail the next time.
+    async fn native(
+        &mut self,
+        stages: &Stages<'_>,
+        nest: &Nest<'_>,
+        tests: &Tests,
+        scratch: &Path,
+    ) -> Result<(), String> {
+        let known = self.request.base.as_ref().and_then(|base| base.native.clone());
+        let base = match known {
+            Some(look) => look,
+            None => self.run(stages, nest, tests, scratch, false).await?,
         };
         self.base.native = Some(base.clone());
-        let places = fresh(stages, true)?;
-        let outcome = shadow::tests(nest, tests, &places).await?;
-        let candidate = self.note("native tests", stages, &places, true, outcome);
-        self.evidence.native = Some(Pair { base, candidate });
+        let mut candidate = vec![self.run(stages, nest, tests, scratch, true).await?];
+        if candidate.iter().all(|look| look.opinion == Opinion::Pass && look.sentinel.is_none()) {
+            candidate.push(self.run(stages, nest, tests, scratch, true).await?);
+        }
+        let by = native::NAME.to_owned();
+        self.evidence.evaluations.push(Evaluation { by, base: vec![base], candidate });
         Ok(())
     }
 
-    /// Keeps what one run showed. What the unpatched files do to themselves is no fault of a patch.
-    fn note(
+    async fn run(
         &mut self,
-        judge: &str,
         stages: &Stages<'_>,
-        places: &Places,
+        nest: &Nest<'_>,
+        tests: &Tests,
+        scratch: &Path,
         patched: bool,
-        outcome: Outcome,
-    ) -> Seen {
+    ) -> Result<Look, String> {
+        let places = fresh(stages, patched)?;
+        let Ran { look, summary, output, took } =
+            native::run(nest, tests, &places, scratch, self.seed).await?;
+        self.touched(stages, &places, patched);
+        self.say(native::NAME, patched, summary, output, took);
+        Ok(look)
+    }
+
+    /// Keeps what one run did to files that are none of its business. What the unpatched files do to themselves is no fault of
+    /// a patch.
+    fn touched(&mut self, stages: &Stages<'_>, places: &Places, patched: bool) {
         let touched = stages.touched(places, patched);
         if patched {
             let earlier = self.request.base.iter().flat_map(|base| &base.touched);
@@ -196,18 +226,24 @@ impl Trial<'_> {
         } else {
             self.base.touched.extend(touched);
         }
-        self.seen.push(Said {
-            judge: judge.to_owned(),
-            patched,
-            summary: outcome.summary,
-            output: outcome.output,
-            took_ms: u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX),
-        });
-        outcome.seen
+    }
+
+    fn started(&mut self, patched: bool, outcome: Outcome) -> Seen {
+        let Outcome { seen, summary, output, took } = outcome;
+        self.say("shadow start", patched, summary, output, took);
+        seen
+    }
+
+    fn say(&mut self, judge: &str, patched: bool, summary: String, output: String, took: Duration) {
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.seen.push(Said { judge: judge.to_owned(), patched, summary, output, took_ms });
     }
 
     fn report(mut self, held: Held) -> Report {
         if let Some(known) = &self.request.base {
+            // Whoever was not asked again has said what he said.
+            self.base.shadow = self.base.shadow.or_else(|| known.shadow.clone());
+            self.base.native = self.base.native.or_else(|| known.native.clone());
             self.base.touched.extend(known.touched.iter().cloned());
             self.base.touched.sort();
             self.base.touched.dedup();

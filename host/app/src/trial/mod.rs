@@ -12,12 +12,15 @@
 //! | [`wire`] | what is said to the judge, and by him |
 //! | [`start`] | the outer half: what he is told, starting him, hearing him |
 //! | [`bubblewrap`] | both sandboxes, as arguments of a program that is not ours |
+//! | [`calls`] | what a judged program may not ask the kernel for |
 //! | [`judge`] | the inner half: the order of a trial |
 //! | [`sealed`] | the copy |
 //! | [`stage`] | the copy somebody runs in, and what he changed of it |
 //! | [`nest`] | one program in the inner sandbox |
 //! | [`shadow`] | the service, started in it |
 //! | [`asking`] | its probes |
+//! | [`native`] | the component's own test command |
+//! | [`planted`] | the host's own tests among the component's |
 //! | [`evaluate`] | judges that run nothing natively |
 //! | [`plugins`] | those of them that are plugins |
 //!
@@ -25,9 +28,12 @@
 
 mod asking;
 mod bubblewrap;
+mod calls;
 pub(crate) mod evaluate;
 pub(crate) mod judge;
+mod native;
 mod nest;
+mod planted;
 pub(crate) mod plugins;
 mod sealed;
 mod shadow;

@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 use razar_core::grant::LogBegin;
 use razar_core::plan::Limit;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, statvfs};
+use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::{Signal, getpid, getppid};
 
 use super::bubblewrap::{Bubblewrap, Inside};
+use super::calls;
 use super::stage::Places;
 use super::wire::Request;
 use crate::evidence;
@@ -53,6 +55,17 @@ pub(super) struct Program<'a> {
     pub(super) logs: &'a [(PathBuf, PathBuf)],
     /// It shares the judge's network.
     pub(super) network: bool,
+    /// Tests that are run by a runner of ours.
+    pub(super) runner: Option<Runner<'a>>,
+}
+
+/// A runner of tests that is ours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Runner<'a> {
+    /// The program, as the judge sees it.
+    pub(super) program: &'a Path,
+    /// Its line to the judge, which it inherits.
+    pub(super) line: &'a OwnedFd,
 }
 
 /// How far it came.
@@ -136,12 +149,19 @@ impl<'a> Nest<'a> {
             chdir: &run.workdir,
             bound: self.bound,
             logs: program.logs,
+            runner: program.runner.map(|runner| runner.program),
             network: program.network,
             other_user: account.is_some(),
         };
-        let words = self.bubblewrap.inner(&inside, &self.own, &arguments);
-        let started = start(&words, &env, program.output);
-        started.map_err(|error| NotStarted::Machine(format!("the sandbox cannot be started: {error}")))
+        let machine =
+            |error: io::Error| NotStarted::Machine(format!("the sandbox cannot be started: {error}"));
+        // Read by whoever is started, and gone here.
+        let calls = calls::filter().map_err(machine)?;
+        let words = self.bubblewrap.inner(&inside, &calls, &self.own, &arguments);
+        if let Some(runner) = program.runner {
+            fcntl_setfd(runner.line, FdFlags::empty()).map_err(|error| machine(error.into()))?;
+        }
+        start(&words, &env, program.output).map_err(machine)
     }
 
     /// The program with the component's surroundings, and with limits of its own.

@@ -1,7 +1,7 @@
 //! Evaluator plugins as judges of a trial: each look is one call on one tree, with the host's own tests planted beside the
 //! component's, so that whoever does not run what he says he ran is found out. It forms no verdict.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,12 @@ use razar_runtime::contract::evaluator::{self, CaseStatus, EvaluatorCall, Judgem
 use razar_runtime::outcome::{Outcome, PluginErrorKind};
 
 use super::evaluate::Evaluator;
+use super::planted::Planted;
 use super::wire::Request;
 use crate::packages::Packages;
 
 /// One look's time: what a plugin's own limit allows, if that is less.
 const TIME: Duration = Duration::from_secs(300);
-/// Directories that are looked into for tests.
-const MAX_DIRECTORIES: usize = 2_000;
 
 /// One plugin.
 pub(crate) struct Plugin {
@@ -68,7 +67,7 @@ impl Plugin {
         let failed = |error: std::io::Error| format!("the tests of the host cannot be planted: {error}");
         let planted = Planted::in_tree(tree, self.seed).map_err(failed)?;
         let judgement = self.asked(tree, changed).await;
-        let sentinels = planted.sentinels.clone();
+        let sentinels = planted.sentinels().cloned();
         planted.dig_up().map_err(failed)?;
         judgement.map(|judgement| look(&judgement, sentinels.as_ref()))
     }
@@ -114,17 +113,18 @@ fn look(judgement: &Judgement, sentinels: Option<&Sentinels>) -> Look {
     let fault = match (sentinels, judgement.cases.is_empty()) {
         // Nothing was run, so nothing can be said of how.
         (None, _) | (_, true) => None,
-        (Some(sentinels), false) => sentinels.check(ends.clone()).err().map(|fault| fault.to_string()),
+        (Some(sentinels), false) => sentinels.check(ends).err().map(|fault| fault.to_string()),
     };
-    let cases = ends.filter(|(id, _)| !own(id)).map(|(id, end)| {
-        let case = match end {
-            CaseEnd::Passed => Case::Passed,
-            CaseEnd::Failed => Case::Failed,
-            CaseEnd::NotRun => Case::Skipped,
+    let cases = judgement.cases.iter().filter(|case| !own(&case.id)).map(|case| {
+        let end = match case.status {
+            CaseStatus::Passed => Case::Passed,
+            CaseStatus::Failed | CaseStatus::Errored => Case::Failed,
+            CaseStatus::Skipped => Case::Skipped,
+            CaseStatus::Other(_) => Case::NotEvaluable,
         };
-        (id.to_owned(), case)
+        (case.id.clone(), end)
     });
-    let cases: std::collections::BTreeMap<String, Case> = cases.collect();
+    let cases: BTreeMap<String, Case> = cases.collect();
     let opinion = match &judgement.outcome {
         evaluator::Outcome::NotEvaluable(why) => Opinion::NotEvaluable(why.clone()),
         // Some of the host's own cases must fail: only the component's count.
@@ -135,7 +135,21 @@ fn look(judgement: &Judgement, sentinels: Option<&Sentinels>) -> Look {
         evaluator::Outcome::Pass => Opinion::Pass,
         evaluator::Outcome::Fail => Opinion::Fail,
     };
-    Look { opinion, cases, sentinel: judgement.tampered().map(str::to_owned).or(fault) }
+    let sentinel = judgement.tampered().map(str::to_owned).or(fault);
+    let why = if cases.is_empty() { judgement.summary.clone() } else { counted(&cases) };
+    Look { opinion, cases, sentinel, why }
+}
+
+/// The component's own cases in one line.
+fn counted(cases: &BTreeMap<String, Case>) -> String {
+    let of = |wanted: Case| cases.iter().filter(move |(_, case)| **case == wanted).map(|(name, _)| name);
+    let mut said = format!("{} of {} cases pass", of(Case::Passed).count(), cases.len());
+    for (case, word) in [(Case::Failed, "fail"), (Case::NotEvaluable, "cannot be run here")] {
+        if let Some(first) = of(case).next() {
+            said += &format!("; {} {word}, the first is `{first}`", of(case).count());
+        }
+    }
+    said
 }
 
 const fn end(status: &CaseStatus) -> CaseEnd {
@@ -144,61 +158,6 @@ const fn end(status: &CaseStatus) -> CaseEnd {
         CaseStatus::Failed | CaseStatus::Errored => CaseEnd::Failed,
         CaseStatus::Skipped | CaseStatus::Other(_) => CaseEnd::NotRun,
     }
-}
-
-/// The host's own tests in a tree that is a copy.
-struct Planted {
-    sentinels: Option<Sentinels>,
-    files: Vec<PathBuf>,
-}
-
-impl Planted {
-    /// Beside the tests of the first directory that has any; nowhere, if none has.
-    fn in_tree(tree: &Path, seed: u64) -> std::io::Result<Self> {
-        let Some((directory, names)) = test_directory(tree)? else {
-            return Ok(Self { sentinels: None, files: Vec::new() });
-        };
-        let sentinels = Sentinels::python(seed, &directory, &names);
-        let mut files = Vec::new();
-        for file in sentinels.iter().flat_map(Sentinels::files) {
-            let path = tree.join(file.path.as_str());
-            std::fs::write(&path, &file.content)?;
-            files.push(path);
-        }
-        Ok(Self { sentinels, files })
-    }
-
-    fn dig_up(self) -> std::io::Result<()> {
-        self.files.iter().try_for_each(std::fs::remove_file)
-    }
-}
-
-/// The first directory with Python tests, by depth and name, and what is in it.
-fn test_directory(tree: &Path) -> std::io::Result<Option<(String, BTreeSet<String>)>> {
-    let mut open = std::collections::VecDeque::from([String::new()]);
-    let mut seen = 0;
-    while let Some(directory) = open.pop_front() {
-        seen += 1;
-        if seen > MAX_DIRECTORIES {
-            return Ok(None);
-        }
-        let (mut names, mut inside) = (BTreeSet::new(), BTreeSet::new());
-        for entry in std::fs::read_dir(tree.join(&directory))? {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if entry.file_type()?.is_dir() {
-                inside.insert(name.clone());
-            }
-            names.insert(name);
-        }
-        let is_test = |name: &String| name.starts_with("test") && name.ends_with(".py");
-        if names.iter().any(is_test) {
-            return Ok(Some((directory, names)));
-        }
-        let below = |name: String| if directory.is_empty() { name } else { format!("{directory}/{name}") };
-        open.extend(inside.into_iter().map(below));
-    }
-    Ok(None)
 }
 
 #[cfg(test)]
@@ -225,29 +184,18 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_own_cases_are_planted_believed_and_taken_away_again() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(dir.path().join("app/tests")).unwrap();
-        std::fs::write(dir.path().join("app/tests/test_app.py"), "").unwrap();
-        let planted = Planted::in_tree(dir.path(), 7).unwrap();
-        assert!(planted.files.len() == 2 && planted.files.iter().all(|file| file.exists()));
-        let sentinels = planted.sentinels.clone().unwrap();
-        let files = planted.files.clone();
-        planted.dig_up().unwrap();
-        assert!(files.iter().all(|file| !file.exists()));
-
+    fn the_hosts_own_cases_are_believed_and_do_not_count() {
+        let names = ["test_app.py".to_owned()].into();
+        let sentinels = Sentinels::python(7, "app/tests", &names).unwrap();
         let silent =
             look(&judgement(&[("app.tests.test_app.T.test_a", CaseStatus::Passed)]), Some(&sentinels));
         assert_eq!((silent.opinion, silent.cases.len()), (Opinion::Pass, 1));
         assert!(silent.sentinel.unwrap().contains("was not run"));
+        let all = [("a", CaseStatus::Passed), ("b", CaseStatus::Other("not-evaluable".to_owned()))];
+        let threads = look(&judgement(&all), None);
+        assert_eq!(threads.cases["b"], Case::NotEvaluable, "nothing is known of it");
+        assert_eq!(threads.why, "1 of 2 cases pass; 1 cannot be run here, the first is `b`");
         let other = look(&judgement(&[]), Some(&sentinels));
         assert_eq!((other.opinion, other.sentinel), (Opinion::Fail, None), "who runs nothing claims nothing");
-    }
-
-    #[test]
-    fn a_tree_without_tests_gets_none() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("app.py"), "").unwrap();
-        assert!(Planted::in_tree(dir.path(), 7).unwrap().sentinels.is_none());
     }
 }

@@ -1,5 +1,5 @@
 //! The service itself, started in the inner sandbox with its own entrypoint: it must become ready in the time it has live, and
-//! stay well for as long as the trial holds it. Also the component's test command, which has only to end.
+//! stay well for as long as the trial holds it.
 
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,9 @@ use razar_core::patch::Seen;
 use razar_core::time::Millis;
 
 use super::asking::{Answer, Asking, Plugins, elsewhere, logs};
-use super::nest::{Begun, Nest, NotStarted, Program, Running, how};
+use super::nest::{Begun, Nest, NotStarted, Program};
 use super::stage::Places;
-use super::wire::{Asked, Tests};
+use super::wire::Asked;
 
 /// While it starts it is asked this often at first, then ever more slowly.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
@@ -49,7 +49,7 @@ pub(super) async fn service(nest: &Nest<'_>, plugins: &Plugins, places: &Places)
     }
     let logs = logs(nest, places)?;
     let argv = &nest.request.run.argv;
-    let program = Program { argv, places, output: &places.output, logs: &logs, network: true };
+    let program = Program { argv, places, output: &places.output, logs: &logs, network: true, runner: None };
     let mut running = match nest.start(&program) {
         Ok(running) => running,
         Err(NotStarted::Own(why)) => {
@@ -94,13 +94,13 @@ async fn asked(asking: &Asking<'_>, probes: &[Asked], hold: Duration) -> Seen {
     let until = Instant::now() + hold;
     let mut held: Vec<Held<'_>> = probes
         .iter()
-        .filter(|probe| probe.phase != Phase::Startup)
+        .filter(|probe| probe.phase != Phase::Startup || probes.len() == 1)
         .map(|probe| Held::new(probe, hold))
         .collect();
     loop {
         let now = Instant::now();
         for held in held.iter_mut().filter(|held| held.due <= now) {
-            if let Some(why) = held.ask(asking).await {
+            if let Answered::Failed(why) = held.ask(asking).await {
                 return Seen::Failed(why);
             }
         }
@@ -111,14 +111,27 @@ async fn asked(asking: &Asking<'_>, probes: &[Asked], hold: Duration) -> Seen {
         tokio::time::sleep(next.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)))
             .await;
     }
-    // Whoever is well only at first is not well.
-    for probe in probes {
-        let Answer { healthy, summary } = asking.ask(probe).await;
-        if !healthy {
-            return Seen::Failed(format!("it did not stay well for {}: {summary}", Millis(millis(hold))));
+    // Whoever is well only at first is not well: each is asked once more, when it is due, until it has made up its mind.
+    for held in &mut held {
+        loop {
+            tokio::time::sleep(held.due.saturating_duration_since(Instant::now())).await;
+            match held.ask(asking).await {
+                Answered::Well => break,
+                Answered::Unwell => {}
+                Answered::Failed(why) => return Seen::Failed(why),
+            }
         }
     }
     Seen::Well
+}
+
+/// What an answer makes of a service that is held.
+enum Answered {
+    Well,
+    /// Not often enough to count.
+    Unwell,
+    /// It is not well, because.
+    Failed(String),
 }
 
 /// A probe that is asked again and again.
@@ -135,52 +148,17 @@ impl<'a> Held<'a> {
         Self { probe, detector: Detector::default(), interval, due: Instant::now() }
     }
 
-    /// Why it is not well, as soon as so many answers say so as must live.
-    async fn ask(&mut self, asking: &Asking<'_>) -> Option<String> {
+    /// Asks once. It has failed as soon as so many answers say so as must live.
+    async fn ask(&mut self, asking: &Asking<'_>) -> Answered {
         let Answer { healthy, summary } = asking.ask(self.probe).await;
         self.due = Instant::now() + self.interval;
-        let failed = self.detector.observe(&self.probe.schedule(), healthy) == Some(false);
-        failed.then(|| {
-            format!("it became ready and then its {} probe said: {summary}", self.probe.phase.as_str())
-        })
-    }
-}
-
-/// Runs the component's tests in a copy, without any network. An error is the machine's.
-pub(super) async fn tests(nest: &Nest<'_>, tests: &Tests, places: &Places) -> Result<Outcome, String> {
-    let began = Instant::now();
-    let program = Program { argv: &tests.command, places, output: &places.output, logs: &[], network: false };
-    // The operator named them, so a patch is not to blame.
-    let failed =
-        |(NotStarted::Own(why) | NotStarted::Machine(why))| format!("the tests cannot be started: {why}");
-    let mut running = nest.start(&program).map_err(failed)?;
-    if let Begun::Failed(why) = running.begins().await? {
-        return Err(format!("the tests cannot be started: {why}"));
-    }
-    let limit = Duration::from_millis(tests.timeout_ms);
-    let seen = match tokio::time::timeout(limit, ended(nest, &mut running)).await {
-        Ok(seen) => seen,
-        Err(_) => Seen::Failed(format!("they did not end within {}", Millis(tests.timeout_ms))),
-    };
-    let output = running.end()?;
-    Ok(Outcome::new(seen, "they end with exit code 0".to_owned(), output, began))
-}
-
-async fn ended(nest: &Nest<'_>, running: &mut Running) -> Seen {
-    loop {
-        if let Some(status) = running.ended() {
-            return match status.code() {
-                Some(0) => Seen::Well,
-                _ => Seen::Failed(format!("they end with {}", how(status))),
-            };
+        let phase = self.probe.phase.as_str();
+        match self.detector.observe(&self.probe.schedule(), healthy) {
+            Some(false) => {
+                Answered::Failed(format!("it became ready and then its {phase} probe said: {summary}"))
+            }
+            _ if healthy => Answered::Well,
+            _ => Answered::Unwell,
         }
-        if let Some(why) = nest.beyond() {
-            return Seen::Failed(why);
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,14 +1,15 @@
 //! The copy somebody runs in: fresh for every run, with the patch or without, and beside it the private directories of the
 //! sandbox. Afterwards it says which files that no judged program has to touch are something else now.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Dir, MetadataExt as _, OpenOptions, OpenOptionsExt as _};
 use razar_core::id::Digest;
 use razar_core::patch::{MAX_FILE, Protected, Rules};
 use rustix::fs::OFlags;
@@ -86,7 +87,13 @@ pub(super) struct Stages<'a> {
     pub(super) contents: Contents,
     /// Making copies, so far.
     copying: Cell<Duration>,
+    /// The files of the newest copy that nobody has to touch.
+    stamps: RefCell<BTreeMap<String, Option<Stamp>>>,
 }
+
+/// What of a file is another as soon as anybody has written it, and cannot be set back: its number, and when it was last
+/// changed in any way.
+type Stamp = (u64, i64, i64);
 
 impl<'a> Stages<'a> {
     /// Seals a component's directory into the scratch.
@@ -99,7 +106,8 @@ impl<'a> Stages<'a> {
         let base = scratch.join("base");
         std::fs::create_dir(&base).map_err(|source| StageError::Prepare { path: base.clone(), source })?;
         let contents = seal(sealing, &base)?;
-        let stages = Self { scratch, changes, contents, copying: Cell::new(began.elapsed()) };
+        let copying = Cell::new(began.elapsed());
+        let stages = Self { scratch, changes, contents, copying, stamps: RefCell::default() };
         stages.fits(&stages.base())?;
         Ok(stages)
     }
@@ -148,6 +156,9 @@ impl<'a> Stages<'a> {
         if patched {
             self.apply(&places.tree)?;
         }
+        let tree = Dir::open_ambient_dir(&places.tree, ambient_authority()).map_err(failed(&places.tree))?;
+        *self.stamps.borrow_mut() =
+            self.guarded(patched).map(|path| (path.to_owned(), stamp(&tree, path))).collect();
         Ok(places)
     }
 
@@ -180,18 +191,26 @@ impl<'a> Stages<'a> {
         let (Ok(base), Ok(tree)) = (dir(&self.base()), dir(&places.tree)) else {
             return vec![".".to_owned()];
         };
+        let stamps = self.stamps.borrow();
+        // Written, and written back.
+        let written = |path: &str| stamps.get(path).is_some_and(|known| *known != stamp(&tree, path));
         let of_patch = |path: &str| self.changes.iter().find(|change| patched && change.path == path);
+        let is_other = |path: &str| match of_patch(path) {
+            Some(change) => read(&tree, path) != change.after.as_ref().map(|text| text.clone().into_bytes()),
+            None => read(&base, path) != read(&tree, path),
+        };
+        self.guarded(patched).filter(|path| is_other(path) || written(path)).map(str::to_owned).collect()
+    }
+
+    /// Files that no judged program has to touch: what judges it, and what the patch changed.
+    fn guarded(&self, patched: bool) -> impl Iterator<Item = &str> {
         let rules = Rules::default();
-        let guarded = self.contents.files.iter().map(String::as_str).filter(|path| {
-            let what = rules.protected(path);
-            what.is_some_and(is_guarded) && of_patch(path).is_none()
+        let changed = self.changes.iter().filter(move |_| patched).map(|change| change.path.as_str());
+        let others = self.contents.files.iter().map(String::as_str).filter(move |path| {
+            rules.protected(path).is_some_and(is_guarded)
+                && !(patched && self.changes.iter().any(|change| change.path == **path))
         });
-        let guarded = guarded.filter(|path| read(&base, path) != read(&tree, path)).map(str::to_owned);
-        let changed = self.changes.iter().filter(|change| {
-            patched
-                && read(&tree, &change.path) != change.after.as_ref().map(|text| text.clone().into_bytes())
-        });
-        guarded.chain(changed.map(|change| change.path.clone())).collect()
+        others.chain(changed)
     }
 }
 
@@ -206,6 +225,12 @@ const fn is_guarded(what: Protected) -> bool {
             | Protected::Grants
             | Protected::Config
     )
+}
+
+/// None for what is not there.
+fn stamp(dir: &Dir, path: &str) -> Option<Stamp> {
+    let meta = dir.symlink_metadata(path).ok()?;
+    Some((meta.ino(), meta.ctime(), meta.ctime_nsec()))
 }
 
 /// A regular file's bytes; none for anything else, and for what no patch could have made.
@@ -302,6 +327,21 @@ mod tests {
         std::fs::write(places.tree.join("old.py"), "back").unwrap();
         std::fs::remove_file(places.tree.join("tests/test_app.py")).unwrap();
         assert_eq!(stages.touched(&places, true), ["tests/test_app.py", "app.py", "old.py"]);
+        for path in ["tests/test_app.py", "app.py"] {
+            let places = stages.fresh(true).unwrap();
+            let file = places.tree.join(path);
+            let (bytes, before) = (std::fs::read(&file).unwrap(), std::fs::metadata(&file).unwrap());
+            // A clock that counts slowly has to have counted.
+            while std::os::unix::fs::MetadataExt::ctime_nsec(&std::fs::metadata(&file).unwrap())
+                == std::os::unix::fs::MetadataExt::ctime_nsec(&before)
+            {
+                std::fs::write(&file, "other for a moment").unwrap();
+                std::fs::write(&file, &bytes).unwrap();
+                let open = std::fs::File::options().write(true).open(&file).unwrap();
+                open.set_times(std::fs::FileTimes::new().set_modified(before.modified().unwrap())).unwrap();
+            }
+            assert_eq!(stages.touched(&places, true), [path]);
+        }
         let places = stages.fresh(false).unwrap();
         std::fs::write(places.tree.join("app.py"), "3\n").unwrap();
         assert!(stages.touched(&places, false).is_empty());

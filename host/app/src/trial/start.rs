@@ -26,12 +26,15 @@ use super::wire::{Around, Asked, Base, Bounds, Change, MAX_REPORT, Report, Reque
 use crate::evidence;
 use crate::launcher::client::run_of;
 use crate::launcher::group::{Groups, Part};
+use crate::launcher::left;
 use crate::launcher::process::{self, CHECK_MARKER};
 use crate::launcher::spawn::{FileLimit, spawn};
 use crate::launcher::wire::Run;
 
 /// The hidden command that judges.
 pub(crate) const SUBCOMMAND: &str = "trial";
+/// Between two looks whether anybody still wants to know.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// For the end of processes that are killed already.
 const EMPTYING: Duration = Duration::from_secs(10);
 /// More sockets of other programs than are worth hiding one by one.
@@ -167,7 +170,8 @@ impl Held {
     pub(crate) fn in_directory(dir: &Path) -> Result<(), String> {
         let (ask, held) = Self::FILES;
         let request = super::judge::read(&dir.join(ask))?;
-        let Outcome { ruling, remedy, report, .. } = hold(dir, &request);
+        // Whoever wants it to end kills it.
+        let Outcome { ruling, remedy, report, .. } = hold(dir, &request, &|| false);
         let remedy = remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
         let reason = format!("{}{remedy}", ruling.reason);
         let outcome = Self { verdict: ruling.verdict, reason, base: report.map(|report| report.base) };
@@ -177,14 +181,14 @@ impl Held {
     }
 }
 
-/// Holds a trial in this directory, which is empty and this user's alone, and waits for its end.
-pub(crate) fn hold(dir: &Path, request: &Request) -> Outcome {
+/// Holds a trial in this directory, which is empty and this user's alone, and waits for its end, or until it is to be over.
+pub(crate) fn hold(dir: &Path, request: &Request, is_over: &dyn Fn() -> bool) -> Outcome {
     let began = Instant::now();
     let mut lacking = Vec::new();
     let (report, remedy) = match Bubblewrap::find() {
         Ok(bubblewrap) => {
             let folder = Folder::of(dir);
-            let report = started(&folder, request, &bubblewrap, &mut lacking)
+            let report = started(&folder, request, &bubblewrap, &mut lacking, is_over)
                 .and_then(|said| read(&folder).map_err(|why| if said.is_empty() { why } else { said }));
             let sandbox = report.as_ref().is_err_and(|why| why.starts_with("bwrap: "));
             (report, sandbox.then_some(REMEDY))
@@ -255,10 +259,12 @@ fn started(
     request: &Request,
     bubblewrap: &Bubblewrap,
     lacking: &mut Vec<String>,
+    is_over: &dyn Fn() -> bool,
 ) -> Result<String, String> {
     let log = folder.dir.join("judge.log");
     let output = File::create(&log).map_err(|error| format!("cannot write `{}`: {error}", log.display()))?;
-    let id = format!("trial-{}", std::process::id());
+    left::sweep();
+    let id = left::held_by_me();
     let groups = Groups::find(&id);
     let (control, missing) = grouped(&groups, &request.component, &limits(request));
     let mut request = request.clone();
@@ -269,12 +275,13 @@ fn started(
         spawn(&run, None, &control, (CHECK_MARKER, &id), output, FileLimit::raise())
             .map_err(|error| error.to_string())
     });
-    let ended = pid.and_then(|pid| wait(pid, request.patience()));
+    let ended = pid.and_then(|pid| wait(pid, request.patience(), is_over));
     emptied(&control);
     let words = evidence::tail(&log, LogBegin::default()).unwrap_or_default();
     match ended? {
-        true => Ok(words),
-        false => Err(format!("it did not end within {} s", request.patience().as_secs())),
+        End::Own => Ok(words),
+        End::Late => Err(format!("it did not end within {} s", request.patience().as_secs())),
+        End::Wanted => Err("it was to end before it was over".to_owned()),
     }
 }
 
@@ -309,31 +316,43 @@ fn emptied(control: &[PathBuf]) {
     }
 }
 
-/// Waits for a child, and kills its group when the time is over. False when that was necessary.
-fn wait(pid: u32, limit: Duration) -> Result<bool, String> {
+/// How the judge came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// By himself.
+    Own,
+    /// His time was over.
+    Late,
+    /// Nobody wants to know any more.
+    Wanted,
+}
+
+/// Waits for a child, and kills its group when the time is over, or when it is to be.
+fn wait(pid: u32, limit: Duration, is_over: &dyn Fn() -> bool) -> Result<End, String> {
     let failed = |error: rustix::io::Errno| format!("cannot wait for the judge: {error}");
     let raw = process::raw(pid).ok_or("the judge has no number")?;
     let handle = pidfd_open(raw, PidfdFlags::empty()).map_err(failed)?;
     let until = Instant::now() + limit;
-    let in_time = loop {
-        let left = until.saturating_duration_since(Instant::now());
+    let end = loop {
+        let left = until.saturating_duration_since(Instant::now()).min(LOOK_AGAIN);
         let timeout = Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(left.subsec_nanos()),
         };
         match poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) => break false,
-            Ok(_) => break true,
-            Err(rustix::io::Errno::INTR) => {}
+            Ok(0) if is_over() => break End::Wanted,
+            Ok(0) if Instant::now() >= until => break End::Late,
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => break End::Own,
             Err(error) => return Err(failed(error)),
         }
     };
-    if !in_time {
+    if end != End::Own {
         // Its sandbox ends with it.
         let _ = kill_process_group(raw, Signal::KILL);
     }
     waitpid(Some(raw), WaitOptions::empty()).map_err(failed)?;
-    Ok(in_time)
+    Ok(end)
 }
 
 /// What the judge left.
@@ -424,8 +443,10 @@ Num       RefCount Protocol Flags    Type St Inode Path
         let mut command = std::process::Command::new("sleep");
         use std::os::unix::process::CommandExt as _;
         let pid = command.arg("600").process_group(0).spawn().unwrap().id();
-        assert_eq!(wait(pid, Duration::from_millis(20)), Ok(false));
+        assert_eq!(wait(pid, Duration::from_millis(20), &|| false), Ok(End::Late));
+        let pid = std::process::Command::new("sleep").arg("600").process_group(0).spawn().unwrap().id();
+        assert_eq!(wait(pid, Duration::from_secs(600), &|| true), Ok(End::Wanted));
         let pid = std::process::Command::new("true").spawn().unwrap().id();
-        assert_eq!(wait(pid, Duration::from_secs(600)), Ok(true));
+        assert_eq!(wait(pid, Duration::from_secs(600), &|| false), Ok(End::Own));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use razar_core::fact::Phase;
 use razar_core::id::{ComponentId, Digest, PluginId};
-use razar_core::patch::{ChangeSet, Evidence, Seen};
+use razar_core::patch::{ChangeSet, Evidence, Look, Seen};
 use razar_core::plan::{Check, ComponentPlan, LogSource, ProbePlan, Schedule};
 use razar_core::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -159,7 +159,7 @@ pub(crate) struct Base {
     /// The started service.
     pub(crate) shadow: Option<Seen>,
     /// Its tests.
-    pub(crate) native: Option<Seen>,
+    pub(crate) native: Option<Look>,
     /// Tests, build files and the like that running either changed.
     pub(crate) touched: Vec<String>,
 }
@@ -263,8 +263,9 @@ impl Request {
         let startup = self.probes.iter().map(|probe| probe.deadline_ms).max().unwrap_or_default();
         let answers: u64 = self.probes.iter().map(|probe| probe.timeout_ms.saturating_mul(2)).sum();
         let tests = self.tests.as_ref().map_or(0, |tests| tests.timeout_ms);
-        let run = startup.saturating_add(self.hold_ms).saturating_add(answers).saturating_add(tests);
-        // Loading plugins, copying, ending what does not want to end.
-        Duration::from_millis(run.saturating_mul(2)).saturating_add(Duration::from_secs(120))
+        let run = startup.saturating_add(self.hold_ms).saturating_add(answers);
+        // The tests are run once more. Loading plugins, copying, ending what does not want to end.
+        let all = run.saturating_mul(2).saturating_add(tests.saturating_mul(3));
+        Duration::from_millis(all).saturating_add(Duration::from_secs(120))
     }
 }

@@ -123,7 +123,7 @@ fn wanted() -> Result<Rules, BackendError> {
 }
 
 /// All of these arguments are so. Of each, 32 bits are looked at: the kernel takes no more of them.
-fn when(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, BackendError> {
+pub(crate) fn when(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, BackendError> {
     let condition = |(index, op, value): &(u8, SeccompCmpOp, u64)| {
         SeccompCondition::new(*index, SeccompCmpArgLen::Dword, op.clone(), *value)
     };
@@ -135,11 +135,13 @@ fn pointer(index: u8, op: SeccompCmpOp) -> Result<SeccompRule, BackendError> {
     SeccompRule::new(vec![SeccompCondition::new(index, SeccompCmpArgLen::Qword, op, 0)?])
 }
 
-const fn masked(mask: u64) -> SeccompCmpOp {
+/// These bits of it.
+pub(crate) const fn masked(mask: u64) -> SeccompCmpOp {
     SeccompCmpOp::MaskedEq(mask)
 }
 
-const fn number(constant: i32) -> u64 {
+/// A constant as the kernel compares it.
+pub(crate) const fn number(constant: i32) -> u64 {
     constant.unsigned_abs() as u64
 }
 

@@ -50,5 +50,5 @@ pub use refusal::{Reason, Refusal};
 pub use rules::{Closed, Rules};
 pub use sentinel::{CaseEnd, SentinelFault, SentinelFile, Sentinels};
 pub use tree::{Node, Tree};
-pub use verdict::{Case, Evaluation, Evidence, Look, Opinion, Pair, Ruling, Seen, Verdict, judge};
+pub use verdict::{Case, Evaluation, Evidence, Look, Opinion, Pair, Ruling, Seen, Verdict, judge, objection};
 pub use whole::{Missing, Patch};

@@ -12,6 +12,7 @@
 //! | what passed does not pass any more | regressed |
 //! | what failed still fails | not-fixed |
 //! | the failure showed on the base and is gone | fixed |
+//! | whoever saw it cannot run with the patch what failed | not-evaluable |
 //! | there were judges, and none of them saw the failure on the base | infra |
 //! | nobody could judge | not-evaluable |
 
@@ -88,15 +89,12 @@ pub struct Evidence {
     /// Files no judged program has to touch, and which were something else afterwards: tests, and what the patch changed.
     #[serde(default)]
     pub tampered: Vec<String>,
-    /// What each evaluator thought.
+    /// What each evaluator thought, and what the component's own test command came to.
     #[serde(default)]
     pub evaluations: Vec<Evaluation>,
     /// The service itself, started and asked by its probes.
     #[serde(default)]
     pub shadow: Option<Pair<Seen>>,
-    /// The component's own test command.
-    #[serde(default)]
-    pub native: Option<Pair<Seen>>,
 }
 
 /// The same question about two trees.
@@ -120,7 +118,7 @@ pub enum Seen {
     NotEvaluable(String),
 }
 
-/// What one evaluator thought, asked as often as repeats are wanted.
+/// What one evaluator or test command thought, asked as often as repeats are wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Its name.
@@ -142,6 +140,9 @@ pub struct Look {
     /// A case the host had planted and that did not end as it must: whoever answered did not run what it says it ran.
     #[serde(default)]
     pub sentinel: Option<String>,
+    /// Why it thinks so, in one line for people. It is never compared.
+    #[serde(default)]
+    pub why: String,
 }
 
 /// What an evaluator thinks of a tree.
@@ -166,17 +167,24 @@ pub enum Case {
     Failed,
     /// It was not run.
     Skipped,
+    /// It cannot be run where it was to be: nothing is known of it.
+    NotEvaluable,
 }
 
 /// Judges.
 pub fn judge(evidence: &Evidence) -> Ruling {
-    let objection = broken(evidence)
+    objection(evidence).unwrap_or_else(|| concluded(evidence))
+}
+
+/// What keeps a patch from being applied, whatever else is seen of it: more evidence may change the word, and never takes the
+/// objection away. Nothing, as long as it may still turn out to be a repair.
+pub fn objection(evidence: &Evidence) -> Option<Ruling> {
+    broken(evidence)
         .or_else(|| tampered(evidence))
         .or_else(|| shadow(evidence))
         .or_else(|| flaky(evidence))
         .or_else(|| worse(evidence))
-        .or_else(|| still(evidence));
-    objection.unwrap_or_else(|| concluded(evidence))
+        .or_else(|| still(evidence))
 }
 
 fn ruling(verdict: Verdict, reason: impl Into<String>) -> Ruling {
@@ -213,7 +221,7 @@ fn tampered(evidence: &Evidence) -> Option<Ruling> {
                 tampered(format!("{by} could judge it without the patch, and cannot with it: {why}"))
             }
             (Opinion::Pass | Opinion::Fail, Opinion::Pass) => {
-                let gone = base.cases.keys().find(|case| !candidate.cases.contains_key(*case))?;
+                let gone = base.cases.keys().find(|case| now(candidate, case).is_none())?;
                 tampered(format!("{by}: the case `{gone}` is gone, and the suite passes"))
             }
             _ => None,
@@ -250,26 +258,23 @@ fn difference(a: &Look, b: &Look) -> Option<String> {
 
 fn worse(evidence: &Evidence) -> Option<Ruling> {
     let regressed = |reason: String| Some(ruling(Verdict::Regressed, reason));
-    if let Some(Pair { base: Seen::Well, candidate: Seen::Failed(why) }) = &evidence.native {
-        return regressed(format!("the component's tests passed and do not any more: {why}"));
-    }
     suites(evidence).find_map(|(by, base, candidate)| {
-        let was = |case: &String| base.cases.get(case).copied();
+        let was = |case: &String| earlier(base, case);
         let broke = candidate.cases.iter().find(|(case, now)| match was(case) {
             Some(Case::Passed) => **now != Case::Passed,
-            Some(Case::Skipped) | None => **now == Case::Failed,
+            Some(Case::Skipped | Case::NotEvaluable) | None => **now == Case::Failed,
             Some(Case::Failed) => false,
         });
         if let Some((case, _)) = broke {
             return regressed(format!("{by}: the case `{case}` does not pass any more"));
         }
         let passed = base.cases.iter().filter(|(_, was)| **was == Case::Passed);
-        if let Some((case, _)) = passed.into_iter().find(|(case, _)| !candidate.cases.contains_key(*case)) {
+        if let Some((case, _)) = passed.into_iter().find(|(case, _)| now(candidate, case).is_none()) {
             return regressed(format!("{by}: the case `{case}` passed and is gone"));
         }
         match (&base.opinion, &candidate.opinion) {
             (Opinion::Pass, Opinion::Fail) => {
-                regressed(format!("{by}: everything was in order and is not any more"))
+                regressed(format!("{by}: everything was in order and is not any more{}", because(candidate)))
             }
             _ => None,
         }
@@ -278,15 +283,16 @@ fn worse(evidence: &Evidence) -> Option<Ruling> {
 
 fn still(evidence: &Evidence) -> Option<Ruling> {
     let fails = |reason: String| Some(ruling(Verdict::NotFixed, reason));
-    if let Some(Pair { base: Seen::Failed(_), candidate: Seen::Failed(why) }) = &evidence.native {
-        return fails(format!("the component's tests still fail: {why}"));
-    }
     suites(evidence).find_map(|(by, base, candidate)| {
         let failed = base.cases.iter().filter(|(_, was)| **was == Case::Failed).map(|(case, _)| case);
-        let mut still = failed.filter(|case| candidate.cases.get(*case) != Some(&Case::Passed));
+        let gone =
+            |case: &&String| matches!(now(candidate, case.as_str()), Some(Case::Passed | Case::NotEvaluable));
+        let mut still = failed.filter(|case| !gone(case));
         match (still.next(), &candidate.opinion) {
             (Some(case), _) => fails(format!("{by}: the case `{case}` still fails")),
-            (None, Opinion::Fail) => fails(format!("{by}: something is still not in order")),
+            (None, Opinion::Fail) => {
+                fails(format!("{by}: something is still not in order{}", because(candidate)))
+            }
             (None, _) => None,
         }
     })
@@ -300,14 +306,23 @@ fn concluded(evidence: &Evidence) -> Ruling {
             format!("the service starts and stays well; without the patch: {why}"),
         );
     }
-    if let Some(Pair { base: Seen::Failed(_), candidate: Seen::Well }) = &evidence.native {
-        return ruling(Verdict::Fixed, "the component's tests failed and pass now");
-    }
-    if let Some((by, _, _)) = suites(evidence).find(|(_, base, _)| base.opinion == Opinion::Fail) {
+    let failed = || suites(evidence).filter(|(_, base, _)| base.opinion == Opinion::Fail);
+    // Who cannot run any more what failed has seen it fail, and not go.
+    let unseen = |base: &Look, candidate: &Look| {
+        let mut failed = base.cases.iter().filter(|(_, was)| **was == Case::Failed);
+        failed
+            .find(|(case, _)| now(candidate, case) == Some(Case::NotEvaluable))
+            .map(|(case, _)| case.clone())
+    };
+    if let Some((by, _, _)) = failed().find(|(_, base, candidate)| unseen(base, candidate).is_none()) {
         return ruling(Verdict::Fixed, format!("{by}: what failed passes now"));
     }
-    let ran =
-        [&evidence.shadow, &evidence.native].into_iter().flatten().any(|pair| pair.candidate == Seen::Well);
+    if let Some((by, base, candidate)) = failed().next() {
+        let case = unseen(base, candidate).unwrap_or_default();
+        let reason = format!("{by} cannot run the case `{case}` with the patch, and nobody else saw it fail");
+        return ruling(Verdict::NotEvaluable, reason);
+    }
+    let ran = evidence.shadow.as_ref().is_some_and(|pair| pair.candidate == Seen::Well);
     if ran || suites(evidence).next().is_some() {
         return ruling(
             Verdict::Infra,
@@ -319,8 +334,8 @@ fn concluded(evidence: &Evidence) -> Ruling {
 
 /// Why the first judge that was asked could not judge.
 fn unable(evidence: &Evidence) -> Option<&str> {
-    let pairs = [&evidence.shadow, &evidence.native].into_iter().flatten();
-    let mut of_pairs = pairs.flat_map(|pair| [&pair.base, &pair.candidate]).filter_map(|seen| match seen {
+    let pair = evidence.shadow.iter();
+    let mut of_pair = pair.flat_map(|pair| [&pair.base, &pair.candidate]).filter_map(|seen| match seen {
         Seen::NotEvaluable(why) => Some(why.as_str()),
         _ => None,
     });
@@ -329,7 +344,34 @@ fn unable(evidence: &Evidence) -> Option<&str> {
         Opinion::NotEvaluable(why) => Some(why.as_str()),
         _ => None,
     });
-    of_pairs.next().or_else(|| of_looks.next())
+    of_pair.next().or_else(|| of_looks.next())
+}
+
+/// How a case ends. One that stood for a file which could not be loaded ends as the worst of those that are in it.
+fn now(look: &Look, case: &str) -> Option<Case> {
+    let inside = || {
+        let below = |name: &String| name.strip_prefix(case).is_some_and(|rest| rest.starts_with('.'));
+        let ends = look.cases.iter().filter(|(name, _)| below(name)).map(|(_, end)| *end);
+        ends.reduce(|one, other| match (one, other) {
+            (Case::Failed, _) | (_, Case::Failed) => Case::Failed,
+            (Case::NotEvaluable, _) | (_, Case::NotEvaluable) => Case::NotEvaluable,
+            (Case::Passed, _) | (_, Case::Passed) => Case::Passed,
+            _ => Case::Skipped,
+        })
+    };
+    look.cases.get(case).copied().or_else(inside)
+}
+
+/// How a case ended, or the file it is in, which could not be loaded.
+fn earlier(look: &Look, case: &str) -> Option<Case> {
+    let files = case.match_indices('.').filter_map(|(at, _)| case.get(..at));
+    let unloaded = |file: &str| look.cases.get(file).copied().filter(|end| *end == Case::Failed);
+    look.cases.get(case).copied().or_else(|| files.into_iter().find_map(unloaded))
+}
+
+/// Why, behind a colon, if it said why.
+fn because(look: &Look) -> String {
+    if look.why.is_empty() { String::new() } else { format!(": {}", look.why) }
 }
 
 /// What each evaluator thought the first time of both trees, if it could judge both; repeats say the same by now.

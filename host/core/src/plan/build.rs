@@ -58,6 +58,10 @@ pub trait Plugins {
     fn names(&self, role: Role) -> Vec<PluginId>;
     /// What is wrong with these settings of one of them.
     fn check_settings(&self, plugin: &PluginId, settings: &Value) -> Vec<SettingsProblem>;
+    /// How one that is here, and idle because nobody grants it what it needs, would be granted it.
+    fn how_to_wake(&self, _plugin: &PluginId) -> Option<String> {
+        None
+    }
 }
 
 /// One thing wrong with the settings of a probe.

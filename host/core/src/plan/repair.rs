@@ -141,6 +141,13 @@ fn named(
                 problems.add(&place, format!("`{id}` is named twice"), "keep one of them".to_owned());
             }
             Ok(id) if known.contains(&id) => found.push(id),
+            Ok(id) if let Some(remedy) = plugins.how_to_wake(&id) => {
+                problems.add(
+                    &place,
+                    format!("the {role} plugin `{id}` is idle: nothing is granted to it"),
+                    remedy,
+                );
+            }
             _ => {
                 let near = problems.nearest(name, known.iter().map(PluginId::as_str));
                 let hint = match near {

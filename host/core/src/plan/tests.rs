@@ -36,6 +36,10 @@ impl Plugins for Shipped {
         });
         typing_error.into_iter().collect()
     }
+
+    fn how_to_wake(&self, plugin: &PluginId) -> Option<String> {
+        (plugin.as_str() == "agent-idle").then(|| "write it below `[agent-idle]`".to_owned())
+    }
 }
 
 /// A host without plugins.

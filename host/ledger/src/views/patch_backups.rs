@@ -2,6 +2,7 @@
 //! It is for operators who look there; what takes a patch back reads the ledger.
 
 use std::collections::VecDeque;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use razar_core::id::Digest;
@@ -100,8 +101,7 @@ impl Applied {
         for (name, bytes) in self.files(patch)? {
             let path = dir.join(name);
             written += bytes.len() as u64;
-            // Written whole or not at all, and named after what it holds: there is nothing to compare.
-            if !path.exists() {
+            if !fs::read(&path).is_ok_and(|found| found == bytes) {
                 files::replace(&path, &bytes)?;
             }
         }

@@ -232,11 +232,14 @@ fn script() -> Vec<Turn> {
 /// A few lines in every log, for tests that go through them byte by byte.
 fn short() -> Vec<Turn> {
     let script = script();
-    let applied = script.iter().find(|(_, facts)| {
-        facts.iter().any(|fact| matches!(fact, Fact::EffectFinished { outcome: EffectOutcome::Changed, .. }))
-    });
-    let turns = [0, 3, 10, 18].map(|turn| script[turn].clone());
-    turns.into_iter().chain(applied.cloned()).collect()
+    [0, 3, 10, 18, applied(&script)].map(|turn| script[turn].clone()).into()
+}
+
+/// The turn in which a patch is put in place for the first time.
+fn applied(script: &[Turn]) -> usize {
+    let applied = EffectOutcome::Changed;
+    let tells = |fact: &Fact| matches!(fact, Fact::EffectFinished { outcome, .. } if *outcome == applied);
+    script.iter().position(|(_, facts)| facts.iter().any(tells)).unwrap()
 }
 
 struct House {
@@ -345,11 +348,13 @@ fn every_view_says_what_operators_know() {
         [
             "docs/quarantine_log.md",
             "logs/boot_orchestrator.log",
-            "logs/mission_briefs/boot_2026-11-21T01-41-44Z.json",
+            "logs/mission_briefs/boot_2026-11-21T01-41-46Z.json",
             "logs/mission_briefs/demo_2026-11-21T01-41-37Z.json",
-            "logs/mission_briefs/demo_2026-11-21T01-41-45Z.json",
-            "logs/patch_backups/app.py.x",
-            "logs/patch_backups/old.py.x",
+            "logs/mission_briefs/demo_2026-11-21T01-41-47Z.json",
+            "logs/patch_backups/app.py.20261121T014144000000",
+            "logs/patch_backups/app.py.20261121T014145000000",
+            "logs/patch_backups/old.py.20261121T014144000002",
+            "logs/patch_backups/old.py.20261121T014145000002",
             "logs/patch_history.jsonl",
             "logs/razar.log",
             "logs/razar_ai_patches.json",
@@ -456,7 +461,10 @@ fn the_timeline_tells_what_the_mission_log_says() {
     assert!(
         lines.contains(&"2026-11-21T01:41:41.750Z resolved broken: released - fixed | by hand\\n".to_owned())
     );
-    assert_eq!(lines[23], "2026-11-21T01:41:43.750Z shutdown system: success");
+    let repaired = "2026-11-21T01:41:45.500Z resolved web: success - incident 1";
+    assert_eq!(lines.iter().filter(|line| *line == repaired).count(), 1, "{lines:#?}");
+    let ended = "2026-11-21T01:41:46.250Z shutdown system: success";
+    assert_eq!(lines.iter().filter(|line| *line == ended).count(), 1, "{lines:#?}");
 }
 
 #[test]
@@ -622,7 +630,7 @@ fn logs_of_facts_that_are_gone_are_written_anew() {
 #[test]
 fn what_somebody_else_wrote_behind_ours_is_kept_aside() {
     let script = script();
-    let half = script.len() / 2;
+    let half = applied(&script) + 1;
     let mut house = House::with(&script[..half]);
     let mut views = house.open();
     for name in LOGS {

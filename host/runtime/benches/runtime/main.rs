@@ -1,5 +1,5 @@
 //! The runtime beside raw wasmtime: the same guests, the same engine settings, in the same run. Each part prints its
-//! figures. `cargo bench -p razar-runtime --bench runtime -- [cycle|network|ready|pool|paced]`.
+//! figures. `cargo bench -p razar-runtime --bench runtime -- [cycle|network|ready|pool|suite|paced]`.
 //!
 //! The same program is the compiler of its plugins, its loopback server, and the process whose memory is measured.
 
@@ -24,6 +24,7 @@ mod ours;
 mod pool;
 mod raw;
 mod ready;
+mod suite;
 
 use std::process::ExitCode;
 
@@ -44,11 +45,12 @@ fn main() -> ExitCode {
 }
 
 fn measure(words: &[String]) {
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 6] = [
         ("cycle", cycle::measure),
         ("network", network::measure),
         ("ready", ready::measure),
         ("pool", pool::measure),
+        ("suite", suite::measure),
         ("paced", network::paced),
     ];
     let chosen = |part: &str| words.iter().any(|word| word == part);

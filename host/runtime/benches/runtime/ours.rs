@@ -56,13 +56,15 @@ pub(crate) fn source(name: &str, wasm: Vec<u8>) -> (Source, Grant) {
     (source, Grant { limits, ..Grant::default() })
 }
 
-/// A built plugin of this repository.
+/// Where the built plugins of this repository lie.
+pub(crate) fn plugins() -> PathBuf {
+    std::env::var_os("RAZAR_BENCH_PLUGINS")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins"), PathBuf::from)
+}
+
+/// One of them.
 pub(crate) fn package(name: &str) -> Package {
-    let dir = std::env::var_os("RAZAR_BENCH_PLUGINS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins"),
-        PathBuf::from,
-    );
-    Package::read(&dir.join(name)).unwrap_or_else(|error| panic!("{error}: run `cargo xtask plugins`"))
+    Package::read(&plugins().join(name)).unwrap_or_else(|error| panic!("{error}: run `cargo xtask plugins`"))
 }
 
 /// One question, as the host asks it: the scope is made once, the call each time.

@@ -164,5 +164,5 @@ fn looked(asked: &Asked<'_>, over: &Consulted) -> Value {
 
 /// For people on one line; programs get it as it is.
 fn shown(asked: &Asked<'_>, text: &str) -> String {
-    if asked.is_json() { text.to_owned() } else { text.escape_debug().to_string() }
+    if asked.is_json() { text.to_owned() } else { escape::line(text) }
 }

@@ -48,7 +48,7 @@ pub(super) async fn ask(asked: &Asked<'_>, evaluator: &dyn Evaluator) -> Result<
         outcome::Outcome::Refused(error) => (report.outcome.as_str(), error.message.clone(), None),
         outcome::Outcome::Failed(failure) => (report.outcome.as_str(), failure.to_string(), None),
     };
-    let summary = if asked.is_json() { text } else { text.escape_debug().to_string() };
+    let summary = if asked.is_json() { text } else { escape::line(&text) };
     let (findings, cases) = judgement.map_or_else(Default::default, |judgement| told(asked, judgement));
     let mut answer = vec![
         ("outcome", json!(word)),

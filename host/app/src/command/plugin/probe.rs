@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::super::Exit;
 use super::run::Asked;
 use crate::cli::PhaseName;
+use crate::report::escape;
 
 /// A probe's time where nobody says otherwise: the probe schedule's own.
 const TIME: Duration = Duration::from_secs(5);
@@ -56,7 +57,7 @@ pub(super) async fn ask(asked: &Asked<'_>, probe: &dyn Probe) -> Result<Exit, Ex
         (text, Value::Object(measured.collect()))
     } else {
         let measured = measured.iter().map(|m| format!("{} {:.3} {}", m.name, m.value, m.unit));
-        (text.escape_debug().to_string(), json!(measured.collect::<Vec<_>>()))
+        (escape::line(&text), json!(measured.collect::<Vec<_>>()))
     };
     let answer = [("outcome", json!(word)), ("summary", json!(summary)), ("measurements", measurements)];
     asked.tell(&answer, &[report]);

@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use razar_runtime::compile::split_note;
@@ -46,6 +48,7 @@ pub(super) struct Link {
     /// Of the state directory, as the launcher says.
     id: String,
     confines: bool,
+    losses: Arc<AtomicU64>,
     starter: Starter,
     /// Kept, so that it is reaped if it ends before us.
     _begun: Option<Begun>,
@@ -72,6 +75,7 @@ impl Link {
                     state: state.to_owned(),
                     id: String::new(),
                     confines: false,
+                    losses: Arc::default(),
                     starter: starter.clone(),
                     _begun: None,
                 };
@@ -113,6 +117,15 @@ impl Link {
     /// Whether this launcher knows how to hold a process to limits.
     pub(super) const fn confines(&self) -> bool {
         self.confines
+    }
+
+    /// How often the launcher was lost: counted before anybody is told.
+    pub(super) fn losses(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.losses)
+    }
+
+    fn lost(&self) {
+        self.losses.fetch_add(1, Ordering::SeqCst);
     }
 
     /// What this launcher has.
@@ -177,7 +190,8 @@ pub(super) async fn run(mut link: Link, mut asks: mpsc::Receiver<Asked>, tell: m
             };
             match reopened.await {
                 Ok((fresh, situation)) => {
-                    link = fresh;
+                    link.lost();
+                    link = Link { losses: link.losses(), ..fresh };
                     // Asked before the situation was known: whoever asked has to look at it first, and decide again.
                     while asks.try_recv().is_ok() {}
                     if tell.send(Event::Reconnected(situation)).is_err() && asks.is_closed() {
@@ -187,6 +201,7 @@ pub(super) async fn run(mut link: Link, mut asks: mpsc::Receiver<Asked>, tell: m
                 }
                 Err(error) => {
                     tracing::error!("lost the launcher, trying again: {error}");
+                    link.lost();
                     // Nobody is kept waiting for a launcher that may never come.
                     while asks.try_recv().is_ok() {}
                     if asks.is_closed() {
@@ -223,7 +238,10 @@ async fn converse(
                     let _ = tell.send(Event::Ended(ending));
                 }
                 Ok(Message::Hello(_)) => {}
-                Err(_) => return leaving,
+                Err(_) => {
+                    link.lost();
+                    return leaving;
+                }
             },
             asked = asks.recv() => {
                 let Some((ask, waiter)) = asked else { return true };
@@ -233,7 +251,10 @@ async fn converse(
                 }
                 match link.send(ask).await {
                     Ok(id) => { waiting.insert(id, waiter); }
-                    Err(_) => return leaving,
+                    Err(_) => {
+                        link.lost();
+                        return leaving;
+                    }
                 }
             }
         }

@@ -41,6 +41,9 @@ impl Server {
         };
         if let Some(index) = self.checks.iter().position(|check| check.pid == pid) {
             let check = self.checks.swap_remove(index);
+            if check.trial {
+                self.sweep_trials();
+            }
             let waiter = check.waiter;
             let report = check.report(exit, &mut self.buffer);
             self.reply(waiter, Answer::Checked(report));

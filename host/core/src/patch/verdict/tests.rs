@@ -19,10 +19,10 @@ fn pair(word: &str) -> Option<Pair<Seen>> {
 
 fn look(opinion: Opinion, cases: &[(&str, Case)]) -> Look {
     let cases = cases.iter().map(|(name, case)| ((*name).to_owned(), *case)).collect();
-    Look { opinion, cases, sentinel: None }
+    Look { opinion, cases, sentinel: None, why: String::new() }
 }
 
-/// `+a-b?c`: `a` passed, `b` failed, `c` was skipped; it is in order when nothing failed.
+/// `+a-b?c*d`: `a` passed, `b` failed, `c` was skipped, `d` cannot be run here; it is in order when nothing failed.
 fn suite(text: &str) -> Look {
     let mut cases = Vec::new();
     let letters: Vec<char> = text.chars().collect();
@@ -31,12 +31,13 @@ fn suite(text: &str) -> Look {
             '+' => Case::Passed,
             '-' => Case::Failed,
             '?' => Case::Skipped,
+            '*' => Case::NotEvaluable,
             other => panic!("{other}"),
         };
         cases.push((two[1].to_string(), case));
     }
     let opinion = if text.contains('-') { Opinion::Fail } else { Opinion::Pass };
-    Look { opinion, cases: cases.into_iter().collect(), sentinel: None }
+    Look { opinion, cases: cases.into_iter().collect(), sentinel: None, why: "no".to_owned() }
 }
 
 fn evaluated(base: &[Look], candidate: &[Look]) -> Evidence {
@@ -51,7 +52,23 @@ fn verdict(evidence: &Evidence) -> &'static str {
     ruling.verdict.as_str()
 }
 
-/// Rows: the shadow start. Columns: the native tests. `ff`: it failed without the patch and fails with it.
+/// The tests' command, which tells nothing but how it ends.
+fn command(word: &str) -> Vec<Evaluation> {
+    let opinion = |seen: &Seen| match seen {
+        Seen::Well => Opinion::Pass,
+        Seen::Failed(_) => Opinion::Fail,
+        Seen::NotEvaluable(why) => Opinion::NotEvaluable(why.clone()),
+    };
+    let looks = |seen: &Seen| vec![look(opinion(seen), &[])];
+    let evaluation = |pair: Pair<Seen>| Evaluation {
+        by: "tests".to_owned(),
+        base: looks(&pair.base),
+        candidate: looks(&pair.candidate),
+    };
+    pair(word).map(evaluation).into_iter().collect()
+}
+
+/// Rows: the shadow start. Columns: the tests' command. `ff`: it failed without the patch and fails with it.
 #[test]
 fn every_pair_of_runs_has_its_verdict() {
     let columns = ["", "ff", "fw", "wf", "ww", "nn"];
@@ -66,8 +83,11 @@ fn every_pair_of_runs_has_its_verdict() {
         ("fn", ["not-evaluable", "not-fixed", "fixed", "regressed", "infra", "not-evaluable"]),
     ] {
         for (native, expected) in columns.into_iter().zip(expected) {
-            let evidence = Evidence { shadow: pair(shadow), native: pair(native), ..Evidence::default() };
-            assert_eq!(verdict(&evidence), expected, "shadow `{shadow}`, native `{native}`");
+            let evidence =
+                Evidence { shadow: pair(shadow), evaluations: command(native), ..Evidence::default() };
+            assert_eq!(verdict(&evidence), expected, "shadow `{shadow}`, tests `{native}`");
+            let stands = matches!(expected, "not-fixed" | "regressed" | "tampered" | "flaky");
+            assert_eq!(objection(&evidence).is_some(), stands, "shadow `{shadow}`, tests `{native}`");
         }
     }
 }
@@ -92,6 +112,12 @@ fn every_pair_of_suites_has_its_verdict() {
         ("-a?b", "+a?b", "fixed"),
         ("-a?b", "+a+b", "fixed"),
         ("-a?b", "+a-b", "regressed"),
+        ("-a+b", "*a+b", "not-evaluable"),
+        ("-a-b", "*a+b", "not-evaluable"),
+        ("-a-b", "*a-b", "not-fixed"),
+        ("-a+b", "+a*b", "regressed"),
+        ("-a*b", "+a+b", "fixed"),
+        ("-a*b", "+a-b", "regressed"),
         ("+a", "+a", "infra"),
         ("+a", "-a", "regressed"),
         ("+a", "?a", "regressed"),
@@ -99,6 +125,49 @@ fn every_pair_of_suites_has_its_verdict() {
     ] {
         let evidence = evaluated(&[suite(base)], &[suite(candidate)]);
         assert_eq!(verdict(&evidence), expected, "`{base}` → `{candidate}`");
+    }
+}
+
+/// What one cannot run any more, another may have seen go.
+#[test]
+fn who_cannot_run_what_failed_leaves_it_to_the_others() {
+    let unseen = || evaluated(&[suite("-a+b")], &[suite("*a+b")]);
+    for (tests, shadow, expected) in [
+        ("fw", "", "fixed"),
+        ("", "fw", "fixed"),
+        ("ff", "", "not-fixed"),
+        ("wf", "", "regressed"),
+        ("ww", "ww", "not-evaluable"),
+        ("", "ff", "not-fixed"),
+    ] {
+        let mut evidence = Evidence { shadow: pair(shadow), ..unseen() };
+        evidence.evaluations.extend(command(tests));
+        assert_eq!(verdict(&evidence), expected, "tests `{tests}`, shadow `{shadow}`");
+    }
+}
+
+/// A file that cannot be loaded is one case; with the patch there are those in it.
+#[test]
+fn a_case_may_become_those_it_stood_for() {
+    use Case::{Failed, Passed, Skipped};
+    let whole = |end| look(if end == Failed { Opinion::Fail } else { Opinion::Pass }, &[("tests.a", end)]);
+    for (ends, expected) in [
+        (&[("tests.a.T.x", Passed), ("tests.a.T.y", Skipped)][..], "fixed"),
+        (&[("tests.a.T.x", Passed), ("tests.a.T.y", Failed)], "not-fixed"),
+        (&[("tests.a.T.x", Passed), ("tests.b.T.y", Failed)], "regressed"),
+        (&[("tests.a.T.y", Skipped)], "not-fixed"),
+        (&[("tests.ab.T.x", Passed)], "tampered"),
+        (&[], "tampered"),
+    ] {
+        let failed = ends.iter().any(|(_, end)| *end == Failed);
+        let candidate = look(if failed { Opinion::Fail } else { Opinion::Pass }, ends);
+        assert_eq!(
+            verdict(&evaluated(&[whole(Failed)], std::slice::from_ref(&candidate))),
+            expected,
+            "{ends:?}"
+        );
+        let passed = verdict(&evaluated(&[whole(Passed)], &[candidate]));
+        assert!(passed != "fixed", "{ends:?}: {passed}");
     }
 }
 

@@ -37,6 +37,18 @@ fn each_mistake_has_its_place_message_and_hint() {
         ),
         (with(r#""zzzzzz": 1"#), "components[0].zzzzzz", "unknown key", "known here: id, name"),
         (with(r#""id": "b""#), "components[0].id", "written twice", "keep one"),
+        (
+            with(r#""repair": { "agents": ["agent-openai", "agent-opnai"] }"#),
+            "components[0].repair.agents[1]",
+            "there is no agent plugin `agent-opnai`",
+            "did you mean `agent-openai`?",
+        ),
+        (
+            with(r#""repair": { "agents": ["agent-idle"] }"#),
+            "components[0].repair.agents[0]",
+            "the agent plugin `agent-idle` is idle: nothing is granted to it",
+            "write it below `[agent-idle]`",
+        ),
         (with(r#""name": "b""#), "components[0]", "both `id` and `name`", "keep `id`"),
         (with(r#""env": { "A": "1", "A": "2" }"#), "components[0].env.A", "written twice", ""),
         (with(r#""command": ["y"]"#), "components[0]", "both `command` and `entrypoint`", ""),

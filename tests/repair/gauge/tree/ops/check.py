@@ -17,7 +17,7 @@ def figures(port):
 
 def complaint(port, control_port):
     """What is wrong, in words."""
-    name = f"check.{os.getpid()}.größe"
+    name = f"check.{os.urandom(4).hex()}.größe"
     lines = [f"{name}:{value}|ms" for value in range(1, 21)] + [f"{name}.gauge:-4|g"]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.settimeout(1)
