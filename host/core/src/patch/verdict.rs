@@ -270,7 +270,7 @@ fn worse(evidence: &Evidence) -> Option<Ruling> {
         }
         let passed = base.cases.iter().filter(|(_, was)| **was == Case::Passed);
         if let Some((case, _)) = passed.into_iter().find(|(case, _)| now(candidate, case).is_none()) {
-            return regressed(format!("{by}: the case `{case}` passed and is gone"));
+            return regressed(format!("{by}: the case `{case}` passed and is gone{}", because(candidate)));
         }
         match (&base.opinion, &candidate.opinion) {
             (Opinion::Pass, Opinion::Fail) => {

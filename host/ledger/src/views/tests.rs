@@ -461,7 +461,7 @@ fn the_timeline_tells_what_the_mission_log_says() {
     assert!(
         lines.contains(&"2026-11-21T01:41:41.750Z resolved broken: released - fixed | by hand\\n".to_owned())
     );
-    let repaired = "2026-11-21T01:41:45.500Z resolved web: success - incident 1";
+    let repaired = "2026-11-21T01:41:45.250Z resolved web: success - incident 1";
     assert_eq!(lines.iter().filter(|line| *line == repaired).count(), 1, "{lines:#?}");
     let ended = "2026-11-21T01:41:46.250Z shutdown system: success";
     assert_eq!(lines.iter().filter(|line| *line == ended).count(), 1, "{lines:#?}");
