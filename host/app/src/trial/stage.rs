@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -91,9 +91,14 @@ pub(super) struct Stages<'a> {
     stamps: RefCell<BTreeMap<String, Option<Stamp>>>,
 }
 
-/// What of a file is another as soon as anybody has written it, and cannot be set back: its number, and when it was last
-/// changed in any way.
-type Stamp = (u64, i64, i64);
+/// What of a file is another as soon as anybody has written it: its number and when it was last changed in any way, which
+/// nobody can set back, and its bytes.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    number: u64,
+    changed: (i64, i64),
+    content: Option<Digest>,
+}
 
 impl<'a> Stages<'a> {
     /// Seals a component's directory into the scratch.
@@ -104,7 +109,8 @@ impl<'a> Stages<'a> {
     ) -> Result<Self, StageError> {
         let began = Instant::now();
         let base = scratch.join("base");
-        std::fs::create_dir(&base).map_err(|source| StageError::Prepare { path: base.clone(), source })?;
+        let made = std::fs::DirBuilder::new().mode(0o755).create(&base);
+        made.map_err(|source| StageError::Prepare { path: base.clone(), source })?;
         let contents = seal(sealing, &base)?;
         let copying = Cell::new(began.elapsed());
         let stages = Self { scratch, changes, contents, copying, stamps: RefCell::default() };
@@ -124,13 +130,33 @@ impl<'a> Stages<'a> {
 
     /// A copy to run in. There is one at a time: what was there before goes.
     pub(super) fn fresh(&self, patched: bool) -> Result<Places, StageError> {
+        self.made(patched, |base, tree| Ok(duplicate(base, tree)?))
+    }
+
+    /// The last one: it is the copy that nobody has run in, and there is no other after it.
+    pub(super) fn last(&self, patched: bool) -> Result<Places, StageError> {
+        self.made(patched, |base, tree| {
+            let failed = |source| StageError::Prepare { path: tree.to_owned(), source };
+            std::fs::rename(base, tree).map_err(failed)
+        })
+    }
+
+    fn made(
+        &self,
+        patched: bool,
+        fill: impl FnOnce(&Path, &Path) -> Result<(), StageError>,
+    ) -> Result<Places, StageError> {
         let began = Instant::now();
-        let places = self.make(patched);
+        let places = self.make(patched, fill);
         self.copying.set(self.copying.get() + began.elapsed());
         places
     }
 
-    fn make(&self, patched: bool) -> Result<Places, StageError> {
+    fn make(
+        &self,
+        patched: bool,
+        fill: impl FnOnce(&Path, &Path) -> Result<(), StageError>,
+    ) -> Result<Places, StageError> {
         let dir = self.scratch.join("stage");
         let failed = |path: &Path| {
             let path = path.to_owned();
@@ -152,7 +178,7 @@ impl<'a> Stages<'a> {
             std::fs::create_dir(path).map_err(failed(path))?;
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(failed(path))?;
         }
-        duplicate(&self.base(), &places.tree)?;
+        fill(&self.base(), &places.tree)?;
         if patched {
             self.apply(&places.tree)?;
         }
@@ -187,19 +213,12 @@ impl<'a> Stages<'a> {
     /// Files that nobody has to touch and that are something else in a copy somebody ran in: tests, what builds and
     /// configures, and what the patch changed.
     pub(super) fn touched(&self, places: &Places, patched: bool) -> Vec<String> {
-        let dir = |path: &Path| Dir::open_ambient_dir(path, ambient_authority());
-        let (Ok(base), Ok(tree)) = (dir(&self.base()), dir(&places.tree)) else {
+        let Ok(tree) = Dir::open_ambient_dir(&places.tree, ambient_authority()) else {
             return vec![".".to_owned()];
         };
         let stamps = self.stamps.borrow();
-        // Written, and written back.
-        let written = |path: &str| stamps.get(path).is_some_and(|known| *known != stamp(&tree, path));
-        let of_patch = |path: &str| self.changes.iter().find(|change| patched && change.path == path);
-        let is_other = |path: &str| match of_patch(path) {
-            Some(change) => read(&tree, path) != change.after.as_ref().map(|text| text.clone().into_bytes()),
-            None => read(&base, path) != read(&tree, path),
-        };
-        self.guarded(patched).filter(|path| is_other(path) || written(path)).map(str::to_owned).collect()
+        let is_other = |path: &&str| stamps.get(*path) != Some(&stamp(&tree, path));
+        self.guarded(patched).filter(is_other).map(str::to_owned).collect()
     }
 
     /// Files that no judged program has to touch: what judges it, and what the patch changed.
@@ -230,7 +249,8 @@ const fn is_guarded(what: Protected) -> bool {
 /// None for what is not there.
 fn stamp(dir: &Dir, path: &str) -> Option<Stamp> {
     let meta = dir.symlink_metadata(path).ok()?;
-    Some((meta.ino(), meta.ctime(), meta.ctime_nsec()))
+    let content = read(dir, path).map(|bytes| Digest::of(&bytes));
+    Some(Stamp { number: meta.ino(), changed: (meta.ctime(), meta.ctime_nsec()), content })
 }
 
 /// A regular file's bytes; none for anything else, and for what no patch could have made.
@@ -312,6 +332,10 @@ mod tests {
         assert_eq!(text(&patched, "old.py"), None);
         assert_eq!(std::fs::read_dir(&patched.tmp).unwrap().count(), 0);
         assert!(stages.touched(&patched, true).is_empty());
+
+        let last = stages.last(true).unwrap();
+        assert_eq!((text(&last, "app.py").as_deref(), text(&last, "old.py")), (Some("2\n"), None));
+        assert!(stages.touched(&last, true).is_empty() && !stages.base().exists());
         assert_eq!(std::fs::read_to_string(dir.path().join("app/app.py")).unwrap(), "1\n");
     }
 
