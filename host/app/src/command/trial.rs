@@ -1,7 +1,7 @@
 //! `trial`: the judge of one patch. Hidden: it works only inside of the sandbox that whoever holds the trial has made.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use razar_runtime::broker::keyvalue::MemoryValues;
 
@@ -34,10 +34,12 @@ pub(super) fn hold(dir: &Path) -> Exit {
 
 async fn judged(file: &Path) -> Result<(), String> {
     let (request, folder) = (judge::read(file)?, Folder::around(file));
-    let scratch = Some(folder.scratch.as_path());
-    let engines = |cache| runtime(cache, scratch, None, Arc::new(MemoryValues::default()), own_compiler()?);
-    // A cache that cannot be read costs time, nothing else.
-    let runtime = engines(request.cache.clone()).or_else(|_| engines(None))?;
+    let scratch = folder.scratch.clone();
+    let engines =
+        move |cache| runtime(cache, Some(&scratch), None, Arc::new(MemoryValues::default()), own_compiler()?);
+    // A cache that cannot be read costs time, nothing else; a trial that asks no plugin needs none of it.
+    let cache = request.cache.clone();
+    let runtime: judge::Engines = LazyLock::new(Box::new(move || engines(cache).or_else(|_| engines(None))));
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let seed = u64::from(seed.subsec_nanos()) << 32 | u64::from(std::process::id());
     let evaluators = plugins::load(&request, &runtime, &folder.scratch, seed).await?;

@@ -4,16 +4,15 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use razar_core::effect::ExitStatus;
 use razar_core::grant::{CallScope, Target};
 use razar_core::id::PluginId;
-use razar_runtime::Runtime;
 use razar_runtime::contract::{ProbeCall, ProbeTarget};
 use razar_runtime::outcome::Outcome;
 
+use super::judge::Engines;
 use super::nest::{Nest, NotStarted, Program};
 use super::stage::Places;
 use super::wire::{Asked, Log, Question, Request};
@@ -26,7 +25,7 @@ pub(super) struct Plugins(BTreeMap<PluginId, Packages>);
 
 impl Plugins {
     /// Loads them, and no others.
-    pub(super) async fn load(request: &Request, runtime: &Arc<Runtime>) -> Result<Self, String> {
+    pub(super) async fn load(request: &Request, runtime: &Engines) -> Result<Self, String> {
         let mut loaded = BTreeMap::new();
         for asked in &request.probes {
             let Question::Plugin { plugin, .. } = &asked.question else { continue };
@@ -34,7 +33,8 @@ impl Plugins {
                 continue;
             }
             let (dirs, grants) = (&request.plugins, request.grants.as_deref());
-            let packages = Packages::load_named(dirs, grants, runtime, plugin).await;
+            let packages =
+                Packages::load_named(dirs, grants, runtime.as_ref().map_err(String::clone)?, plugin).await;
             if packages.probe(plugin).is_none() {
                 let why = packages.problems().first().map(|problem| format!(": {}", problem.message));
                 return Err(format!("the probe `{plugin}` cannot be used{}", why.unwrap_or_default()));

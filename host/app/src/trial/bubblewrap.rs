@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | network | its own, nothing but loopback | the judge's, or another one |
 //! | processes | its own | its own: it sees neither the judge nor his |
-//! | files | read-only; writes to the scratch copy and the report | read-only; writes to its copy, `/tmp`, `/run` and `/dev/shm`, all of them in the sized scratch |
+//! | files | read-only; writes to the scratch copy, the report and its control groups | read-only; writes to its copy, `/tmp`, `/run` and `/dev/shm`, all of them in the sized scratch |
 //! | not there | | state, grants, plugins, sockets of other programs |
 //! | capabilities | of root, those that making the inner one takes | none |
 //! | system calls | all | those of [`calls`](super::calls) are refused |
@@ -67,7 +67,9 @@ impl Bubblewrap {
         words.common(is_root().then_some(OF_ROOT.as_slice()));
         words.two("--dev", "/dev").two("--proc", "/proc");
         words.two("--size", trial.scratch_bytes.to_string()).two("--tmpfs", &trial.scratch);
-        words.three("--bind", &trial.report, &trial.report);
+        for dir in trial.groups.iter().chain([&trial.report]) {
+            words.three("--bind", dir, dir);
+        }
         words.two("--chdir", "/");
         words.command(command)
     }
@@ -140,6 +142,8 @@ pub(crate) struct Trial {
     pub(crate) scratch_bytes: u64,
     /// The one directory of the machine that is written to.
     pub(crate) report: PathBuf,
+    /// Control groups that the judge may enter.
+    pub(crate) groups: Vec<PathBuf>,
 }
 
 /// What the inner sandbox is made of.
@@ -270,7 +274,8 @@ pub(crate) fn look() -> Result<String, (String, &'static str)> {
     let own = std::env::current_exe().map_err(failed)?;
     let dir = tempfile::tempdir().map_err(failed)?;
     let of = |name: &str| dir.path().join(name);
-    let trial = Trial { scratch: of("scratch"), scratch_bytes: 1 << 20, report: of("report") };
+    let trial =
+        Trial { scratch: of("scratch"), scratch_bytes: 1 << 20, report: of("report"), groups: Vec::new() };
     for place in [&trial.scratch, &trial.report] {
         std::fs::create_dir(place).map_err(failed)?;
     }

@@ -2,8 +2,8 @@
 //! and writes down what they saw. It forms no verdict, and a trial that cannot be held is evidence of that and of nothing else.
 
 use std::io::Write as _;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use razar_core::patch::{Evaluation, Evidence, Look, Opinion, Pair, Seen, objection};
@@ -19,11 +19,15 @@ use super::stage::{Places, Stages};
 use super::start::Folder;
 use super::wire::{Base, MAX_REQUEST, Report, Request, Said, Tests};
 
+/// What runs plugins, made when the first is asked.
+pub(crate) type Engines =
+    LazyLock<Result<Arc<Runtime>, String>, Box<dyn FnOnce() -> Result<Arc<Runtime>, String> + Send>>;
+
 /// Judges what lies in a trial's directory, and leaves the report there.
 pub(crate) async fn judge(
     request: &Request,
     folder: &Folder,
-    runtime: &Arc<Runtime>,
+    runtime: &Engines,
     evaluators: &[Box<dyn Evaluator>],
     seed: u64,
 ) -> Result<(), String> {
@@ -70,12 +74,7 @@ struct Held {
 }
 
 impl Trial<'_> {
-    async fn hold(
-        &mut self,
-        scratch: &Path,
-        runtime: &Arc<Runtime>,
-        evaluators: &[Box<dyn Evaluator>],
-    ) -> Held {
+    async fn hold(&mut self, scratch: &Path, runtime: &Engines, evaluators: &[Box<dyn Evaluator>]) -> Held {
         let mut held = Held::default();
         if let Err(why) = self.try_hold(scratch, runtime, evaluators, &mut held).await {
             self.evidence.broken.push(why);
@@ -86,7 +85,7 @@ impl Trial<'_> {
     async fn try_hold(
         &mut self,
         scratch: &Path,
-        runtime: &Arc<Runtime>,
+        runtime: &Engines,
         evaluators: &[Box<dyn Evaluator>],
         held: &mut Held,
     ) -> Result<(), String> {
@@ -101,7 +100,12 @@ impl Trial<'_> {
             entries: request.bounds.entries,
             bytes: request.bounds.copied(),
         };
-        let stages = Stages::open(scratch, sealing, &request.changes).map_err(|error| error.to_string())?;
+        // Entering takes the kernel as long as copying takes: both at a time. Nobody but the judge runs before it is done.
+        let groups = request.groups.clone();
+        let entering = std::thread::spawn(move || enter(&groups));
+        let stages = Stages::open(scratch, sealing, &request.changes).map_err(|error| error.to_string());
+        entering.join().unwrap_or_else(|_| Err("nobody entered the control groups".to_owned()))?;
+        let stages = stages?;
         held.left_out.clone_from(&stages.contents.left_out);
         held.left_out_count = stages.contents.left_out_count;
         let judged = self.ask(scratch, runtime, evaluators, &workdir, &stages).await;
@@ -112,7 +116,7 @@ impl Trial<'_> {
     async fn ask(
         &mut self,
         scratch: &Path,
-        runtime: &Arc<Runtime>,
+        runtime: &Engines,
         evaluators: &[Box<dyn Evaluator>],
         workdir: &Path,
         stages: &Stages<'_>,
@@ -258,6 +262,15 @@ impl Trial<'_> {
             copy_ms: held.copying.as_secs_f64() * 1_000.0,
         }
     }
+}
+
+/// Puts this process into control groups, and with it everybody it starts from now on.
+fn enter(groups: &[PathBuf]) -> Result<(), String> {
+    let enter = |dir: &PathBuf| {
+        std::fs::write(dir.join("cgroup.procs"), "0")
+            .map_err(|error| format!("cannot enter the control group `{}`: {error}", dir.display()))
+    };
+    groups.iter().try_for_each(enter)
 }
 
 fn fresh(stages: &Stages<'_>, patched: bool) -> Result<Places, String> {

@@ -3,17 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use razar_core::id::{ComponentId, PluginId};
 use razar_core::patch::{Case, CaseEnd, Look, Opinion, Sentinels};
-use razar_runtime::Runtime;
 use razar_runtime::contract::BoxFuture;
 use razar_runtime::contract::evaluator::{self, CaseStatus, EvaluatorCall, Judgement};
 use razar_runtime::outcome::{Outcome, PluginErrorKind};
 
 use super::evaluate::Evaluator;
+use super::judge::Engines;
 use super::planted::Planted;
 use super::wire::Request;
 use crate::packages::Packages;
@@ -34,14 +33,15 @@ pub(crate) struct Plugin {
 /// Loads the evaluators that a request names, and no others.
 pub(crate) async fn load(
     request: &Request,
-    runtime: &Arc<Runtime>,
+    runtime: &Engines,
     scratch: &Path,
     seed: u64,
 ) -> Result<Vec<Box<dyn Evaluator>>, String> {
     let mut loaded: Vec<Box<dyn Evaluator>> = Vec::new();
     for name in &request.evaluators {
         let (dirs, grants) = (&request.plugins, request.grants.as_deref());
-        let packages = Packages::load_named(dirs, grants, runtime, name).await;
+        let packages =
+            Packages::load_named(dirs, grants, runtime.as_ref().map_err(String::clone)?, name).await;
         if packages.evaluator(name).is_none() {
             let why = packages.problems().first().map(|problem| format!(": {}", problem.message));
             return Err(format!("the evaluator `{name}` cannot be used{}", why.unwrap_or_default()));

@@ -1,4 +1,4 @@
-//! The sealed copy: a component's files as they are, copied once into the sized scratch. It follows no link, opens nothing
+//! The sealed copy: a component's files as they are, copied once into the sized scratch by a few threads. It follows no link, opens nothing
 //! but regular files, keeps links that stay inside, and says what it has left out. What a patch can never change and is large
 //! (installed packages, version control) is not copied but named, to be seen read-only where it lies.
 
@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use razar_core::patch::{Protected, Rules};
 use rustix::fs::{
@@ -15,6 +17,8 @@ use rustix::fs::{
 
 /// Directories in directories: deeper than any source, and fewer than the handles a process has.
 const MAX_DEPTH: usize = 64;
+/// More copy no faster: what takes time is the kernel's work on the scratch.
+const MAX_THREADS: usize = 4;
 /// Directories that are not copied but bound.
 const MAX_BOUND: usize = 256;
 /// Names of what was left out; there may be more.
@@ -60,8 +64,6 @@ pub(super) struct Contents {
     pub(super) left_out: Vec<String>,
     /// How many there are.
     pub(super) left_out_count: u64,
-    entries: u64,
-    bytes: u64,
 }
 
 /// How a copy is made.
@@ -97,13 +99,43 @@ fn copy(from: &Path, to: &Path, sealing: Option<Sealing<'_>>) -> Result<Contents
     let target = openat(CWD, to, flags, Mode::empty()).map_err(refused(to))?;
     let owner = Owner::own();
     owner.give(&fstat(&source).map_err(refused(from))?, &target).map_err(refused(to))?;
-    let rules = Rules::default();
-    let mut copying =
-        Copying { from, sealing, rules, owner, contents: Contents::default(), buffer: vec![0; 64 << 10] };
-    copying.directory(&source, &target, "", 0)?;
-    Ok(copying.contents)
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|error| SealError::Copy {
+        path: from.to_owned(),
+        source: std::io::Error::other(error.to_string()),
+    })?;
+    let copying = Copying {
+        from,
+        sealing,
+        rules: Rules::default(),
+        owner,
+        entries: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+        contents: Mutex::default(),
+        failed: OnceLock::new(),
+    };
+    pool.scope(|scope| {
+        copying.noted(copying.directory(scope, &Arc::new(Pair { from: source, to: target }), "", 0));
+    });
+    if let Some(error) = copying.failed.into_inner() {
+        return Err(error);
+    }
+    let mut contents = copying.contents.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // Whoever was faster has no say in the order.
+    contents.files.sort_unstable();
+    contents.bound.sort_unstable();
+    contents.left_out.sort_unstable();
+    Ok(contents)
 }
 
+/// A directory and its copy, open for as long as anything below is being copied.
+struct Pair {
+    from: OwnedFd,
+    to: OwnedFd,
+}
+
+/// What all threads share.
 struct Copying<'a> {
     from: &'a Path,
     /// None for a copy of a copy.
@@ -111,22 +143,38 @@ struct Copying<'a> {
     /// What is protected in every component.
     rules: Rules,
     owner: Owner,
-    contents: Contents,
-    buffer: Vec<u8>,
+    entries: AtomicU64,
+    bytes: AtomicU64,
+    contents: Mutex<Contents>,
+    /// The first thing that went wrong; nobody begins anything after it.
+    failed: OnceLock<SealError>,
 }
 
 impl Copying<'_> {
-    fn directory(
-        &mut self,
-        from: &OwnedFd,
-        to: &OwnedFd,
+    fn noted(&self, done: Result<(), SealError>) {
+        if let Err(error) = done {
+            // Whoever was first is told; the others failed of the same.
+            let _ = self.failed.set(error);
+        }
+    }
+
+    fn directory<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        pair: &Arc<Pair>,
         prefix: &str,
         depth: usize,
     ) -> Result<(), SealError> {
         if depth > MAX_DEPTH {
             return Err(SealError::Deep(self.from.to_owned()));
         }
+        let Pair { from, to } = &**pair;
+        let mut buffer = vec![0; 64 << 10];
+        let mut files = Vec::new();
         for entry in Dir::read_from(from).map_err(|error| self.error(prefix, error))? {
+            if self.failed.get().is_some() {
+                return Ok(());
+            }
             let entry = entry.map_err(|error| self.error(prefix, error))?;
             let name = entry.file_name();
             if name == c"." || name == c".." {
@@ -137,8 +185,8 @@ impl Copying<'_> {
                 continue;
             };
             let path = format!("{prefix}{text}");
-            self.contents.entries += 1;
-            if let Some(sealing) = self.sealing.filter(|sealing| self.contents.entries > sealing.entries) {
+            let entries = self.entries.fetch_add(1, Ordering::Relaxed) + 1;
+            if let Some(sealing) = self.sealing.filter(|sealing| entries > sealing.entries) {
                 return Err(SealError::Many(sealing.entries));
             }
             let mut kind = entry.file_type();
@@ -151,24 +199,29 @@ impl Copying<'_> {
                 continue;
             }
             match kind {
-                FileType::Directory => self.enter(from, to, text, &path, depth)?,
-                FileType::RegularFile => self.file(from, to, text, path)?,
+                FileType::Directory => {
+                    let (pair, name) = (Arc::clone(pair), text.to_owned());
+                    scope.spawn(move |scope| self.noted(self.enter(scope, &pair, &name, &path, depth)));
+                }
+                FileType::RegularFile if self.file(from, to, text, &path, &mut buffer)? => files.push(path),
+                FileType::RegularFile => {}
                 FileType::Symlink => self.link(from, to, text, &path)?,
                 _ => self.leave_out(&path, "it is neither a file nor a directory"),
             }
         }
+        self.contents().files.append(&mut files);
         Ok(())
     }
 
-    fn enter(
-        &mut self,
-        from: &OwnedFd,
-        to: &OwnedFd,
+    fn enter<'s>(
+        &'s self,
+        scope: &rayon::Scope<'s>,
+        Pair { from, to }: &Pair,
         name: &str,
         path: &str,
         depth: usize,
     ) -> Result<(), SealError> {
-        if self.sealing.is_some() && name == CACHE {
+        if self.failed.get().is_some() || self.sealing.is_some() && name == CACHE {
             return Ok(());
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -185,49 +238,57 @@ impl Copying<'_> {
         let target = openat(to, name, flags, Mode::empty()).map_err(|error| self.error(path, error))?;
         self.owner.give(&stat, &target).map_err(|error| self.error(path, error))?;
         if self.sealing.is_some() && self.is_bound(path) {
-            self.contents.bound.push(path.to_owned());
-            return if self.contents.bound.len() > MAX_BOUND { Err(SealError::Scattered) } else { Ok(()) };
+            let mut contents = self.contents();
+            contents.bound.push(path.to_owned());
+            return if contents.bound.len() > MAX_BOUND { Err(SealError::Scattered) } else { Ok(()) };
         }
-        self.directory(&source, &target, &format!("{path}/"), depth + 1)
+        self.directory(scope, &Arc::new(Pair { from: source, to: target }), &format!("{path}/"), depth + 1)
     }
 
-    fn file(&mut self, from: &OwnedFd, to: &OwnedFd, name: &str, path: String) -> Result<(), SealError> {
+    /// Whether it was still there.
+    fn file(
+        &self,
+        from: &OwnedFd,
+        to: &OwnedFd,
+        name: &str,
+        path: &str,
+        buffer: &mut [u8],
+    ) -> Result<bool, SealError> {
         // What became a FIFO since it was looked at must not hold anybody up.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let mut source = match openat(from, name, flags, Mode::empty()) {
             Ok(source) => File::from(source),
-            Err(_) if self.is_gone(from, name) => return Ok(()),
-            Err(error) => return Err(self.error(&path, error)),
+            Err(_) if self.is_gone(from, name) => return Ok(false),
+            Err(error) => return Err(self.error(path, error)),
         };
-        let stat = fstat(&source).map_err(|error| self.error(&path, error))?;
+        let stat = fstat(&source).map_err(|error| self.error(path, error))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            self.leave_out(&path, "it is no file any more");
-            return Ok(());
+            self.leave_out(path, "it is no file any more");
+            return Ok(false);
         }
         let mode = Mode::from_raw_mode(stat.st_mode) & (Mode::RWXU | Mode::RWXG | Mode::RWXO);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let mut target = File::from(openat(to, name, flags, mode).map_err(|error| self.error(&path, error))?);
+        let mut target = File::from(openat(to, name, flags, mode).map_err(|error| self.error(path, error))?);
         let mut left = u64::try_from(stat.st_size).unwrap_or(0);
         loop {
-            let count = source.read(&mut self.buffer).map_err(|error| self.failed(&path, error))?;
-            let read = self.buffer.get(..count).unwrap_or_default();
-            target.write_all(read).map_err(|error| self.failed(&path, error))?;
-            self.contents.bytes += count as u64;
-            if let Some(sealing) = self.sealing.filter(|sealing| self.contents.bytes > sealing.bytes) {
+            let count = source.read(buffer).map_err(|error| self.failed_to(path, error))?;
+            let read = buffer.get(..count).unwrap_or_default();
+            target.write_all(read).map_err(|error| self.failed_to(path, error))?;
+            let bytes = self.bytes.fetch_add(count as u64, Ordering::Relaxed) + count as u64;
+            if let Some(sealing) = self.sealing.filter(|sealing| bytes > sealing.bytes) {
                 return Err(SealError::Large(sealing.bytes));
             }
             left = left.saturating_sub(count as u64);
             // Most files end where they say; whoever grows just then is asked again.
-            if count == 0 || left == 0 && count < self.buffer.len() {
+            if count == 0 || left == 0 && count < buffer.len() {
                 break;
             }
         }
-        self.owner.give(&stat, &target).map_err(|error| self.error(&path, error))?;
-        self.contents.files.push(path);
-        Ok(())
+        self.owner.give(&stat, &target).map_err(|error| self.error(path, error))?;
+        Ok(true)
     }
 
-    fn link(&mut self, from: &OwnedFd, to: &OwnedFd, name: &str, path: &str) -> Result<(), SealError> {
+    fn link(&self, from: &OwnedFd, to: &OwnedFd, name: &str, path: &str) -> Result<(), SealError> {
         let target = match readlinkat(from, name, Vec::new()) {
             Ok(target) => target.to_string_lossy().into_owned(),
             Err(_) if self.is_gone(from, name) => return Ok(()),
@@ -256,18 +317,23 @@ impl Copying<'_> {
         self.sealing.is_some() && statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_err()
     }
 
-    fn leave_out(&mut self, path: &str, why: &str) {
-        self.contents.left_out_count += 1;
-        if self.contents.left_out.len() < MAX_TOLD {
-            self.contents.left_out.push(format!("{path}: {why}"));
+    fn leave_out(&self, path: &str, why: &str) {
+        let mut contents = self.contents();
+        contents.left_out_count += 1;
+        if contents.left_out.len() < MAX_TOLD {
+            contents.left_out.push(format!("{path}: {why}"));
         }
     }
 
-    fn error(&self, path: &str, error: rustix::io::Errno) -> SealError {
-        self.failed(path, error.into())
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(&self, path: &str, source: std::io::Error) -> SealError {
+    fn error(&self, path: &str, error: rustix::io::Errno) -> SealError {
+        self.failed_to(path, error.into())
+    }
+
+    fn failed_to(&self, path: &str, source: std::io::Error) -> SealError {
         SealError::Copy { path: self.from.join(path), source }
     }
 }
@@ -357,10 +423,7 @@ mod tests {
         let _listener = UnixListener::bind(top.join("socket")).unwrap();
 
         let without = [top.join("state")];
-        let mut contents = seal(sealing(&top, &without), &to).unwrap();
-        contents.files.sort();
-        contents.bound.sort();
-        contents.left_out.sort();
+        let contents = seal(sealing(&top, &without), &to).unwrap();
         assert_eq!(contents.files, ["app.py", "lib/deep/a.py", "run.sh"]);
         assert_eq!(contents.bound, [".git", "venv"]);
         assert_eq!(

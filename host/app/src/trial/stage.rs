@@ -85,6 +85,8 @@ pub(super) struct Stages<'a> {
     changes: &'a [Change],
     /// What was copied.
     pub(super) contents: Contents,
+    /// Files of it that no judged program has to touch: what judges it.
+    judging: Vec<String>,
     /// Making copies, so far.
     copying: Cell<Duration>,
     /// The files of the newest copy that nobody has to touch.
@@ -113,7 +115,10 @@ impl<'a> Stages<'a> {
         made.map_err(|source| StageError::Prepare { path: base.clone(), source })?;
         let contents = seal(sealing, &base)?;
         let copying = Cell::new(began.elapsed());
-        let stages = Self { scratch, changes, contents, copying, stamps: RefCell::default() };
+        let rules = Rules::default();
+        let is_judging = |path: &&String| rules.protected(path).is_some_and(is_guarded);
+        let judging = contents.files.iter().filter(is_judging).cloned().collect();
+        let stages = Self { scratch, changes, contents, judging, copying, stamps: RefCell::default() };
         stages.fits(&stages.base())?;
         Ok(stages)
     }
@@ -221,15 +226,11 @@ impl<'a> Stages<'a> {
         self.guarded(patched).filter(is_other).map(str::to_owned).collect()
     }
 
-    /// Files that no judged program has to touch: what judges it, and what the patch changed.
+    /// What judges it, and what the patch changed.
     fn guarded(&self, patched: bool) -> impl Iterator<Item = &str> {
-        let rules = Rules::default();
         let changed = self.changes.iter().filter(move |_| patched).map(|change| change.path.as_str());
-        let others = self.contents.files.iter().map(String::as_str).filter(move |path| {
-            rules.protected(path).is_some_and(is_guarded)
-                && !(patched && self.changes.iter().any(|change| change.path == **path))
-        });
-        others.chain(changed)
+        let is_changed = move |path: &str| patched && self.changes.iter().any(|change| change.path == path);
+        self.judging.iter().map(String::as_str).filter(move |path| !is_changed(path)).chain(changed)
     }
 }
 

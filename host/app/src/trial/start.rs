@@ -132,6 +132,7 @@ impl Setting<'_> {
             evaluators: judged.evaluators,
             bounds: Bounds::DEFAULT,
             base: None,
+            groups: Vec::new(),
         })
     }
 }
@@ -234,6 +235,7 @@ fn prepare(folder: &Folder, request: &Request, bubblewrap: &Bubblewrap) -> Resul
         scratch: folder.scratch.clone(),
         scratch_bytes: request.bounds.scratch,
         report: folder.report.clone(),
+        groups: request.groups.clone(),
     };
     let words = bubblewrap.outer(&trial, &[&own, Path::new(SUBCOMMAND), &path]);
     let text = |word: PathBuf| word.into_os_string().into_string();
@@ -270,9 +272,11 @@ fn started(
     let mut request = request.clone();
     request.bounds.memory_is_watched |= missing.iter().any(|(limit, _)| *limit == Limit::Memory);
     lacking.extend(missing.into_iter().map(|(_, why)| why));
+    // The kernel takes its time to let somebody in: the judge copies files meanwhile.
+    request.groups.clone_from(&control);
     let run = prepare(folder, &request, bubblewrap);
     let pid = run.and_then(|run| {
-        spawn(&run, None, &control, (CHECK_MARKER, &id), output, FileLimit::raise())
+        spawn(&run, None, &[], (CHECK_MARKER, &id), output, FileLimit::raise())
             .map_err(|error| error.to_string())
     });
     let ended = pid.and_then(|pid| wait(pid, request.patience(), is_over));

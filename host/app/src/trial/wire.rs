@@ -47,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) bounds: Bounds,
     /// What was seen of the files as they are, if that is known already.
     pub(crate) base: Option<Base>,
+    /// Control groups that the judge enters before he asks anybody.
+    pub(crate) groups: Vec<PathBuf>,
 }
 
 /// What of this machine a judged program must not reach, and what it must find.

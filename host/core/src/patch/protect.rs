@@ -101,8 +101,7 @@ impl Protected {
     }
 }
 
-/// Names that are protected in every component. Without a slash: at every depth. With one: from the component's directory.
-/// What lies below a protected directory is protected.
+/// Names that are protected in every component, at every depth. What lies below a protected directory is protected.
 const TABLE: &[(Protected, &[&str])] = &[
     (
         Protected::Tests,
@@ -190,10 +189,7 @@ const TABLE: &[(Protected, &[&str])] = &[
             ".codecov.*",
         ],
     ),
-    (
-        Protected::Policy,
-        &["*.cedar", "*.cedarschema", "/policy", "/policies", "config/policy", "config/policies"],
-    ),
+    (Protected::Policy, &["*.cedar", "*.cedarschema"]),
     (Protected::Grants, &["grants.toml", "plugins.lock", "plugin.toml"]),
     (
         Protected::Config,
@@ -264,13 +260,17 @@ const TABLE: &[(Protected, &[&str])] = &[
     ),
 ];
 
-/// What of every component is protected, and by what.
+/// Directories that are policy if they lie just here.
+const POLICY: &[&str] = &["policy", "policies", "config/policy", "config/policies"];
+
+/// What of every component is protected, and by what. It is asked for every file of a tree, again and again.
 pub(super) fn built_in(parts: &[&str]) -> Option<Protected> {
-    let matches = |pattern: &str| {
-        let (rooted, pattern) = pattern.strip_prefix('/').map_or((false, pattern), |rest| (true, rest));
-        matches_path(pattern, rooted, parts)
+    let named = |pattern: &str| parts.iter().any(|part| matches_part(pattern.as_bytes(), part.as_bytes()));
+    let placed = || POLICY.iter().any(|place| matches_path(place, true, parts));
+    let is = |(what, patterns): &&(Protected, &[&str])| {
+        patterns.iter().any(|pattern| named(pattern)) || *what == Protected::Policy && placed()
     };
-    TABLE.iter().find(|(_, patterns)| patterns.iter().any(|pattern| matches(pattern))).map(|(what, _)| *what)
+    TABLE.iter().find(is).map(|(what, _)| *what)
 }
 
 /// What an operator protects: a file or a directory below the component's, `*` standing for any letters of one part. One
@@ -321,6 +321,10 @@ fn matches_path(pattern: &str, rooted: bool, parts: &[&str]) -> bool {
 
 /// `*` stands for any bytes. Linear but for one step back to the last `*`, so no pattern makes it slow.
 fn matches_part(pattern: &[u8], part: &[u8]) -> bool {
+    // Nearly all end here.
+    if pattern.first().is_some_and(|first| *first != b'*' && part.first() != Some(first)) {
+        return false;
+    }
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while let Some(byte) = part.get(t) {
@@ -390,6 +394,10 @@ mod tests {
             for pattern in *patterns {
                 assert_eq!(*pattern, pattern.to_ascii_lowercase(), "paths are compared in lower case");
                 assert!(pattern.parse::<Pattern>().is_ok(), "{pattern}");
+                assert!(
+                    !pattern.contains('/'),
+                    "`{pattern}` would never be found: places have a list of their own"
+                );
             }
         }
     }
