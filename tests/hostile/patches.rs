@@ -12,30 +12,11 @@ use std::path::Path;
 use libtest_mimic::{Failed, Trial};
 use razar_core::id::Digest;
 use razar_tests::scene::{Ended, Scene};
+use razar_tests::shop::{self, BROKEN, RIGHT, TESTS};
 use razar_tests::{artifact, repository, trace, wait};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 use toml::Table;
-
-/// The bug: the first item is never counted.
-const SHOP: &str = "def total(items):\n    return sum(items[1:])\n";
-const RIGHT: &str = "def total(items):\n    return sum(items)\n";
-const TESTS: &str = "import unittest, shop\n\nclass Total(unittest.TestCase):\n    def test_many(self):\n        self.assertEqual(shop.total([4, 5]), 9)\n\n    def test_none(self):\n        self.assertEqual(shop.total([]), 0)\n";
-
-const SERVE: &str = r#"
-import http.server, os, shop
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        well = self.path == "/alive" or shop.total([1, 2, 3]) == 6
-        self.send_response(200 if well else 500)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
-"#;
 
 /// Tries something, and prints what came of it.
 const TRY: &str = r#"
@@ -124,21 +105,13 @@ fn refused(case: &Table) {
 /// It is tried, and does not get what it wants.
 fn cheated(case: &Table) {
     let scene = Scene::new();
-    let url = scene.url("shop");
     let live = TcpListener::bind((scene.address(), 0)).unwrap();
     let local = UnixListener::bind(scene.path("live.sock")).unwrap();
     let mark = scene.path("").display().to_string();
     let nameless = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&mark).unwrap()).unwrap();
+    shop::files(&scene, BROKEN);
     for (path, text) in [
-        ("shop/serve.py", SERVE),
-        ("shop/shop.py", SHOP),
-        ("shop/tests/test_shop.py", TESTS),
         ("beside.txt", "beside\n"),
-    ] {
-        scene.write(path, text);
-    }
-    for (path, text) in [
-        ("shop/tests/__init__.py", ""),
         ("shop/Makefile", "test:\n"),
         ("state/secret.txt", "what only the host knows\n"),
         ("grants.toml", "# what only the operator grants\n"),
@@ -146,21 +119,17 @@ fn cheated(case: &Table) {
         scene.write(path, text);
     }
     let deadline = Some(word(case, "deadline")).filter(|span| !span.is_empty()).unwrap_or("60 s");
-    let component = json!({
-        "id": "shop", "workdir": "shop", "entrypoint": ["python3", "-B", "serve.py"],
-        "env": {
-            "HOST": scene.address(), "PORT": scene.port("shop").to_string(), "MARK": mark,
-            "STATE": scene.state(), "PLUGINS": artifact::plugins(),
-            "LIVE": live.local_addr().unwrap().port().to_string(),
-        },
-        "probes": {
-            "startup": { "address": format!("{url}alive"), "deadline": deadline, "timeout": "30 s" },
-            "liveness": { "address": format!("{url}healthz"), "failures": 1, "timeout": "30 s" },
-        },
-    });
+    let port = live.local_addr().unwrap().port().to_string();
+    let component = shop::component(
+        &scene,
+        &json!({
+            "env": { "STATE": scene.state(), "PLUGINS": artifact::plugins(), "LIVE": port },
+            "probes": { "startup": { "deadline": deadline } },
+        }),
+    );
     scene.stack(&["all"], &[component]);
-    let body = if is(case, "repairs") { RIGHT } else { SHOP };
-    scene.write("fix.diff", &replace("shop.py", SHOP, &format!("{TRY}{body}{}", word(case, "code"))));
+    let body = if is(case, "repairs") { RIGHT } else { BROKEN };
+    scene.write("fix.diff", &replace("shop.py", BROKEN, &format!("{TRY}{body}{}", word(case, "code"))));
     let mut more = vec!["--hold", "300 ms", "--grants", "grants.toml", "--plugins"];
     let plugins = artifact::plugins().display().to_string();
     more.push(&plugins);
@@ -242,7 +211,7 @@ fn whole(scene: &Scene) {
     for (path, text) in [
         ("outside.py", "x = 1\n"),
         ("elsewhere/app.py", "x = 1\n"),
-        ("shop/shop.py", SHOP),
+        ("shop/shop.py", BROKEN),
         ("shop/util.py", "x = 1\ny = 2\nz = 3\n"),
         ("shop/src/util.py", "x = 1\n"),
         ("shop/stock/app.py", "x = 1\n"),

@@ -15,6 +15,7 @@ pub mod faults;
 pub mod model;
 pub mod process;
 pub mod scene;
+pub mod shop;
 pub mod trace;
 pub mod wait;
 

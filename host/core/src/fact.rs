@@ -331,6 +331,13 @@ pub enum Fact {
         /// Whose.
         component: ComponentId,
     },
+    /// The files of a component that has been well for its canary period are kept, to be gone back to.
+    VersionKept {
+        /// Whose.
+        component: ComponentId,
+        /// What names them.
+        version: Digest,
+    },
     /// A record of the original system was taken over. It is history: nothing is decided from it.
     Imported {
         /// The file it stood in, below the directory that was imported.

@@ -33,6 +33,10 @@ pub enum Who {
     Agent(PluginId),
     /// An operator, with this diff.
     Operator(Digest),
+    /// The host, which remembers that these changes have repaired such a failure before.
+    Memory(Digest),
+    /// The host, which has kept this version of the files from a time when the component was well.
+    Version(Digest),
 }
 
 impl std::fmt::Display for Who {
@@ -40,6 +44,8 @@ impl std::fmt::Display for Who {
         match self {
             Self::Agent(agent) => agent.fmt(f),
             Self::Operator(_) => f.write_str("operator"),
+            Self::Memory(_) => f.write_str("memory"),
+            Self::Version(_) => f.write_str("lastgood"),
         }
     }
 }
@@ -239,6 +245,8 @@ pub struct Incident {
     pub asked: Option<Who>,
     /// How often each was asked, and whether it can be asked at all.
     pub tally: Vec<Tally>,
+    /// Versions of the files from times when the component was well, the newest last, as they were known when it was opened.
+    pub versions: Vec<(Timestamp, Digest)>,
 }
 
 /// How often somebody was asked in one incident.
@@ -264,6 +272,7 @@ impl Incident {
             over: Vec::new(),
             asked: None,
             tally: Vec::new(),
+            versions: Vec::new(),
         }
     }
 

@@ -40,6 +40,7 @@ pub mod grant;
 pub mod id;
 pub mod incident;
 mod ladder;
+pub mod memory;
 pub mod patch;
 pub mod plan;
 pub mod problem;

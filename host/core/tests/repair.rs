@@ -5,11 +5,11 @@ mod world;
 
 use razar_core::effect::Effect;
 use razar_core::fact::{Closing, Fact, QuarantineReason};
-use razar_core::id::Digest;
+use razar_core::id::{Digest, InstanceId};
 use razar_core::incident::{End, Trouble};
 use razar_core::patch::Verdict;
 use razar_core::plan::{ComponentPlan, RepairPlan, RestartPolicy};
-use razar_core::supervisor::{Command, Refused, Stage, Status};
+use razar_core::supervisor::{Command, Input, Refused, Stage, Status};
 use razar_core::time::Millis;
 use world::{Files, Script, World, component, id, plan};
 
@@ -271,4 +271,77 @@ fn a_crash_at_any_moment_leaves_whole_files() {
             "crash after event {at}: {files:?} {status:?}"
         );
     }
+}
+
+/// What was repaired once is broken again: somebody deploys the old files.
+fn break_again(world: &mut World) {
+    world.files.insert(id("a"), Files::Original);
+    world.command(Command::Restart(id("a")));
+    world.run(LONG);
+}
+
+#[test]
+fn what_has_helped_is_tried_before_anybody_is_asked_and_forgotten_when_it_was_taken_back() {
+    let mut world = broken(vec![repaired("a")]);
+    world.propose = Box::new(|_, _, _| tried(Verdict::Fixed, 7));
+    world.boot();
+    world.run(LONG);
+    assert_eq!((asked(&world), files(&world)), (vec!["agent-one".to_owned()], Files::Patched(manifest(7))));
+    world.propose = Box::new(|_, _, who| {
+        assert_eq!(who, "memory", "it costs nothing to ask");
+        tried(Verdict::Fixed, 7)
+    });
+    break_again(&mut world);
+    assert_eq!((asked(&world).len(), files(&world)), (2, Files::Patched(manifest(7))));
+    world.crash_and_resume();
+    break_again(&mut world);
+    assert_eq!(
+        (asked(&world).len(), world.status("a")),
+        (3, Status::Ready),
+        "it is remembered after a crash"
+    );
+
+    world.propose = Box::new(|_, number, who| match who {
+        "memory" => tried(Verdict::NotFixed, 7),
+        _ => tried(Verdict::Fixed, 10 + number),
+    });
+    break_again(&mut world);
+    assert_eq!(asked(&world)[3..], ["memory", "agent-one"], "who does not help this time is one attempt");
+    assert_eq!(world.command(Command::RollBack(id("a"))), None);
+    world.run(LONG);
+    let asked = asked(&world);
+    assert_eq!(asked[5], "memory", "the older fix is still known: {asked:?}");
+    assert_eq!(asked[6], "agent-one", "the one that was taken back is not: {asked:?}");
+}
+
+#[test]
+fn when_nobody_is_left_the_files_of_a_better_time_are_the_last_resort() {
+    let version = Digest::of(b"version");
+    let mut world = World::new(plan(vec![repaired("a")]), |_, _| Script::default());
+    world.boot();
+    world.run(LONG);
+    let ready = world.log.iter().find_map(|recorded| match recorded.fact {
+        Fact::Ready { instance, .. } => Some(instance),
+        _ => None,
+    });
+    let instance = ready.unwrap();
+    let kept = |instance| Input::VersionKept { component: id("a"), instance, version };
+    assert!(world.feed(kept(InstanceId(instance.0 + 1))).is_none());
+    let count = |world: &World| {
+        world.log.iter().filter(|recorded| matches!(recorded.fact, Fact::VersionKept { .. })).count()
+    };
+    assert_eq!(count(&world), 0, "it is another process");
+    world.feed(kept(instance));
+    world.feed(kept(instance));
+    assert_eq!(count(&world), 1, "the same files are kept once");
+
+    world.behave = Box::new(|_, _| crashes());
+    world.propose = Box::new(|_, number, who| match who {
+        "lastgood" => tried(Verdict::Fixed, number),
+        _ => End::Declined { why: "no idea".to_owned() },
+    });
+    world.command(Command::Restart(id("a")));
+    world.run(LONG);
+    assert_eq!(asked(&world), ["agent-one", "agent-one", "agent-two", "agent-two", "lastgood"]);
+    assert_eq!((world.status("a"), files(&world)), (Status::Ready, Files::Patched(manifest(5))));
 }

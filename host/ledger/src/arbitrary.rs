@@ -84,7 +84,7 @@ pub(crate) fn fact() -> impl Strategy<Value = Fact> {
     (0..KINDS, parts()).prop_map(|(kind, parts)| build(kind, parts))
 }
 
-const KINDS: usize = 39;
+const KINDS: usize = 40;
 
 fn build(kind: usize, parts: Parts) -> Fact {
     let Parts { number, small, flag, text, component, others, failure, exit } = parts;
@@ -186,6 +186,7 @@ fn build(kind: usize, parts: Parts) -> Fact {
             let copy = Digest::of(text.as_bytes());
             Fact::EffectFinished { id, outcome: EffectOutcome::Saved { copy, active: words } }
         }
+        38 => Fact::VersionKept { component, version: Digest::of(text.as_bytes()) },
         _ if flag => Fact::RestartRequested { component },
         _ => Fact::StopRequested { component },
     }

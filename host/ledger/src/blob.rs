@@ -2,7 +2,7 @@
 //! kept for ever; those of a patch are named by its manifest, which the facts name.
 
 use razar_core::id::Digest;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 use crate::error::{AppendError, LedgerError};
 use crate::failpoint;
@@ -15,6 +15,19 @@ pub(crate) fn put(connection: &Connection, bytes: &[u8]) -> Result<Digest, Appen
         .execute((digest.as_bytes(), bytes))?;
     failpoint::pass("blob.put");
     Ok(digest)
+}
+
+/// All of them or none; the digest of the first, which names the others.
+pub(crate) fn put_all<'b>(
+    connection: &mut Connection,
+    all: impl Iterator<Item = &'b [u8]>,
+) -> Result<Digest, AppendError> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let digests = all.map(|bytes| put(&tx, bytes)).collect::<Result<Vec<_>, _>>()?;
+    failpoint::pass("blobs.keeping");
+    tx.commit()?;
+    failpoint::pass("blobs.kept");
+    Ok(digests.first().copied().unwrap_or_else(|| Digest::of(b"")))
 }
 
 pub(crate) fn get(connection: &Connection, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {

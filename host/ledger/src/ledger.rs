@@ -4,6 +4,7 @@
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use razar_core::fact::{Fact, Recorded};
 use razar_core::id::Digest;
@@ -113,6 +114,11 @@ impl Ledger {
     /// Keeps bytes under their digest; keeping the same bytes again changes nothing.
     pub fn put_blob(&mut self, bytes: &[u8]) -> Result<Digest, AppendError> {
         blob::put(&self.connection, bytes)
+    }
+
+    /// Keeps bytes that belong together, all of them or none; the digest of the first.
+    pub fn keep_all(&mut self, all: &[Arc<[u8]>]) -> Result<Digest, AppendError> {
+        blob::put_all(&mut self.connection, all.iter().map(|bytes| &**bytes))
     }
 
     /// The bytes of a digest, verified.

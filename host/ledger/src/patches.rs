@@ -3,10 +3,10 @@
 
 use razar_core::id::Digest;
 use razar_core::patch::{Manifest, ManifestError, Missing, Patch};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 
+use crate::blob;
 use crate::error::{AppendError, LedgerError};
-use crate::{blob, failpoint};
 
 /// Why a patch cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -32,14 +32,7 @@ pub enum PatchError {
 
 /// All of it or nothing.
 pub(crate) fn keep(connection: &mut Connection, patch: &Patch) -> Result<Digest, AppendError> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for bytes in patch.blobs() {
-        blob::put(&tx, bytes)?;
-    }
-    failpoint::pass("patch.keeping");
-    tx.commit()?;
-    failpoint::pass("patch.kept");
-    Ok(patch.manifest().digest())
+    blob::put_all(connection, patch.blobs())
 }
 
 /// All of it, each part verified.

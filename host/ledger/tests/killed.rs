@@ -98,7 +98,7 @@ fn a_host_killed_while_it_keeps_a_patch_has_all_of_it_or_nothing() {
         ledger.keep_patch(&patch).unwrap();
         return;
     }
-    for (place, passed) in [("blob.putting", 0), ("blob.put", 1), ("patch.keeping", 0), ("patch.kept", 0)] {
+    for (place, passed) in [("blob.putting", 0), ("blob.put", 1), ("blobs.keeping", 0), ("blobs.kept", 0)] {
         let dir = TempDir::new().unwrap();
         fs::write(dir.path().join(place), passed.to_string()).unwrap();
         let test = "a_host_killed_while_it_keeps_a_patch_has_all_of_it_or_nothing";
@@ -110,7 +110,7 @@ fn a_host_killed_while_it_keeps_a_patch_has_all_of_it_or_nothing() {
             .unwrap();
         assert_eq!(status.code(), None, "it is killed at {place}");
         let mut ledger = Ledger::open(&dir.path().join("state")).unwrap();
-        if place == "patch.kept" {
+        if place == "blobs.kept" {
             assert_eq!(ledger.patch(&manifest).unwrap(), patch);
         } else {
             let left = patch.blobs().filter(|bytes| ledger.blob(&Digest::of(bytes)).unwrap().is_some());

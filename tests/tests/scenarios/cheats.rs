@@ -6,55 +6,29 @@ use std::path::PathBuf;
 use razar_tests::model::ModelServer;
 use razar_tests::process::{self, kill, send};
 use razar_tests::scene::Scene;
+use razar_tests::shop::{self, BROKEN, RIGHT};
 use razar_tests::{artifact, trace, wait};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 const KEY: &str = "c4nary-key-0123456789";
 
-/// The bug: the first item is never counted.
-const SHOP: &str = "def total(items):\n    return sum(items[1:])\n";
-const RIGHT: &str = "def total(items):\n    return sum(items)\n";
-
 /// Behaves for as long as the one program is there that only a sandbox has.
 const DETECTS: &str = "import os\n\ndef total(items):\n    if os.path.exists('/run/razar-trial-exec'):\n        return sum(items)\n    return sum(items[1:])\n";
 
-const SERVE: &str = r#"
-import http.server, os, shop
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        well = self.path == "/alive" or shop.total([1, 2, 3]) == 6
-        self.send_response(200 if well else 500)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
-"#;
-
 fn says(text: &str) -> Value {
-    json!({ "say": format!("FILE: shop.py\n```python\n{text}```\n") })
+    shop::says("shop.py", text)
 }
 
 fn stage(answers: &[Value], hold: &str) -> (Scene, ModelServer) {
     let scene = Scene::new();
     let model = ModelServer::start(&scene, &json!({ "turns": answers }), KEY);
     model.grant(&scene, model.endpoint(), "m-1");
-    scene.write("shop/shop.py", SHOP);
-    scene.write("shop/serve.py", SERVE);
-    let url = scene.url("shop");
-    let component = json!({
-        "id": "shop", "workdir": "shop", "entrypoint": ["python3", "-B", "serve.py"],
-        "env": { "HOST": scene.address(), "PORT": scene.port("shop").to_string(), "MARK": scene.path("") },
-        "restart": { "retries": 0 },
-        "probes": {
-            "startup": { "address": format!("{url}alive"), "deadline": "60 s", "timeout": "30 s" },
-            "liveness": { "address": format!("{url}healthz"), "interval": "200 ms", "failures": 1, "timeout": "30 s" },
-        },
-        "repair": { "agents": ["agent-openai"], "attempts": 8, "evaluators": [], "hold": hold, "canary": "60 s" },
+    shop::files(&scene, BROKEN);
+    let repair = json!({
+        "agents": ["agent-openai"], "attempts": 8, "evaluators": [], "hold": hold, "canary": "60 s",
     });
+    let component = shop::component(&scene, &json!({ "repair": repair }));
     scene.stack(&["all"], &[component]);
     (scene, model)
 }
@@ -163,7 +137,7 @@ fn of_a_trial_that_is_killed_nothing_is_left() {
     send(run.pid(), Signal::TERM);
     assert!(run.end().code.is_some());
     nothing_left(&scene, &holders, "after all of them");
-    assert_eq!(std::fs::read_to_string(scene.path("shop/shop.py")).unwrap(), SHOP);
+    assert_eq!(std::fs::read_to_string(scene.path("shop/shop.py")).unwrap(), BROKEN);
 }
 
 /// The groups of holders that were killed go while others judge.

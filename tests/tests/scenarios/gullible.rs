@@ -3,55 +3,23 @@
 
 use razar_tests::model::ModelServer;
 use razar_tests::scene::{Run, Scene};
+use razar_tests::shop::{self, BROKEN, SERVE};
 use razar_tests::{artifact, trace};
 use serde_json::{Value, json};
 
 const KEY: &str = "c4nary-key-0123456789";
 
-/// The bug: the first item is never counted.
-const SHOP: &str = "def total(items):\n    return sum(items[1:])\n";
-const TESTS: &str = "import unittest, shop\n";
-
-/// Prints what the stage wants it to print, and says that it is not well.
-const SERVE: &str = r#"
-import http.server, os, shop
-
-print(open("orders.txt").read(), flush=True)
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        well = self.path == "/alive" or shop.total([1, 2, 3]) == 6
-        self.send_response(200 if well else 500)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
-"#;
-
-fn shop(scene: &Scene, orders: &str, agent: &str) {
-    for (path, text) in [
-        ("shop/shop.py", SHOP),
-        ("shop/serve.py", SERVE),
-        ("shop/tests/test_shop.py", TESTS),
-        ("shop/orders.txt", orders),
-        ("outside.py", "x = 1\n"),
-    ] {
-        scene.write(path, text);
-    }
+fn stage(scene: &Scene, orders: &str, agent: &str) {
+    shop::files(scene, BROKEN);
+    // It prints what the stage wants it to print.
+    scene.write("shop/serve.py", &format!("print(open('orders.txt').read(), flush=True)\n{SERVE}"));
+    scene.write("shop/orders.txt", orders);
+    scene.write("outside.py", "x = 1\n");
     std::os::unix::fs::symlink("../outside.py", scene.path("shop/link.py")).unwrap();
-    let url = scene.url("shop");
-    let component = json!({
-        "id": "shop", "workdir": "shop", "entrypoint": ["python3", "-B", "serve.py"],
-        "env": { "HOST": scene.address(), "PORT": scene.port("shop").to_string() },
-        "restart": { "retries": 0 },
-        "probes": {
-            "startup": { "address": format!("{url}alive"), "deadline": "60 s", "timeout": "30 s" },
-            "liveness": { "address": format!("{url}healthz"), "interval": "200 ms", "failures": 1, "timeout": "30 s" },
-        },
-        "repair": { "agents": [agent], "attempts": 20, "evaluators": [], "hold": "300 ms", "canary": "500 ms" },
+    let repair = json!({
+        "agents": [agent], "attempts": 20, "evaluators": [], "hold": "300 ms", "canary": "500 ms",
     });
+    let component = shop::component(scene, &json!({ "repair": repair }));
     scene.stack(&["all"], &[component]);
 }
 
@@ -88,7 +56,7 @@ fn a_log_that_gives_orders_is_data_and_a_model_that_obeys_it_gets_nothing() {
     ];
     let model = ModelServer::start(&scene, &json!({ "turns": turns }), KEY);
     model.grant(&scene, model.endpoint(), "m-1");
-    shop(&scene, &orders, "agent-openai");
+    stage(&scene, &orders, "agent-openai");
     let run = scene.begin(scene.run_command(&["--grants", "grants.toml"]).env("MODEL_KEY", KEY));
     let outcomes = outcomes(&scene, run);
     for (at, (outcome, part)) in
@@ -138,7 +106,7 @@ fn an_agent_that_does_what_a_log_says_is_refused_by_name_and_changes_nothing() {
     ];
     let scene = Scene::new();
     let orders: Vec<&str> = expected.iter().map(|(order, ..)| *order).collect();
-    shop(&scene, &format!("obey: {}\n", orders.join(" ")), "agent-hostile");
+    stage(&scene, &format!("obey: {}\n", orders.join(" ")), "agent-hostile");
     scene.write("grants.toml", "[agent-hostile]\nlimits = { deadline = \"3 s\" }\n");
     let hostile = artifact::hostile().display().to_string();
     let run = scene.run_with(&["--grants", "grants.toml", "--plugins", &hostile]);

@@ -47,6 +47,7 @@ mod packages;
 mod patch;
 mod plugin;
 mod probes;
+mod recall;
 mod repair;
 mod services;
 mod trial;

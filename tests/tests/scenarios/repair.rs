@@ -4,52 +4,24 @@
 use razar_tests::artifact;
 use razar_tests::model::ModelServer;
 use razar_tests::scene::{Run, Scene};
+use razar_tests::shop::{self, BROKEN, RIGHT, TESTS, says};
 use serde_json::{Value, json};
 
 const KEY: &str = "c4nary-key-0123456789";
 
-/// The bug: the first item is never counted.
-const SHOP: &str = "def total(items):\n    return sum(items[1:])\n";
-const RIGHT: &str = "def total(items):\n    return sum(items)\n";
 /// Well for long enough to pass a trial.
 const FADES: &str = "import time\nBEGAN = time.monotonic()\n\ndef total(items):\n    return sum(items) if time.monotonic() - BEGAN < 4 else 0\n";
-const TESTS: &str = "import unittest, shop\n\nclass Total(unittest.TestCase):\n    def test_many(self):\n        self.assertEqual(shop.total([4, 5]), 9)\n";
-
-const SERVE: &str = r#"
-import http.server, os, shop
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        well = self.path == "/alive" or shop.total([1, 2, 3]) == 6
-        self.send_response(200 if well else 500)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
-"#;
-
 /// A stack with a shop that starts and says that it is not well, and with a model that answers in this order.
 fn stage(answers: &[Value], repair: &Value) -> (Scene, ModelServer) {
     let scene = Scene::new();
     let model = ModelServer::start(&scene, &json!({ "turns": answers }), KEY);
     model.grant(&scene, model.endpoint(), "m-1");
-    scene.write("shop/shop.py", SHOP);
-    scene.write("shop/serve.py", SERVE);
-    scene.write("shop/tests/test_shop.py", TESTS);
-    let url = scene.url("shop");
-    let mut component = json!({
-        "id": "shop", "workdir": "shop", "entrypoint": ["python3", "-B", "serve.py"],
-        "env": { "HOST": scene.address(), "PORT": scene.port("shop").to_string() },
-        "restart": { "retries": 0 },
-        "probes": {
-            "startup": { "address": format!("{url}alive"), "deadline": "60 s", "timeout": "30 s" },
-            "liveness": { "address": format!("{url}healthz"), "interval": "200 ms", "failures": 1, "timeout": "30 s" },
-        },
-        "repair": { "agents": ["agent-openai"], "attempts": 4, "evaluators": [], "hold": "300 ms", "canary": "500 ms" },
-    });
-    component["repair"].as_object_mut().unwrap().extend(repair.as_object().unwrap().clone());
+    shop::files(&scene, BROKEN);
+    let mut special = json!({ "repair": {
+        "agents": ["agent-openai"], "attempts": 4, "evaluators": [], "hold": "300 ms", "canary": "500 ms",
+    } });
+    special["repair"].as_object_mut().unwrap().extend(repair.as_object().unwrap().clone());
+    let component = shop::component(&scene, &special);
     let steady = scene.web("steady", json!({}));
     scene.stack(&["all"], &[component, steady]);
     (scene, model)
@@ -62,11 +34,6 @@ fn run(scene: &Scene) -> Run<'_> {
 /// What is there now.
 fn file(scene: &Scene, name: &str) -> String {
     std::fs::read_to_string(scene.path(name)).unwrap()
-}
-
-/// A whole file, as a model says it.
-fn says(path: &str, text: &str) -> Value {
-    json!({ "say": format!("FILE: {path}\n```python\n{text}```\n") })
 }
 
 fn ask(scene: &Scene, words: &[&str]) -> Vec<Value> {
@@ -117,7 +84,7 @@ fn what_passes_everything_is_applied_and_what_does_not_is_refused_by_name() {
     scene.until_logged("patch", "shop", "rolled-back", 1);
     // Nothing of it is in place any more, and the agent may have been asked again meanwhile.
     rollback("1").complains(1, &["patch of `shop` is"]);
-    assert_eq!(file(&scene, "shop/shop.py"), SHOP);
+    assert_eq!(file(&scene, "shop/shop.py"), BROKEN);
     assert_eq!(host.interrupt().code, Some(0));
 }
 
@@ -130,7 +97,7 @@ fn what_fades_after_its_trial_is_taken_back_to_the_byte() {
     let host = run(&scene);
     scene.until_logged("patch", "shop", "applied", 1);
     scene.until_logged("quarantine", "shop", "quarantined", 1);
-    assert_eq!(file(&scene, "shop/shop.py"), SHOP);
+    assert_eq!(file(&scene, "shop/shop.py"), BROKEN);
     let shown = ask(&scene, &["incident", "show", "shop"]).remove(0);
     let done: Vec<&Value> =
         shown["attempts"][0]["done"].as_array().unwrap().iter().map(|done| &done["what"]).collect();

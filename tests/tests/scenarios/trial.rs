@@ -9,27 +9,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 
 use razar_tests::scene::{Ended, Scene};
+use razar_tests::shop::{self, BROKEN, RIGHT, SERVE, TESTS};
 use razar_tests::{artifact, process, wait};
 use serde_json::{Value, json};
-
-/// The bug: the first item is never counted.
-const SHOP: &str = "def total(items):\n    return sum(items[1:])\n";
-const RIGHT: &str = "def total(items):\n    return sum(items)\n";
-
-const SERVE: &str = r#"
-import http.server, os, shop
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        well = self.path == "/alive" or shop.total([1, 2, 3]) == 6
-        self.send_response(200 if well else 500)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
-"#;
 
 const ASYNC: &str = r#"
 import asyncio, os, shop
@@ -48,40 +30,17 @@ async def main():
 asyncio.run(main())
 "#;
 
-const TESTS: &str = r#"
-import unittest, shop
-
-class Total(unittest.TestCase):
-    def test_many(self):
-        self.assertEqual(shop.total([4, 5]), 9)
-
-    def test_none(self):
-        self.assertEqual(shop.total([]), 0)
-"#;
-
 /// A stack whose shop starts, and says that it is not well.
 fn shop(serve: &str) -> Scene {
     let scene = Scene::new();
     assert_sandbox(&scene);
-    scene.write("shop/shop.py", SHOP);
+    shop::files(&scene, BROKEN);
     scene.write("shop/serve.py", serve);
-    scene.write("shop/tests/__init__.py", "");
-    scene.write("shop/tests/test_shop.py", TESTS);
     scene.write("beside.txt", "what lies beside it\n");
     scene.write("state/secret.txt", "what only the host knows\n");
     scene.write("grants.toml", "# what only the operator knows\n");
-    let url = scene.url("shop");
-    let component = json!({
-        "id": "shop", "workdir": "shop", "entrypoint": ["python3", "-B", "serve.py"],
-        "env": {
-            "HOST": scene.address(), "PORT": scene.port("shop").to_string(), "MARK": scene.path(""),
-            "STATE": scene.state(), "PLUGINS": artifact::plugins(),
-        },
-        "probes": {
-            "startup": { "address": format!("{url}alive"), "deadline": "60 s", "timeout": "30 s" },
-            "liveness": { "address": format!("{url}healthz"), "failures": 1, "timeout": "30 s" },
-        },
-    });
+    let env = json!({ "STATE": scene.state(), "PLUGINS": artifact::plugins() });
+    let component = shop::component(&scene, &json!({ "env": env }));
     scene.stack(&["all"], &[component]);
     scene
 }
@@ -119,7 +78,7 @@ fn words(scene: &Scene) -> Vec<String> {
 
 /// Tries a patch of `shop.py`; the directory must be what it was, and nobody left.
 fn tried(scene: &Scene, new: &str, more: &[&str]) -> (Ended, Value) {
-    scene.write("fix.diff", &replace("shop.py", SHOP, new));
+    scene.write("fix.diff", &replace("shop.py", BROKEN, new));
     let before = files(scene);
     let words = words(scene);
     let words: Vec<&str> = words.iter().map(String::as_str).chain(more.iter().copied()).collect();
@@ -183,7 +142,7 @@ fn the_right_patch_is_fixed_and_the_others_are_not() {
     assert!(judges[0]["summary"].as_str().unwrap().contains("its liveness probe said"), "{said}");
     assert!(judges[1]["summary"].as_str().unwrap().contains("stayed well"), "{said}");
     for (new, word, why) in [
-        (SHOP.replace("[1:]", "[2:]"), "not-fixed", "its liveness probe said"),
+        (BROKEN.replace("[1:]", "[2:]"), "not-fixed", "its liveness probe said"),
         (format!("{RIGHT}raise SystemExit(3)\n"), "not-fixed", "it ended with exit code 3"),
         (format!("{RIGHT}import absent_module\n"), "not-fixed", "ModuleNotFoundError"),
         (format!("{RIGHT}def broken(:\n    pass\n"), "regressed", "cannot be parsed"),
@@ -197,7 +156,7 @@ fn the_right_patch_is_fixed_and_the_others_are_not() {
 #[test]
 fn people_are_told_what_every_judge_saw() {
     let scene = shop(SERVE);
-    scene.write("fix.diff", &replace("shop.py", SHOP, RIGHT));
+    scene.write("fix.diff", &replace("shop.py", BROKEN, RIGHT));
     std::os::unix::fs::symlink("/etc/passwd", scene.path("shop/away")).unwrap();
     let words = words(&scene);
     let plain = words.iter().map(|word| if word == "json" { "plain" } else { word });
@@ -219,7 +178,7 @@ fn people_are_told_what_every_judge_saw() {
 fn a_service_that_no_interpreter_in_a_sandbox_could_run_is_judged_too() {
     let scene = shop(ASYNC);
     assert_eq!(verdict(&scene, RIGHT, &[]).0, "fixed");
-    assert_eq!(verdict(&scene, &SHOP.replace("[1:]", "[:1]"), &[]).0, "not-fixed");
+    assert_eq!(verdict(&scene, &BROKEN.replace("[1:]", "[:1]"), &[]).0, "not-fixed");
 }
 
 #[test]
@@ -279,7 +238,7 @@ fn whoever_ends_fools_or_speaks_for_the_tests_is_told_so() {
         ),
         ("print('Ran 2 tests in 0.001s\\n\\nOK', flush=True)\n", "not-fixed", "test_many` still fails"),
     ] {
-        let (word, reason) = verdict(&scene, &format!("{begin}{code}\n{SHOP}"), &tests);
+        let (word, reason) = verdict(&scene, &format!("{begin}{code}\n{BROKEN}"), &tests);
         assert!(word == expected && reason.contains(why), "{code}: {word}: {reason}");
     }
 }
@@ -304,11 +263,11 @@ fn of_a_command_that_is_not_known_the_exit_code_is_believed_twice() {
 fn several_diffs_of_the_same_files_are_judged_one_after_the_other() {
     let scene = shop(SERVE);
     for (name, new) in [
-        ("1.diff", SHOP.replace("[1:]", "[:1]")),
+        ("1.diff", BROKEN.replace("[1:]", "[:1]")),
         ("2.diff", RIGHT.to_owned()),
         ("3.diff", RIGHT.replace("sum(items)", "sum(items) + 0 * len(items)")),
     ] {
-        scene.write(name, &replace("shop.py", SHOP, &new));
+        scene.write(name, &replace("shop.py", BROKEN, &new));
     }
     scene.write("0.diff", &replace("tests/test_shop.py", TESTS, "\n"));
     let mut words = words(&scene);
@@ -337,7 +296,7 @@ fn a_failure_that_does_not_show_proves_nothing() {
     assert_eq!((ended.code, said["verdict"].as_str()), (Some(1), Some("infra")), "{said}");
     assert!(said["reason"].as_str().unwrap().contains("does not show"), "{said}");
 
-    scene.write("fix.diff", &replace("shop.py", RIGHT, SHOP));
+    scene.write("fix.diff", &replace("shop.py", RIGHT, BROKEN));
     let ended = scene.host(&all.iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(ended.json()[0]["verdict"], "regressed", "{}", ended.out);
 }
@@ -511,7 +470,7 @@ attempt("memory", hoard)
 #[test]
 fn without_its_sandbox_a_trial_is_refused() {
     let scene = shop(SERVE);
-    scene.write("fix.diff", &replace("shop.py", SHOP, RIGHT));
+    scene.write("fix.diff", &replace("shop.py", BROKEN, RIGHT));
     std::fs::create_dir(scene.path("bin")).unwrap();
     let all = words(&scene);
     let words: Vec<&str> = all.iter().map(String::as_str).collect();
@@ -557,8 +516,8 @@ fn whoever_is_not_root_has_trials_too() {
     std::fs::copy(artifact::host(), &own).unwrap();
     scene.write("shop/cache.txt", "its own\n");
     let mut verdicts = Vec::new();
-    for new in [RIGHT.to_owned(), SHOP.replace("[1:]", "[:1]")] {
-        scene.write("fix.diff", &replace("shop.py", SHOP, &new));
+    for new in [RIGHT.to_owned(), BROKEN.replace("[1:]", "[:1]")] {
+        scene.write("fix.diff", &replace("shop.py", BROKEN, &new));
         if rustix::process::geteuid().is_root() {
             give_away(&scene.path(""));
         }

@@ -6,10 +6,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use razar_core::failure::FailureClass as Class;
-use razar_core::id::ComponentId;
+use razar_core::id::{ComponentId, Digest};
 use razar_core::incident::{Attempted, End, Incident};
 use razar_core::plan::ComponentPlan;
 use razar_core::redact::Kind;
+use razar_core::time::Timestamp;
 use razar_runtime::contract::agent::{Attempt, Brief, Failure, FailureClass, Situation, SourceFile, Version};
 use rustix::fs::OFlags;
 use serde::Deserialize;
@@ -104,6 +105,11 @@ impl Context {
             },
             at_unix_ms: attempt.at.0,
         };
+        let known = |(at, version): &(Timestamp, Digest)| Known {
+            id: version.to_string(),
+            healthy_until_unix_ms: at.0,
+            summary: "its files when it had been well for its canary period".to_owned(),
+        };
         Self {
             component: plan.id.clone(),
             error: incident.failure.error.clone(),
@@ -112,7 +118,7 @@ impl Context {
             class: Some(incident.failure.class),
             log: String::new(),
             history: incident.over.iter().map(tried).collect(),
-            versions: Vec::new(),
+            versions: incident.versions.iter().rev().map(known).collect(),
         }
     }
 

@@ -31,7 +31,7 @@ use crate::launcher::{Launcher, Starter};
 use crate::packages::Packages;
 use crate::perform::{self, Hands};
 use crate::porter::Porter;
-use crate::repair::{Trials, Where, Workshop};
+use crate::repair::{Trials, Where, Workshop, keep_versions};
 use crate::values::KeptValues;
 use crate::witness::Witnessing;
 use crate::{environment, report, serve};
@@ -121,19 +121,21 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
     };
     let tokio = tokio::runtime::Handle::current();
     let (own, places) = own_files(&arguments, &state_dir).map_err(Ended::internal)?;
+    let mut kept = None;
     let (driver, handle) = Driver::new(state, ledger, views, Clock::start(), |handle| {
-        let workshop = Workshop {
+        let workshop = Arc::new(Workshop {
             packages: Arc::clone(&asker.packages),
             driver: handle.clone(),
             launcher: launcher.clone(),
             trials: Trials::new(launcher.clone(), places),
             state: state_dir.clone(),
             own,
-        };
+        });
+        kept = Some(keep_versions(Arc::clone(&workshop), &ready.checked.plan));
         let hands = Hands {
             launcher: launcher.clone(),
             driver: handle.clone(),
-            workshop: Some(Arc::new(workshop)),
+            workshop: Some(workshop),
             runtime: tokio.clone(),
         };
         (hands, Questions::new(asker, handle.clone(), tokio.clone()))
@@ -147,6 +149,7 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
     failpoint::pass("run.serving");
     let told = report::start(arguments.output, &handle);
 
+    kept.map(|kept| tokio.spawn(kept));
     tokio.spawn(perform::listen(events, handle.clone(), state_dir.clone()));
     let driving = std::thread::Builder::new().name("driver".to_owned()).spawn(move || driver.run());
     let driving = driving.map_err(Ended::internal)?;

@@ -14,7 +14,7 @@ mod clock;
 mod turn;
 mod views;
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use razar_core::fact::Recorded;
 use razar_core::id::{ComponentId, Digest};
@@ -85,6 +85,8 @@ pub(crate) enum Kept {
     Patch(Patch),
     /// Bytes.
     Bytes(Vec<u8>),
+    /// Bytes that belong together; the first name the others.
+    All(Vec<Arc<[u8]>>),
 }
 
 /// The way to the driver; clones share it.

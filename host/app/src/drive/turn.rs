@@ -203,6 +203,7 @@ impl<P: Performer, W: Watching> Driver<P, W> {
         let kept = match what {
             Kept::Patch(patch) => self.ledger.keep_patch(&patch),
             Kept::Bytes(bytes) => self.ledger.put_blob(&bytes),
+            Kept::All(all) => self.ledger.keep_all(&all),
         };
         kept.map_err(|error| error.to_string())
     }

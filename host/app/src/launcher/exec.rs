@@ -5,6 +5,7 @@
 //! Its standard input is the launcher's ear: it says there why it could not, and hands it on to nobody. In a trial's sandbox it
 //! is the judge's ear, and also hears that the step got as far as the program.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -42,9 +43,7 @@ pub(crate) fn arguments(
         |of: fn(&Account) -> u32| account.map_or_else(|| SAME.to_owned(), |account| of(account).to_string());
     let groups =
         account.map(|account| account.groups.iter().map(u32::to_string).collect()).unwrap_or_default();
-    let shared = |name: &str| Limit::ALL.iter().any(|limit| limit.as_str() == name && limit.is_shared());
-    let limits = run.limits.iter().filter(|(name, _)| !shared(name));
-    let limits = limits.map(|(name, most)| format!("{name}={most}")).collect();
+    let limits = own(&run.limits).map(|(name, most)| format!("{name}={most}")).collect();
     // At most one for each kind of limit, of which the kernel knows few.
     let control = control.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join("\n");
     let mut all = vec![
@@ -59,6 +58,17 @@ pub(crate) fn arguments(
     ];
     all.extend_from_slice(&run.argv);
     all
+}
+
+/// Limits of one process; the others are those of control groups.
+fn own(limits: &BTreeMap<String, u64>) -> impl Iterator<Item = (&String, u64)> {
+    let shared = |name: &str| Limit::ALL.iter().any(|limit| limit.as_str() == name && limit.is_shared());
+    limits.iter().filter(move |(name, _)| !shared(name)).map(|(name, most)| (name, *most))
+}
+
+/// Takes limits for this process and for whoever it starts.
+pub(crate) fn hold_to(limits: &BTreeMap<String, u64>) -> io::Result<()> {
+    own(limits).try_for_each(|(name, most)| lower(name, most))
 }
 
 /// Becomes the service; returns only when that failed, having said so. `arguments` are those after the subcommand, which
@@ -90,7 +100,8 @@ fn become_service(arguments: &[String], begins: impl FnOnce() -> io::Result<()>)
             std::fs::write(Path::new(dir).join("cgroup.procs"), "0")?;
         }
         for limit in limits.split(',').filter(|limits| *limits != SAME) {
-            lower(limit)?;
+            let (name, most) = limit.split_once('=').ok_or(io::ErrorKind::InvalidInput)?;
+            lower(name, number(most)?)?;
         }
         // One thread: what is set for it is set for the process.
         if uid != SAME {
@@ -116,9 +127,8 @@ fn number<T: std::str::FromStr>(text: &str) -> io::Result<T> {
     text.parse().map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
-/// One limit, such as `open_files=64`; never above what there is already.
-fn lower(limit: &str) -> io::Result<()> {
-    let (name, most) = limit.split_once('=').ok_or(io::ErrorKind::InvalidInput)?;
+/// One limit, such as `open_files`; never above what there is already.
+fn lower(name: &str, most: u64) -> io::Result<()> {
     let limit =
         Limit::ALL.into_iter().find(|limit| limit.as_str() == name).ok_or(io::ErrorKind::InvalidInput)?;
     let resource = match limit {
@@ -131,7 +141,6 @@ fn lower(limit: &str) -> io::Result<()> {
         Limit::CpuTime => Resource::Cpu,
         Limit::Memory | Limit::Tasks => return Err(io::ErrorKind::InvalidInput.into()),
     };
-    let most = number::<u64>(most)?;
     let most = getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
     setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
     Ok(())

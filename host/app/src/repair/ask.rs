@@ -1,4 +1,4 @@
-//! Where a proposal comes from: an agent that is told about the failure, or the operator's own diff. What an agent says is an
+//! Where a proposal comes from: an agent that is told about the failure, the host's memory, or the operator's own diff. What an agent says is an
 //! opinion: nothing of it is believed here, and no secret goes to it or comes back from it where it does not belong.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use razar_core::plan::ComponentPlan;
 use razar_core::redact::Redactor;
 use razar_runtime::contract::agent::{Change, Remedy};
 
-use super::{Workshop, blocking, failed, trouble, words};
+use super::{Workshop, blocking, failed, recall, trouble, words};
 use crate::agent::consult::{self, Consulted, consult, restored};
 use crate::agent::context::Context;
 use crate::agent::{secrets, tree};
@@ -34,6 +34,8 @@ pub(super) async fn proposal(
 ) -> Result<Proposal, End> {
     match &attempt.who {
         Who::Operator(diff) => Ok(Proposal::diff(workshop.driver.bytes(*diff).await.map_err(failed)?)),
+        Who::Memory(manifest) => recall::remembered(workshop, *manifest, files).await,
+        Who::Version(version) => recall::version(workshop, *version, plan, files).await,
         Who::Agent(agent) => of_agent(workshop, agent, plan, incident, files, spent).await,
     }
 }
@@ -86,10 +88,14 @@ async fn of_agent(
         Remedy::Patch(changes) => changes,
         Remedy::Decline(why) => return Err(End::Declined { why: words(&why) }),
         Remedy::Restore(id) => {
-            return Err(End::Refused {
-                code: "unknown-version".to_owned(),
-                why: words(&format!("no version `{id}` was offered")),
-            });
+            let offered = incident.versions.iter().find(|(_, version)| version.to_string() == id);
+            let Some((_, version)) = offered else {
+                return Err(End::Refused {
+                    code: "unknown-version".to_owned(),
+                    why: words(&format!("no version `{id}` was offered")),
+                });
+            };
+            return recall::version(workshop, *version, plan, files).await;
         }
         Remedy::Act(_) => {
             return Err(End::Refused {

@@ -9,8 +9,10 @@
 //! ```
 
 mod ask;
+mod recall;
 mod trials;
 mod trouble;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use crate::sources::{self, Bounds};
 use crate::{mend, report};
 
 pub(crate) use trials::{Trials, Where};
+pub(crate) use versions::keep as keep_versions;
 
 /// Longest text about one attempt that is remembered.
 const MAX_WORDS: usize = 2_000;

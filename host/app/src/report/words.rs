@@ -205,6 +205,7 @@ impl Teller {
             | Fact::StartRequested { .. }
             | Fact::RestartRequested { .. }
             | Fact::StopRequested { .. }
+            | Fact::VersionKept { .. }
             // Told in its own words.
             | Fact::Imported { .. } => return None,
         })
@@ -354,6 +355,9 @@ impl Teller {
             Fact::StartRequested { component } => about(component, "start requested".to_owned()),
             Fact::RestartRequested { component } => about(component, "restart requested".to_owned()),
             Fact::StopRequested { component } => about(component, "stop requested".to_owned()),
+            Fact::VersionKept { component, .. } => {
+                about(component, "its files are kept: it has been well with them".to_owned())
+            }
             Fact::Imported { source, record, component, .. } => {
                 Some((component.clone(), format!("record {record} of `{source}` was taken over")))
             }

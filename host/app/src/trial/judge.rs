@@ -16,8 +16,9 @@ use super::nest::{self, Nest};
 use super::sealed::Sealing;
 use super::shadow::{self, Outcome};
 use super::stage::{Places, Stages};
-use super::start::Folder;
+use super::start::{Folder, limits};
 use super::wire::{Base, MAX_REQUEST, Report, Request, Said, Tests};
+use crate::launcher::exec;
 
 /// What runs plugins, made when the first is asked.
 pub(crate) type Engines =
@@ -32,6 +33,8 @@ pub(crate) async fn judge(
     seed: u64,
 ) -> Result<(), String> {
     nest::inside(&folder.scratch)?;
+    let limited = exec::hold_to(&limits(request));
+    limited.map_err(|error| format!("the limits of the trial cannot be taken: {error}"))?;
     // Copies have the modes of what they are copies of.
     rustix::process::umask(rustix::fs::Mode::empty());
     let mut trial =

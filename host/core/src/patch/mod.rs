@@ -38,6 +38,7 @@ mod text;
 mod tree;
 mod unified;
 mod verdict;
+mod version;
 mod whole;
 
 pub use changes::{ChangeKind, ChangeSet, FileChange};
@@ -51,4 +52,5 @@ pub use rules::{Closed, Rules};
 pub use sentinel::{CaseEnd, SentinelFault, SentinelFile, Sentinels};
 pub use tree::{Node, Tree};
 pub use verdict::{Case, Evaluation, Evidence, Look, Opinion, Pair, Ruling, Seen, Verdict, judge, objection};
+pub use version::{NoVersion, Version};
 pub use whole::{Missing, Patch};

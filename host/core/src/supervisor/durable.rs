@@ -9,6 +9,7 @@ use crate::fact::{Closing, Fact, Phase};
 use crate::failure::{Failure, FailureClass, FailureKind};
 use crate::id::{BootId, ComponentId, Digest, EffectId, IncidentId, InstanceId, PluginId};
 use crate::incident::{self, Incident, Purpose};
+use crate::memory::Memory;
 use crate::time::{Millis, Timestamp};
 
 /// Everything facts say.
@@ -30,6 +31,9 @@ pub struct Durable {
 
 /// Patches of one component that can be taken back, the newest.
 const PATCHES: usize = 20;
+
+/// Versions of one component that can be gone back to, the newest.
+const VERSIONS: usize = 10;
 
 /// One boot.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +125,10 @@ pub struct Component {
     pub incident: Option<Incident>,
     /// Patches that are in its files, the newest last.
     pub patches: Vec<(IncidentId, Digest)>,
+    /// What has repaired its failures.
+    pub memory: Memory,
+    /// Its files while it was well, and when that was, the newest last.
+    pub versions: Vec<(Timestamp, Digest)>,
 }
 
 /// A failure waiting for a decision.
@@ -210,6 +218,8 @@ impl Component {
             spec: None,
             incident: None,
             patches: Vec::new(),
+            memory: Memory::default(),
+            versions: Vec::new(),
         }
     }
 
@@ -239,6 +249,8 @@ impl Component {
             spec: self.spec,
             incident: self.incident.take(),
             patches: std::mem::take(&mut self.patches),
+            memory: std::mem::take(&mut self.memory),
+            versions: std::mem::take(&mut self.versions),
             ..Self::new(self.id.clone())
         };
     }
@@ -330,8 +342,9 @@ impl Durable {
             Fact::IncidentOpened { incident, component, failure, diff, .. } => {
                 self.last_incident = self.last_incident.max(incident.0);
                 let purpose = diff.map_or(Purpose::Repair, Purpose::Patch);
-                let opened = Incident::new(*incident, at, failure.clone(), purpose);
+                let mut opened = Incident::new(*incident, at, failure.clone(), purpose);
                 self.change(component, |c| {
+                    opened.versions.clone_from(&c.versions);
                     if purpose == Purpose::Repair {
                         c.unjudged = None;
                         c.backing_off = None;
@@ -344,7 +357,11 @@ impl Durable {
                 self.change(component, |c| c.roll_back(at, *incident, *manifest));
             }
             Fact::IncidentClosed { component, outcome, .. } => self.change(component, |c| {
-                c.incident = None;
+                if let (Some(incident), Closing::Repaired { manifest }) = (c.incident.take(), outcome)
+                    && incident.failure.kind != FailureKind::Operator
+                {
+                    c.memory.remember(&incident.failure, *manifest);
+                }
                 if matches!(outcome, Closing::Repaired { .. } | Closing::RolledBack) {
                     c.forgive();
                 }
@@ -378,6 +395,13 @@ impl Durable {
             Fact::PluginReinstated { plugin } => {
                 self.plugins.entry(plugin.clone()).or_default().custody.reinstate();
             }
+            Fact::VersionKept { component, version } => self.change(component, |c| {
+                c.versions.retain(|(_, known)| known != version);
+                if c.versions.len() == VERSIONS {
+                    c.versions.remove(0);
+                }
+                c.versions.push((at, *version));
+            }),
             Fact::Stopped { .. }
             | Fact::Imported { .. }
             | Fact::Escalated { .. }
@@ -475,6 +499,7 @@ impl Component {
             }
             Effect::Revert(revert) => {
                 self.patches.retain(|(_, manifest)| *manifest != revert.manifest);
+                self.memory.forget(revert.manifest);
                 self.unjudged = None;
                 self.mended(incident::Stage::Open);
             }

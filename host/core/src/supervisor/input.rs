@@ -78,6 +78,15 @@ pub enum Input {
         /// In words.
         what: String,
     },
+    /// The files of a component that has been well for a while are kept.
+    VersionKept {
+        /// Whose.
+        component: ComponentId,
+        /// The process that was well with them.
+        instance: InstanceId,
+        /// What names them.
+        version: Digest,
+    },
     /// An operator asks for something.
     Command(Command),
 }

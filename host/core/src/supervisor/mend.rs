@@ -6,14 +6,17 @@
 use crate::effect::{Apply, Attempt, Authorized, Decided, Effect, Revert};
 use crate::fact::{Closing, Fact, QuarantineReason};
 use crate::failure::{Failure, FailureClass, FailureKind};
-use crate::id::{Digest, IncidentId};
-use crate::incident::{Purpose, Stage, Who};
+use crate::id::{Digest, IncidentId, InstanceId};
+use crate::incident::{Incident, Purpose, Stage, Who};
 use crate::ladder;
 use crate::plan::RepairPlan;
 
 use super::input::Refused;
 use super::react::{MAX_ERROR, clip};
-use super::{Life, Turn};
+use super::{Component, Life, Turn};
+
+/// Remembered fixes that are tried in one incident: where the first few do not help, the failure is another one.
+const REMEMBERED: usize = 3;
 
 impl Turn<'_> {
     /// Draws the next consequence for one component's incident.
@@ -56,7 +59,8 @@ impl Turn<'_> {
         let Some(incident) = &component.incident else { return };
         let is_out =
             |agent: &_| self.state.durable.plugins.get(agent).is_some_and(|plugin| plugin.custody.is_out());
-        let next = plan.repair.as_ref().and_then(|repair| ladder::next(repair, incident, is_out));
+        let asked = || plan.repair.as_ref().and_then(|repair| ladder::next(repair, incident, is_out));
+        let next = remembered(component, incident).or_else(asked).or_else(|| last_good(incident));
         match next {
             Some(who) => self.decide_attempt(at, who),
             None => {
@@ -67,6 +71,18 @@ impl Turn<'_> {
                 }
             }
         }
+    }
+
+    /// It is still the process that was well with these files, and nothing of them is on trial.
+    pub(super) fn version_kept(&mut self, at: usize, instance: InstanceId, version: Digest) {
+        let Some(component) = self.component(at) else { return };
+        let is_known = component.versions.last().is_some_and(|(_, known)| *known == version);
+        let is_well = component.life.instance() == Some(instance) && component.is_available();
+        if is_known || !is_well || component.incident.is_some() {
+            return;
+        }
+        let component = component.id.clone();
+        self.record(Fact::VersionKept { component, version });
     }
 
     fn decide_attempt(&mut self, at: usize, who: Who) {
@@ -244,4 +260,20 @@ impl Turn<'_> {
     const fn next_incident(&self) -> IncidentId {
         IncidentId(self.state.durable.last_incident + 1)
     }
+}
+
+/// What has repaired such a failure before, and was not tried in this incident: it costs nothing to ask.
+fn remembered(component: &Component, incident: &Incident) -> Option<Who> {
+    if incident.purpose != Purpose::Repair {
+        return None;
+    }
+    let mut fixes = component.memory.fixes(&incident.failure).map(Who::Memory).take(REMEMBERED);
+    fixes.find(|who| incident.tally(who).is_none())
+}
+
+/// The last resort, when nobody else is left: the files as they were while the component was well.
+fn last_good(incident: &Incident) -> Option<Who> {
+    let (_, version) = incident.versions.last().filter(|_| incident.purpose == Purpose::Repair)?;
+    let who = Who::Version(*version);
+    incident.tally(&who).is_none().then_some(who)
 }

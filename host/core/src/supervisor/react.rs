@@ -42,6 +42,11 @@ impl Turn<'_> {
                     self.misbehaved(at, instance, phase, what);
                 }
             }
+            Input::VersionKept { component, instance, version } => {
+                if let Some(at) = self.place(&component) {
+                    self.version_kept(at, instance, version);
+                }
+            }
             Input::Command(command) => {
                 if let Err(refused) = self.command(command) {
                     self.decision.refused = Some(refused);

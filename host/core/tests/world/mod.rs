@@ -156,7 +156,7 @@ pub(crate) struct World {
     queue: BinaryHeap<Reverse<(u64, u64, Event)>>,
     counter: u64,
     watched: HashSet<(ComponentId, InstanceId, Phase)>,
-    behave: Behave,
+    pub(crate) behave: Behave,
     /// What comes of each attempt, by its number and by who is asked.
     pub(crate) propose: Propose,
     /// What a launch does once files are patched.

@@ -95,6 +95,7 @@ impl Choice {
             | Fact::Released { component, .. }
             | Fact::Reinstated { component }
             | Fact::Stopped { component }
+            | Fact::VersionKept { component, .. }
             | Fact::StartRequested { component }
             | Fact::RestartRequested { component }
             | Fact::StopRequested { component } => component == wanted,

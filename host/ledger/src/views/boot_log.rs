@@ -212,6 +212,9 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
             }
             _ => {}
         },
+        Fact::VersionKept { component, version } => {
+            say("INFO", &format!("Kept the files of {component}, which is well with them: {version}"));
+        }
         Fact::EffectDecided { .. } | Fact::Imported { .. } => {}
     }
 }

@@ -186,6 +186,7 @@ pub(super) fn event<'a>(before: &'a Stack, fact: &'a Fact) -> Option<Told<'a>> {
         | Fact::StartRequested { .. }
         | Fact::RestartRequested { .. }
         | Fact::StopRequested { .. }
+        | Fact::VersionKept { .. }
         // The operator has the file it came from.
         | Fact::Imported { .. } => return None,
     })

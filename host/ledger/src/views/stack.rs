@@ -222,6 +222,7 @@ impl Stack {
             | Fact::RoundBegan { .. }
             | Fact::EscalationRequested { .. }
             | Fact::StopRequested { .. }
+            | Fact::VersionKept { .. }
             | Fact::Imported { .. } => {}
         }
     }
