@@ -14,13 +14,14 @@ const SHIPPED: [&str; 6] =
     ["agent-openai", "evaluator-syntax", "probe-http", "probe-log", "probe-tcp", "probe-tls"];
 
 /// The agents among what it ships. Most tests ask none of them, and those that do have a folder of their own.
-pub const AGENTS: [&str; 8] = [
+pub const AGENTS: [&str; 9] = [
     "agent-airstar",
     "agent-crown",
     "agent-k2",
     "agent-kimicho",
     "agent-lastgood",
     "agent-openai",
+    "agent-opencode",
     "agent-patch-service",
     "agent-rstar",
 ];

@@ -342,10 +342,14 @@ fn what_is_shipped_asks_nobody() {
         let (ended, _) = ask(&scene, agent, &["--grants", &none], KEY);
         assert_eq!(ended.code, Some(2), "{agent}: {}{}", ended.out, ended.err);
         let said = format!("{}{}", ended.out, ended.err);
-        assert!(said.contains("asks for http `POST {operator}`"), "{agent}: {said}");
+        assert!(said.contains("asks for http `") && said.contains("POST {operator}`"), "{agent}: {said}");
         // Nor does anything leave with the examples as they are, while there is no key.
-        if agent != "agent-openai" {
-            let (_, answer) = ask(&scene, agent, &["--grants", &examples, "--settings", ONCE], "");
+        let settings = if agent == "agent-opencode" { "{}" } else { ONCE };
+        let (_, answer) = ask(&scene, agent, &["--grants", &examples, "--settings", settings], "");
+        if agent == "agent-opencode" {
+            assert!(answer["proposal"].as_str().unwrap().contains("offers no copy"), "{answer}");
+            assert_eq!(answer["used"]["requests"], 0, "{answer}");
+        } else if agent != "agent-openai" {
             assert_eq!(answer["error"]["kind"], "unauthenticated", "{agent}: {answer}");
             assert!(answer["summary"].as_str().unwrap().contains("has no key to send"), "{agent}: {answer}");
         }
