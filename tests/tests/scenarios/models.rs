@@ -125,6 +125,10 @@ fn ask(scene: &Scene, agent: &str, more: &[&str], key: &str) -> (Ended, Value) {
     let about = ["--failure", "failure.json", "--output", "json"];
     let mut command = scene.command(&[&words[..], &about, more].concat());
     command.env("MODEL_KEY", key).env("SHOP_DB_PASSWORD", "c4nary-env-password");
+    // Whoever runs the tests may have keys.
+    for vendor in ["GLM", "KIMICHO", "KIMI2", "AIRSTAR", "RSTAR", "PATCH_SERVICE"] {
+        command.env_remove(format!("{vendor}_API_KEY"));
+    }
     let ended = scene.begin(&mut command).end();
     let answer = ended.json().pop().unwrap_or_default();
     (ended, answer)
