@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use razar_sdk::ToolSchema;
 
 use crate::chat::{Message, Said, ToolUse};
+use crate::text::head;
 
 /// The longest name that every vendor takes.
 const LONGEST: usize = 64;
@@ -21,12 +22,15 @@ impl Names {
     /// For these tools.
     pub fn of(tools: &[ToolSchema]) -> Self {
         let mut names = Self::default();
-        for (at, tool) in tools.iter().enumerate() {
-            let mut wire = fitting(&tool.name);
-            if names.back.contains_key(&wire) {
-                wire.truncate(LONGEST - 4);
-                wire.push_str(&format!("_{at}"));
-            }
+        for tool in tools {
+            let fitting = fitting(&tool.name);
+            // There are more numbers than tools.
+            let numbered = (2_u32..).map(|number| {
+                let end = format!("_{number}");
+                format!("{}{end}", head(&fitting, LONGEST - end.len()))
+            });
+            let mut all = std::iter::once(fitting.clone()).chain(numbered);
+            let Some(wire) = all.find(|wire| !names.back.contains_key(wire)) else { continue };
             names.back.insert(wire.clone(), tool.name.clone());
             names.there.insert(tool.name.clone(), wire);
         }
@@ -95,12 +99,12 @@ mod tests {
     #[test]
     fn names_fit_differ_and_come_back() {
         let long = "x".repeat(100);
-        let tools = [tool("read"), tool("fs.read"), tool("fs/read"), tool("7zip"), tool(&long)];
+        let tools = ["fs_read_2", "read", "fs.read", "fs/read", "7zip", &long].map(tool);
         let names = Names::of(&tools);
         let sent = names.tools(&tools);
         let sent: Vec<_> = sent.iter().map(|tool| tool.name.as_str()).collect();
-        assert_eq!(sent[..4], ["read", "fs_read", "fs_read_2", "_7zip"]);
-        assert_eq!(sent[4].len(), LONGEST);
+        assert_eq!(sent[..5], ["fs_read_2", "read", "fs_read", "fs_read_3", "_7zip"]);
+        assert_eq!(sent[5].len(), LONGEST);
         for (wire, tool) in sent.iter().zip(&tools) {
             let use_of = |name: &str| ToolUse { id: "1".into(), name: name.into(), arguments: "{}".into() };
             let said = Said { uses: vec![use_of(wire)], ..Said::default() };

@@ -33,6 +33,8 @@ pub struct Profile {
     pub renamed: &'static [(&'static str, &'static str)],
     /// Whether requests carry the failure once more, in a `context`.
     pub context: bool,
+    /// Whether its models may write their calls into the text, where a server without a parser leaves them.
+    pub spoken: bool,
 }
 
 impl Profile {
@@ -44,6 +46,7 @@ impl Profile {
         fixed: &[],
         renamed: &[],
         context: false,
+        spoken: false,
     };
 
     /// The parameters as they are sent, or which of them cannot be.
@@ -127,7 +130,8 @@ pub fn propose(
         retries: settings.retries,
         until: Instant::now() + brief.budget(),
     };
-    let asked = Asked { server, parameters, format, settings };
+    let in_text = format == Format::Completions || settings.tool_words == ToolWords::Text;
+    let asked = Asked { server, parameters, format, settings, in_text, spoken: in_text || profile.spoken };
     take_turn(&asked, &brief, turn, &bounds)
 }
 
@@ -147,13 +151,16 @@ struct Asked {
     parameters: Map<String, Value>,
     format: Format,
     settings: Settings,
+    /// Tools are told of in the text.
+    in_text: bool,
+    /// They may be called there.
+    spoken: bool,
 }
 
 impl Model for Asked {
     fn complete(&self, chat: &Chat<'_>) -> Result<Completion, PluginError> {
-        let Self { server, parameters, format, settings } = self;
-        let in_text = *format == Format::Completions || settings.tool_words == ToolWords::Text;
-        if in_text || *format == Format::Text {
+        let Self { server, parameters, format, settings, in_text, spoken: _ } = self;
+        if *in_text || *format == Format::Text {
             let messages = hermes::spoken(chat.messages, chat.tools);
             let document = match format {
                 Format::Chat => {
@@ -164,23 +171,25 @@ impl Model for Asked {
                 }
                 Format::Text => return server.ask(&plain::request(&messages, parameters), plain::response),
             };
-            return Ok(heard(server.ask(&settings.streamed(document), openai::response)?, chat));
+            return Ok(self.heard(server.ask(&settings.streamed(document), openai::response)?, chat));
         }
         let names = Names::of(chat.tools);
         let (messages, tools) = (names.messages(chat.messages), names.tools(chat.tools));
         let document =
             openai::request(&server.model, &Chat { messages: &messages, tools: &tools }, parameters);
         let completion = server.ask(&settings.streamed(document), openai::response)?;
-        Ok(heard(Completion { said: names.back(completion.said), ..completion }, chat))
+        Ok(self.heard(Completion { said: names.back(completion.said), ..completion }, chat))
     }
 }
 
-/// A server that leaves calls in the text leaves them to us. Where no tools are offered, text is text.
-fn heard(completion: Completion, chat: &Chat<'_>) -> Completion {
-    if chat.tools.is_empty() {
-        return completion;
+impl Asked {
+    /// Calls in the text are calls where they are to be expected. Where no tools are offered, text is text.
+    fn heard(&self, completion: Completion, chat: &Chat<'_>) -> Completion {
+        if !self.spoken || chat.tools.is_empty() {
+            return completion;
+        }
+        Completion { said: hermes::heard(completion.said), ..completion }
     }
-    Completion { said: hermes::heard(completion.said), ..completion }
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ use razar_sdk::agent::{Agent, Answer, Brief};
 use razar_sdk::{PluginError, Turn};
 
 /// What vLLM is like.
-const PROFILE: Profile = Profile { formats: &[Format::Chat, Format::Completions], ..Profile::OPENAI };
+const PROFILE: Profile =
+    Profile { formats: &[Format::Chat, Format::Completions], spoken: true, ..Profile::OPENAI };
 
 /// The plugin.
 pub struct AgentRstar;

@@ -114,9 +114,14 @@ fn calls_that_a_server_leaves_in_the_text_are_calls() {
     let Step::UseTools(pause) = answer.unwrap().step else { panic!("no call") };
     assert_eq!(pause.calls[0].name, "read");
     assert!(asked[0].get("tools").is_none() && asked[0]["messages"].to_string().contains("<tools>"));
-    // Without tools it is what a model says, and no proposal.
-    let (answer, _) = ask(&WIDE, r#"{"tools": false}"#, vec![Reply::ok(chat(said))]);
-    assert_eq!(answer.unwrap_err().kind, PluginErrorKind::Other("unusable-reply".into()));
+    // Where nobody is to be expected to call so, and without tools, it is what a model says, and no proposal.
+    for settings in ["{}", r#"{"tools": false, "tool_words": "text"}"#] {
+        let (answer, _) = ask(&WIDE, settings, vec![Reply::ok(chat(said))]);
+        assert_eq!(answer.unwrap_err().kind, PluginErrorKind::Other("unusable-reply".into()), "{settings}");
+    }
+    let spoken = Profile { spoken: true, ..WIDE };
+    let (answer, asked) = ask(&spoken, "{}", vec![Reply::ok(chat(said))]);
+    assert!(matches!(answer.unwrap().step, Step::UseTools(_)) && asked[0]["tools"].is_array());
 }
 
 #[test]
