@@ -17,7 +17,7 @@
 //! | where | key | is |
 //! |---|---|---|
 //! | the brief's `extensions` | `workspace` | the absolute path of the copy, as opencode's server sees it |
-//! | the answer's `extensions` | `workspace-changed` | the same path: the proposal is the difference that the host finds there |
+//! | the proposal's `extensions` | `workspace-changed` | the same path: the patch is the difference that the host finds there |
 //!
 //! With `workspace-changed` the remedy is a patch without changes. A host that does not know the key refuses that as empty, and one
 //! that offers no `workspace` is declined.
@@ -31,7 +31,7 @@ use razar_agent_kit::Configured;
 use razar_agent_kit::profile::layered;
 use razar_agent_kit::reply::{self, Offered};
 use razar_agent_kit::text::head;
-use razar_sdk::agent::{Agent, Answer, Brief, Remedy};
+use razar_sdk::agent::{Agent, Answer, Brief, Remedy, Step};
 use razar_sdk::{PluginError, PluginErrorKind, Turn};
 use serde::Deserialize;
 
@@ -106,7 +106,9 @@ fn conclude(text: &str, workspace: &str, brief: &Brief) -> Result<Answer, Plugin
         return Ok(Answer::decline(reason));
     }
     let mut answer = Answer::propose(Remedy::Patch(Vec::new()), head(text.trim(), RATIONALE));
-    answer.extensions.push(("workspace-changed".to_owned(), workspace.to_owned()));
+    if let Step::Propose(proposal) = &mut answer.step {
+        proposal.extensions.push(("workspace-changed".to_owned(), workspace.to_owned()));
+    }
     Ok(answer)
 }
 

@@ -2,7 +2,6 @@
 
 use razar_agent_kit::rehearsal::{self, Reply, Scripted};
 use razar_sdk::PluginErrorKind;
-use razar_sdk::agent::Step;
 use serde_json::{Value, json};
 
 use super::*;
@@ -64,8 +63,8 @@ fn it_works_in_the_hosts_copy_and_the_host_sees_what_changed() {
     after.extend(done("The name was misspelt."));
     let (answer, asked) = ask(&brief(Some(WORKSPACE)), after);
     let answer = answer.unwrap();
-    assert_eq!(answer.extensions, [("workspace-changed".to_owned(), WORKSPACE.to_owned())]);
     let Step::Propose(proposal) = answer.step else { panic!("no proposal") };
+    assert_eq!(proposal.extensions, [("workspace-changed".to_owned(), WORKSPACE.to_owned())]);
     assert!(matches!(proposal.remedy, Remedy::Patch(changes) if changes.is_empty()));
     assert_eq!(proposal.rationale, "The name was misspelt.");
     let usage = answer.usage.unwrap();

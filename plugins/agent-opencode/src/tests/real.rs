@@ -96,7 +96,8 @@ fn opencode_edits_the_copy_and_nothing_else() {
     });
     let answer = answer.unwrap();
     assert_eq!((file.as_str(), outside), ("name = 1\n", false));
-    assert_eq!(answer.extensions[0].0, "workspace-changed");
+    let Step::Propose(proposal) = &answer.step else { panic!("no proposal") };
+    assert_eq!(proposal.extensions[0].0, "workspace-changed");
     assert!(answer.usage.is_some_and(|usage| usage.input_tokens > 0 && usage.model == "fake/m-1"));
 
     let (answer, file, _) = turn(&binary, |_| json!({ "turns": [{ "fault": "quota" }] }));
