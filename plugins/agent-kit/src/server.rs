@@ -14,7 +14,7 @@ use crate::{openai, sse};
 /// A model's longest answer with its thoughts; what is longer is no answer.
 pub const MAX_ANSWER: usize = 3 << 20;
 /// The same in pieces, each of which says again who it is from.
-const MAX_STREAM: usize = 12 << 20;
+const MAX_STREAM: usize = 8 << 20;
 
 /// Where is asked, and how patiently.
 #[derive(Debug, Clone)]

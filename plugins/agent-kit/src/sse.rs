@@ -25,13 +25,18 @@ pub fn is_stream(content_type: Option<&str>, body: &[u8]) -> bool {
 pub fn whole(body: &[u8]) -> Result<Value, PluginError> {
     let text = String::from_utf8_lossy(body);
     let mut sum = Sum::default();
-    for data in events(&text) {
+    let mut events = events(&text).peekable();
+    while let Some(data) = events.next() {
         if data.trim() == "[DONE]" {
             sum.done = true;
             break;
         }
-        let chunk: Value =
-            serde_json::from_str(&data).map_err(|error| bad(&format!("an event is not JSON: {error}")))?;
+        let chunk: Value = match serde_json::from_str(&data) {
+            Ok(chunk) => chunk,
+            // Where a connection just ends, its last event may be half of one.
+            Err(_) if events.peek().is_none() => break,
+            Err(error) => return Err(bad(&format!("an event is not JSON: {error}"))),
+        };
         if chunk.get("error").is_some_and(|error| !error.is_null()) {
             return Ok(chunk);
         }
@@ -40,14 +45,23 @@ pub fn whole(body: &[u8]) -> Result<Value, PluginError> {
     sum.finished()
 }
 
-/// The data of each event. Comments and other fields say nothing here.
+/// The data of each event, one after the other. Comments and other fields say nothing here.
 fn events(text: &str) -> impl Iterator<Item = String> {
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let blocks: Vec<String> = text.split("\n\n").map(str::to_owned).collect();
-    blocks.into_iter().filter_map(|block| {
-        let lines = block.lines().filter_map(|line| line.strip_prefix("data:"));
-        let lines: Vec<&str> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
-        (!lines.is_empty()).then(|| lines.join("\n"))
+    let mut lines = text.lines();
+    std::iter::from_fn(move || {
+        let mut data: Option<String> = None;
+        for line in lines.by_ref() {
+            if let Some(more) = line.strip_prefix("data:") {
+                let data = data.get_or_insert_default();
+                if !data.is_empty() {
+                    data.push('\n');
+                }
+                data.push_str(more.strip_prefix(' ').unwrap_or(more));
+            } else if line.is_empty() && data.is_some() {
+                break;
+            }
+        }
+        data
     })
 }
 
@@ -190,11 +204,34 @@ mod tests {
     fn half_a_stream_is_none_and_an_error_in_it_is_an_error() {
         let body = stream(&[json!({ "choices": [{ "delta": { "content": "x" } }] })], "");
         assert_eq!(whole(&body).unwrap_err().kind, PluginErrorKind::Unavailable);
-        let cut = b"data: {\"choices\":[{\"del";
-        assert_eq!(whole(cut).unwrap_err().kind, PluginErrorKind::Other("bad-answer".into()));
+        let strange = b"data: <html>\n\ndata: [DONE]\n\n";
+        assert_eq!(whole(strange).unwrap_err().kind, PluginErrorKind::Other("bad-answer".into()));
         let failed = stream(&[json!({ "error": { "message": "m", "code": 500 } })], "data: [DONE]\n\n");
         assert_eq!(whole(&failed).unwrap()["error"]["code"], 500);
         let many = json!({ "choices": [{ "delta": { "tool_calls": [{ "index": 1_000_000 }] } }] });
         assert!(whole(&stream(&[many], "")).is_err());
+    }
+
+    #[test]
+    fn wherever_a_stream_is_cut_it_is_no_shorter_answer() {
+        let delta = |delta: Value| json!({ "choices": [{ "delta": delta }] });
+        let body = stream(
+            &[
+                delta(json!({ "content": "FILE: a\n" })),
+                delta(json!({ "content": "gr\u{fc}n" })),
+                json!({ "choices": [{ "delta": {}, "finish_reason": "stop" }] }),
+                json!({ "choices": [], "usage": { "prompt_tokens": 1, "completion_tokens": 1 } }),
+            ],
+            "data: [DONE]\n\n",
+        );
+        for end in 0..=body.len() {
+            match whole(&body[..end]) {
+                Ok(answer) => {
+                    assert_eq!(answer["choices"][0]["message"]["content"], "FILE: a\ngr\u{fc}n", "{end}")
+                }
+                Err(error) => assert_eq!(error.kind, PluginErrorKind::Unavailable, "{end}"),
+            }
+        }
+        assert!(whole(&body).is_ok());
     }
 }
