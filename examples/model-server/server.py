@@ -1,4 +1,4 @@
-"""A model server that speaks OpenAI's chat completions and says what a script says.
+"""A model server that speaks what models' servers speak, and says what a script says.
 
     python3 server.py SCRIPT.json [--host 127.0.0.1] [--port 18650] [--key KEY] [--log FILE]
 
@@ -14,33 +14,14 @@ import sys
 import threading
 import time
 
+# A folder of examples is no place for compiled code.
+sys.dont_write_bytecode = True
+
+import formats  # noqa: E402
+import vendors  # noqa: E402
+
 PATH = "/v1/chat/completions"
 LONGEST_REQUEST = 64 << 20
-
-# What vendors answer when something is wrong: status and the `error` object.
-FAULTS = {
-    "bad-key": (401, {"type": "invalid_request_error", "code": "invalid_api_key", "message": "Incorrect API key provided."}),
-    "no-model": (404, {"type": "invalid_request_error", "code": "model_not_found", "message": "The model does not exist."}),
-    "rate-limit": (429, {"type": "requests", "code": "rate_limit_exceeded", "message": "Rate limit reached."}),
-    "quota": (
-        429,
-        {
-            "type": "insufficient_quota",
-            "code": "insufficient_quota",
-            "message": "You exceeded your current quota, please check your plan and billing details.",
-        },
-    ),
-    "overloaded": (503, {"type": "server_error", "code": None, "message": "The engine is currently overloaded."}),
-    "broken": (500, {"type": "server_error", "code": None, "message": "The server had an error."}),
-    "too-long": (
-        400,
-        {
-            "type": "invalid_request_error",
-            "code": "context_length_exceeded",
-            "message": "This model's maximum context length is 4096 tokens.",
-        },
-    ),
-}
 
 
 class Script:
@@ -49,6 +30,12 @@ class Script:
     def __init__(self, document):
         self.model = document.get("model", "scripted-1")
         self.models = document.get("models")
+        self.vendor = document.get("vendor", "openai")
+        self.insists = document.get("insists_on_stream", False)
+        self.tool_parser = document.get("tool_parser", True)
+        self.asides = document.get("asides", [])
+        if self.vendor not in vendors.FAULTS:
+            raise ValueError(f"`vendor` is one of {', '.join(vendors.FAULTS)}")
         self.turns = document["turns"]
         self.lock = threading.Lock()
         self.at = 0
@@ -57,15 +44,19 @@ class Script:
         for turn in self.turns:
             check(turn)
 
-    def next(self):
+    def next(self, request):
+        text = json.dumps(request, ensure_ascii=False)
+        for aside in self.asides:
+            if aside["about"] in text:
+                return {key: value for key, value in aside.items() if key != "about"}
         with self.lock:
             turn = self.turns[min(self.at, len(self.turns) - 1)]
             self.at += 1
             return turn
 
 
-KINDS = ("say", "call", "fault", "raw", "hang", "drip", "oversize", "close")
-MORE = ("delay", "finish", "reasoning", "retry_after", "status", "usage", "expect")
+KINDS = ("say", "call", "suggest", "fault", "raw", "hang", "drip", "oversize", "close")
+MORE = ("delay", "finish", "reasoning", "retry_after", "status", "usage", "expect", "stream", "cut")
 
 
 def check(turn):
@@ -74,8 +65,8 @@ def check(turn):
     strange = [key for key in turn if key not in KINDS + MORE]
     if len(kinds) != 1 or strange:
         raise ValueError(f"a turn has exactly one of {', '.join(KINDS)}: {turn}")
-    if "fault" in turn and turn["fault"] not in FAULTS:
-        raise ValueError(f"a fault is one of {', '.join(FAULTS)}: {turn}")
+    if "fault" in turn and turn["fault"] not in vendors.NAMES:
+        raise ValueError(f"a fault is one of {', '.join(vendors.NAMES)}: {turn}")
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -88,28 +79,36 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.body()
         if body is None:
             return
-        if self.path != PATH:
-            return self.error(404, {"type": "invalid_request_error", "code": None, "message": f"No route {self.path}"})
-        wanted = self.server.key
-        if wanted is not None and self.headers.get("authorization") != f"Bearer {wanted}":
-            return self.fault("bad-key", {})
+        form = formats.PATHS.get(self.path.split("?")[0])
+        if form is None:
+            return self.document(404, {"error": {"type": "invalid_request_error", "message": f"No route {self.path}"}})
+        script = self.server.script
         try:
             request = json.loads(body)
-            missing = [key for key in ("model", "messages") if key not in request]
+            missing = formats.missing(form, request)
         except ValueError:
             request, missing = {}, ["JSON"]
+        if not self.has_key():
+            return self.fault("bad-key", {}, request)
         if missing:
-            return self.error(400, {"type": "invalid_request_error", "message": f"missing: {', '.join(missing)}"})
+            return self.invalid(f"missing: {', '.join(missing)}")
         self.record(request)
-        script = self.server.script
-        if script.models is not None and request["model"] not in script.models:
-            return self.fault("no-model", {})
-        turn = script.next()
+        if script.models is not None and "model" in request and request["model"] not in script.models:
+            return self.fault("no-model", {}, request)
+        refused = vendors.refused(script.vendor, request, script)
+        if refused:
+            return self.document(*refused)
+        turn = script.next(request)
         problem = unexpected(turn.get("expect", {}), request)
         if problem:
-            return self.error(400, {"type": "invalid_request_error", "message": f"the script expected {problem}"})
+            return self.invalid(f"the script expected {problem}")
         time.sleep(turn.get("delay", 0))
-        self.answer(turn, request, script)
+        self.answer(form, turn, request, script)
+
+    def has_key(self):
+        """Whether the request has the key, in one of the headers that services look for it in."""
+        wanted, named = self.server.key, self.headers.get("authorization")
+        return wanted is None or named == f"Bearer {wanted}" or self.headers.get("x-api-key") == wanted
 
     def body(self):
         """The request's body, in one piece or in chunks."""
@@ -123,7 +122,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length", 0))
         if length > LONGEST_REQUEST:
             self.close_connection = True
-            self.error(413, {"type": "invalid_request_error", "message": "too large"})
+            self.document(413, {"error": {"type": "invalid_request_error", "message": "too large"}})
             return None
         return self.rfile.read(length)
 
@@ -131,13 +130,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         """What was asked, one JSON object a line, with the headers that matter."""
         if self.server.log is not None:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            line = json.dumps({"headers": headers, "body": request})
+            line = json.dumps({"path": self.path, "headers": headers, "body": request})
             with self.server.lock, open(self.server.log, "a", encoding="utf-8") as log:
                 log.write(line + "\n")
 
-    def answer(self, turn, request, script):
+    def answer(self, form, turn, request, script):
         if "fault" in turn:
-            self.fault(turn["fault"], turn)
+            self.fault(turn["fault"], turn, request)
         elif "raw" in turn:
             self.send(turn.get("status", 200), turn["raw"].encode(), "text/html")
         elif "hang" in turn:
@@ -147,19 +146,36 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{\"choi")
             self.close_connection = True
         elif "drip" in turn:
-            self.drip(completion({"say": turn["drip"], **turn}, request, script))
+            self.drip(formats.whole(form, {**turn, "say": turn["drip"]}, request, script)[0])
         elif "oversize" in turn:
             self.oversize(turn["oversize"])
+        elif form in ("chat", "completions") and turn.get("stream", request.get("stream") is True):
+            self.stream(formats.events(form, turn, request, script), turn.get("cut"))
         else:
-            self.send(200, completion(turn, request, script), "application/json")
+            self.send(200, *formats.whole(form, turn, request, script))
 
-    def fault(self, name, turn):
-        status, error = FAULTS[name]
-        self.error(status, error, turn.get("retry_after"))
+    def fault(self, name, turn, request):
+        model = request.get("model") if isinstance(request, dict) else None
+        status, body = vendors.fault(self.server.script.vendor, name, model)
+        self.document(status, body, turn.get("retry_after"))
 
-    def error(self, status, error, retry_after=None):
+    def invalid(self, message):
+        self.document(400, {"error": {"type": "invalid_request_error", "message": message}})
+
+    def document(self, status, body, retry_after=None):
         headers = {} if retry_after is None else {"retry-after": str(retry_after)}
-        self.send(status, json.dumps({"error": error}).encode(), "application/json", headers)
+        self.send(status, json.dumps(body).encode(), "application/json", headers)
+
+    def stream(self, events, cut):
+        """Server-sent events; with `cut`, only so many, and then the connection ends."""
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        for event in events[:cut]:
+            self.wfile.write(f"data: {event}\n\n".encode())
+            self.wfile.flush()
 
     def send(self, status, body, content_type, headers=None):
         self.send_response(status)
@@ -218,36 +234,6 @@ def unexpected(expected, request):
     if "tools" in expected and bool(request.get("tools")) != expected["tools"]:
         return f"tools: {expected['tools']}"
     return None
-
-
-def completion(turn, request, script):
-    """A chat completion as OpenAI writes it."""
-    message = {"role": "assistant", "content": turn.get("say")}
-    finish = "stop"
-    if "call" in turn:
-        finish = "tool_calls"
-        message["tool_calls"] = [
-            {
-                "id": call.get("id", f"call_{at}"),
-                "type": "function",
-                "function": {"name": call["name"], "arguments": json.dumps(call.get("arguments", {}))},
-            }
-            for at, call in enumerate(turn["call"])
-        ]
-    if "reasoning" in turn:
-        message["reasoning_content"] = turn["reasoning"]
-    prompt = sum(len(str(message.get("content"))) for message in request["messages"]) // 4
-    usage = turn.get("usage", {"prompt_tokens": prompt, "completion_tokens": len(str(message)) // 4})
-    return json.dumps(
-        {
-            "id": "chatcmpl-1",
-            "object": "chat.completion",
-            "created": 0,
-            "model": script.model,
-            "choices": [{"index": 0, "message": message, "finish_reason": turn.get("finish", finish)}],
-            "usage": usage,
-        }
-    ).encode()
 
 
 class Server(http.server.ThreadingHTTPServer):

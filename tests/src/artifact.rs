@@ -9,9 +9,22 @@ use std::sync::OnceLock;
 use crate::repository;
 use crate::wait::LIMIT;
 
-/// The plugins this repository ships.
+/// What most tests load of the plugins that this repository ships.
 const SHIPPED: [&str; 6] =
     ["agent-openai", "evaluator-syntax", "probe-http", "probe-log", "probe-tcp", "probe-tls"];
+
+/// The agents among what it ships. Most tests ask none of them, and those that do have a folder of their own.
+pub const AGENTS: [&str; 9] = [
+    "agent-airstar",
+    "agent-crown",
+    "agent-k2",
+    "agent-kimicho",
+    "agent-lastgood",
+    "agent-openai",
+    "agent-opencode",
+    "agent-patch-service",
+    "agent-rstar",
+];
 
 /// The one that is a whole interpreter, and can only be built where `componentize-py` can be installed.
 const PYTHON: &str = "evaluator-python";
@@ -37,27 +50,36 @@ pub fn host() -> &'static Path {
     })
 }
 
-/// The directory of plugin packages, without the interpreter: hundreds of hosts are started with it, and each would read and
-/// hash those 25 MB.
+/// The directory of plugin packages, without the interpreter and all the agents but one: hundreds of hosts are started with it,
+/// and each would read and hash them.
 pub fn plugins() -> &'static Path {
     static PLUGINS: OnceLock<PathBuf> = OnceLock::new();
-    PLUGINS.get_or_init(|| {
-        let (all, own) = (all_plugins(), repository().join("target/plugins-of-tests"));
-        for name in SHIPPED {
-            let package = own.join(name);
-            fs::create_dir_all(&package).expect("a folder");
-            for entry in fs::read_dir(all.join(name)).expect("a package").flatten() {
-                // What is built anew is another file of the same name.
-                let (from, to) = (entry.path(), package.join(entry.file_name()));
-                let temp = package.join(format!(".{}", std::process::id()));
-                fs::hard_link(&from, &temp).expect("a link");
-                fs::rename(&temp, &to).expect("a package");
-                // Two names of one file stay two names.
-                drop(fs::remove_file(&temp));
-            }
+    PLUGINS.get_or_init(|| some_plugins("target/plugins-of-tests", &SHIPPED))
+}
+
+/// The directory of all agents.
+pub fn agents() -> &'static Path {
+    static PLUGINS: OnceLock<PathBuf> = OnceLock::new();
+    PLUGINS.get_or_init(|| some_plugins("target/agents-of-tests", &AGENTS))
+}
+
+/// A directory of these packages.
+fn some_plugins(own: &str, names: &[&str]) -> PathBuf {
+    let (all, own) = (all_plugins(), repository().join(own));
+    for name in names {
+        let package = own.join(name);
+        fs::create_dir_all(&package).expect("a folder");
+        for entry in fs::read_dir(all.join(name)).expect("a package").flatten() {
+            // What is built anew is another file of the same name.
+            let (from, to) = (entry.path(), package.join(entry.file_name()));
+            let temp = package.join(format!(".{}", std::process::id()));
+            fs::hard_link(&from, &temp).expect("a link");
+            fs::rename(&temp, &to).expect("a package");
+            // Two names of one file stay two names.
+            drop(fs::remove_file(&temp));
         }
-        own
-    })
+    }
+    own
 }
 
 /// The directory of all plugin packages.
@@ -65,7 +87,7 @@ fn all_plugins() -> &'static Path {
     static PLUGINS: OnceLock<PathBuf> = OnceLock::new();
     PLUGINS.get_or_init(|| {
         let folder = repository().join("target/plugins");
-        if !SHIPPED.iter().all(|name| folder.join(name).join("plugin.toml").is_file()) {
+        if !SHIPPED.iter().chain(&AGENTS).all(|name| folder.join(name).join("plugin.toml").is_file()) {
             run(cargo().args(["xtask", "plugins"]));
         }
         folder
@@ -116,20 +138,34 @@ fn packages(of: &str, folder: PathBuf) -> PathBuf {
 /// Compiling them anew would be most of what a scenario takes.
 pub fn warm(state: &Path) {
     static CACHE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    let (_dir, cache) = CACHE.get_or_init(|| {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let output = Command::new(host())
-            // No plugin has this name; whoever looks for it loads them all.
-            .args(["plugin", "run", "all-of-them", "--plugins"])
-            .arg(plugins())
-            .arg("--state")
-            .arg(dir.path())
-            .output()
-            .expect("the host starts");
-        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
-        let cache = dir.path().join("cache/plugins");
-        (dir, cache)
-    });
+    let (_dir, cache) = CACHE.get_or_init(|| compiled(plugins()));
+    give(cache, state);
+}
+
+/// The same for all agents.
+pub fn warm_agents(state: &Path) {
+    static CACHE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_dir, cache) = CACHE.get_or_init(|| compiled(agents()));
+    give(cache, state);
+}
+
+/// The compiled code of all packages there.
+fn compiled(plugins: &Path) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let output = Command::new(host())
+        // No plugin has this name; whoever looks for it loads them all.
+        .args(["plugin", "run", "all-of-them", "--plugins"])
+        .arg(plugins)
+        .arg("--state")
+        .arg(dir.path())
+        .output()
+        .expect("the host starts");
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    let cache = dir.path().join("cache/plugins");
+    (dir, cache)
+}
+
+fn give(cache: &Path, state: &Path) {
     let own = state.join("cache/plugins");
     private(state);
     private(&own);

@@ -49,6 +49,26 @@ impl ModelServer {
         &self.endpoint
     }
 
+    /// The same server at another path, where it speaks another format.
+    pub fn at(&self, path: &str) -> String {
+        let origin = self.endpoint.trim_end_matches("/v1/chat/completions");
+        format!("{origin}{path}")
+    }
+
+    /// Lets any agent ask it at a path, with the key of `MODEL_KEY`, as configured.
+    pub fn grant_to(&self, scene: &Scene, agent: &str, path: &str, config: &[(&str, &str)]) {
+        let url = self.at(path);
+        let secret = r#"{ env = "MODEL_KEY", header = "authorization", format = "Bearer {}" }"#;
+        let config: String = config.iter().map(|(key, value)| format!(", {key} = '{value}'")).collect();
+        scene.write(
+            "grants.toml",
+            &format!(
+                "[{agent}]\nhttp = [{{ url = \"{url}\", methods = [\"POST\"], secret = {secret} }}]\n\
+                 config = {{ endpoint = \"{url}\"{config} }}\n"
+            ),
+        );
+    }
+
     /// Lets `agent-openai` ask it, with the key of `MODEL_KEY`; `endpoint` is where the agent is told to ask.
     pub fn grant(&self, scene: &Scene, endpoint: &str, model: &str) {
         let granted = &self.endpoint;

@@ -1,7 +1,7 @@
 //! A conversation as OpenAI's chat completions have it, which most servers speak: what is sent, and what may come back.
 //!
-//! Not streamed: the host hands over an answer as a whole, so parts of it would reach nobody sooner, and one deadline and one
-//! bound on bytes hold either way.
+//! Not streamed unless a server insists on it: the host hands over an answer as a whole, so parts of it would reach nobody sooner,
+//! and one deadline and one bound on bytes hold either way.
 
 use razar_sdk::agent::Usage;
 use razar_sdk::{PluginError, PluginErrorKind, ToolSchema};
@@ -25,6 +25,15 @@ pub fn request(model: &str, chat: &Chat<'_>, parameters: &Map<String, Value>) ->
         // `required` is refused by models that think.
         body.insert("tool_choice".to_owned(), json!("auto"));
     }
+    Value::Object(body)
+}
+
+/// The body of a request for the rest of a text.
+pub fn completion_request(model: &str, prompt: String, parameters: &Map<String, Value>) -> Value {
+    let mut body = parameters.clone();
+    body.insert("model".to_owned(), json!(model));
+    body.insert("prompt".to_owned(), json!(prompt));
+    body.insert("stream".to_owned(), json!(false));
     Value::Object(body)
 }
 
@@ -73,12 +82,19 @@ pub fn response(body: &[u8]) -> Result<Completion, PluginError> {
         Some(several) => return Err(wrong(&format!("{} `choices`, one was asked for", several.len()))),
         None => return Err(wrong("no `choices`: is `endpoint` the address of chat completions?")),
     };
-    let message = choice.get("message").ok_or_else(|| wrong("no `choices[0].message`"))?;
+    // A completion of one text has it beside the message, or instead of it.
+    let of_text = choice.get("text").and_then(Value::as_str).map(|text| json!({ "content": text }));
+    let message = choice.get("message").filter(|message| !message.is_null()).or(of_text.as_ref());
+    let message = message.ok_or_else(|| wrong("neither `choices[0].message` nor `choices[0].text`"))?;
     let finish = match choice.get("finish_reason").and_then(Value::as_str) {
         Some("stop" | "eos") | None => Finish::Stop,
         Some("tool_calls" | "function_call") => Finish::Tools,
         Some("length") => Finish::Length,
         Some("content_filter" | "sensitive") => Finish::Filtered,
+        Some("network_error" | "error" | "abort") => {
+            let message = "the vendor broke its model off in the middle of the answer";
+            return Err(PluginError::new(PluginErrorKind::Unavailable, message));
+        }
         Some(other) => Finish::Other(head(other, 100).to_owned()),
     };
     if let Some(refusal) = message.get("refusal").and_then(Value::as_str).filter(|text| !text.is_empty()) {

@@ -144,7 +144,7 @@ pub fn parse(text: &str, offered: &Offered<'_>) -> Result<Proposed, ReplyError> 
     if text.len() > LONGEST {
         return Err(ReplyError::Truncated);
     }
-    let text = without_thoughts(text)?.trim();
+    let text = unwrapped(without_thoughts(text)?.trim());
     if text.is_empty() {
         return Err(ReplyError::Empty);
     }
@@ -295,6 +295,17 @@ fn without_thoughts(text: &str) -> Result<&str, ReplyError> {
     };
     let inner = text.trim_start().strip_prefix(open).unwrap_or_default();
     inner.split_once(close).map(|(_, answer)| answer).ok_or(ReplyError::Truncated)
+}
+
+/// An answer out of the marks that GLM's models put around it.
+fn unwrapped(text: &str) -> &str {
+    [("<answer>", "</answer>"), ("<|begin_of_box|>", "<|end_of_box|>")].into_iter().fold(
+        text,
+        |text, (open, close)| {
+            let inner = text.strip_prefix(open).and_then(|text| text.strip_suffix(close));
+            inner.map_or(text, str::trim)
+        },
+    )
 }
 
 #[cfg(test)]

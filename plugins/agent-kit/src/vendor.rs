@@ -1,8 +1,13 @@
 //! What a vendor's error answer means, as tables that are read from the top. Vendors differ in words, not in what can go
 //! wrong; an agent with words of its own puts a table before the common one.
 
+mod tables;
+mod wait;
+
 use razar_sdk::{PluginError, PluginErrorKind, one_line};
 use serde_json::Value;
+
+pub use tables::{GLM, MOONSHOT};
 
 use crate::text::head;
 
@@ -205,7 +210,7 @@ pub fn meaning(tables: &[&[Rule]], status: u16, complaint: &Complaint) -> Meanin
     rule.map_or(Meaning::Misunderstood, |rule| rule.meaning)
 }
 
-/// An error answer in the contract's words. `retry_after` is the header as it came.
+/// An error answer in the contract's words. `retry_after` is the header as it came; some vendors only say it in words.
 pub fn refusal(
     tables: &[&[Rule]],
     status: u16,
@@ -250,22 +255,10 @@ pub fn refusal(
     };
     let mut error = PluginError::new(kind, format!("{text} (status {status}: {said})"));
     if matches!(meaning, M::RateLimited | M::Overloaded) {
-        error.retry_after_ms = retry_after.and_then(milliseconds);
+        error.retry_after_ms = retry_after.and_then(wait::header).or_else(|| wait::said(&complaint.message));
     }
     error.extensions = vec![("status".to_owned(), status.to_string())];
     error
-}
-
-/// `retry-after` in seconds; a date is not understood and counts as none.
-fn milliseconds(header: &str) -> Option<u32> {
-    let seconds: f64 = header.trim().parse().ok()?;
-    let within = seconds.is_finite() && (0.0..=86_400.0).contains(&seconds);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "at most a day, never below zero"
-    )]
-    within.then_some((seconds * 1_000.0) as u32)
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@
 //! | `plugin` | `plugin list`, `inspect` and `run` |
 //! | `evaluators` | evaluators asked by hand, and suites that work against them |
 //! | `agents` | agents asked by hand, and servers that do everything wrong |
+//! | `models` | the agents of the ladder, each against a server that speaks as its own does |
+//! | `shapes` | the example model server, compared with what real ones were seen to answer |
 //! | `control` | the commands of a second terminal |
 //! | `wall` | the host behind its second wall |
 //! | `ledger` | verification, repair, proofs, import, backup |
@@ -43,6 +45,7 @@ mod documents;
 mod evaluators;
 mod gullible;
 mod ledger;
+mod models;
 mod packages;
 mod patch;
 mod plugin;
@@ -50,5 +53,6 @@ mod probes;
 mod recall;
 mod repair;
 mod services;
+mod shapes;
 mod trial;
 mod wall;

@@ -47,7 +47,7 @@ pub struct RequestDocument {
     pub dirs: Vec<DirRequestDocument>,
     /// Name lookups beyond the hosts in `tcp`: a name, `*.example.com` or `{target}`.
     pub names: Vec<String>,
-    /// Configuration keys.
+    /// Configuration keys. The operator has to give each, but for `settings`, which a plugin can do without.
     pub config: Vec<String>,
     /// Environment variables.
     pub env: Vec<String>,

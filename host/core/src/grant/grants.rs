@@ -153,6 +153,9 @@ pub struct Meeting {
     pub unused: Vec<Unused>,
 }
 
+/// The one thing that a plugin asks for and can do without: how it is set where nobody says anything else for a call.
+const SETTINGS: &str = "settings";
+
 /// Compares what a plugin in these roles wants with what it is given.
 pub fn meet(roles: &[Role], request: &Request, grant: &Grant) -> Meeting {
     let mut meeting = Meeting::default();
@@ -199,7 +202,8 @@ pub fn meet(roles: &[Role], request: &Request, grant: &Grant) -> Meeting {
     for (capability, wanted, given) in
         [(Capability::Config, &request.config, &grant.config), (Capability::Env, &request.env, &grant.env)]
     {
-        for key in wanted.iter().filter(|key| !given.contains_key(*key)) {
+        let may_lack = |key: &str| capability == Capability::Config && key == SETTINGS;
+        for key in wanted.iter().filter(|key| !given.contains_key(*key) && !may_lack(key)) {
             meeting.unmet(capability, key.clone(), Some(denied::value_line(capability, key)));
         }
         for key in given.keys().filter(|key| !wanted.contains(*key)) {

@@ -119,7 +119,7 @@ fn what_is_no_completion_is_named() {
         ("{}", "no `choices`"),
         (r#"{"choices":[]}"#, "`choices` is empty"),
         (r#"{"choices":[{},{}]}"#, "2 `choices`"),
-        (r#"{"choices":[{}]}"#, "no `choices[0].message`"),
+        (r#"{"choices":[{}]}"#, "neither `choices[0].message`"),
         (r#"{"choices":[{"message":{"content":7}}]}"#, "`content` is no text"),
         (r#"{"choices":[{"message":{"content":[{"type":"image"}]}}]}"#, "parts without text"),
         (r#"{"choices":[{"message":{"tool_calls":{}}}]}"#, "`tool_calls` is no list"),

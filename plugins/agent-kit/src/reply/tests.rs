@@ -163,3 +163,15 @@ fn no_text_takes_long_or_breaks_it() {
     }
     assert_eq!(short(&"x".repeat(LONGEST + 1)), Err("truncated"));
 }
+
+#[test]
+fn an_answer_comes_out_of_the_marks_around_it() {
+    for text in [
+        "<think>hm</think><answer>{\"decline\": \"x\"}</answer>",
+        "<think>hm</think>\n<answer>\n<|begin_of_box|>{\"decline\": \"x\"}<|end_of_box|>\n</answer>\n",
+        "<|begin_of_box|>{\"decline\": \"x\"}<|end_of_box|>",
+    ] {
+        let proposed = parse(text, &Offered::default()).unwrap();
+        assert!(matches!(proposed.remedy, Remedy::Decline(why) if why == "x"), "{text}");
+    }
+}

@@ -125,7 +125,7 @@ fn what_passes_by_itself_is_retriable_and_quota_is_not() {
         assert_eq!((&error.kind, error.retry_after_ms), (&kind, after), "{status} {body}");
     }
     for header in ["Wed, 21 Oct 2026 07:28:00 GMT", "-1", "1e9", "NaN", ""] {
-        assert_eq!(milliseconds(header), None, "{header}");
+        assert_eq!(wait::header(header), None, "{header}");
     }
 }
 

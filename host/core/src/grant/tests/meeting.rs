@@ -52,6 +52,18 @@ fn everything_unmet_is_named_with_a_line_that_gives_it() {
 }
 
 #[test]
+fn settings_may_be_given_and_need_not_be() {
+    let request = Request { config: ["settings".to_owned()].into(), ..Request::default() };
+    for grant in [Grant::default(), given("config = { settings = '{}' }")] {
+        assert_eq!(meet(&[Role::Agent], &request, &grant), Meeting::default());
+    }
+    let meeting = meet(&[Role::Agent], &Request::default(), &given("config = { settings = '{}' }"));
+    assert_eq!(meeting.unused.len(), 1, "whoever does not ask has none");
+    let of_environment = Request { env: ["settings".to_owned()].into(), ..Request::default() };
+    assert_eq!(meet(&[Role::Agent], &of_environment, &Grant::default()).unmet.len(), 1);
+}
+
+#[test]
 fn agreement_leaves_nothing() {
     let grant = given(
         r#"
