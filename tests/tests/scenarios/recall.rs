@@ -1,6 +1,7 @@
 //! What the host does without asking anybody: it tries what has repaired such a failure before, and when nobody is left to ask
 //! it goes back to the files of a better time. Both through the same trial and canary as anything else.
 
+use razar_tests::artifact;
 use razar_tests::model::ModelServer;
 use razar_tests::scene::Scene;
 use razar_tests::shop::{self, BROKEN, RIGHT, says};
@@ -78,5 +79,27 @@ fn with_no_key_and_no_network_the_last_version_that_was_healthy_comes_back() {
         attempts.iter().rev().skip(1).all(|(by, outcome)| by == "agent-openai" && outcome == "unavailable")
     );
     assert_eq!((files(&scene).as_str(), model.requests().len()), (RIGHT, 0));
+    assert_eq!(run.interrupt().code, Some(0));
+}
+
+#[test]
+fn an_agent_goes_back_to_what_the_host_offers_and_to_nothing_twice() {
+    let (scene, _model) = stage(&[says("shop.py", BROKEN)], RIGHT);
+    let mut stack: Value =
+        serde_json::from_str(&std::fs::read_to_string(scene.path("boot_config.json")).expect("it"))
+            .expect("JSON");
+    stack["components"][0]["repair"]["agents"] = json!(["agent-lastgood"]);
+    scene.write("boot_config.json", &stack.to_string());
+    for file in std::fs::read_dir(artifact::agents().join("agent-lastgood")).expect("a package").flatten() {
+        let name = file.file_name().into_string().expect("text");
+        std::fs::copy(file.path(), scene.write(&format!("own/agent-lastgood/{name}"), "")).expect("a copy");
+    }
+    let plugins = scene.path("own").display().to_string();
+    let run = scene.begin(&mut scene.run_command(&["--grants", "grants.toml", "--plugins", &plugins]));
+    scene.until_said("Kept the files of shop");
+    deploy(&scene, BROKEN);
+    scene.until_logged("resolved", "shop", "success", 1);
+    assert_eq!(attempts(&scene), [said("agent-lastgood", "fixed")]);
+    assert_eq!(files(&scene), RIGHT);
     assert_eq!(run.interrupt().code, Some(0));
 }

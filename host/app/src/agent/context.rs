@@ -1,6 +1,7 @@
 //! What is known of a failure, as somebody or something writes it down, and the brief that is made of it. Every text goes
 //! through the redactor and has a bound; a key nobody knows is an error, so nothing leaves by accident.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -79,6 +80,9 @@ struct Known {
     healthy_until_unix_ms: u64,
     #[serde(default)]
     summary: String,
+    /// `current` if its files are those that are there, `tried` if an attempt has gone back to it; else nothing.
+    #[serde(default)]
+    standing: String,
 }
 
 /// Why there is no context.
@@ -94,7 +98,7 @@ pub(crate) enum ContextError {
 
 impl Context {
     /// Of an incident.
-    pub(crate) fn of(plan: &ComponentPlan, incident: &Incident) -> Self {
+    pub(crate) fn of(plan: &ComponentPlan, incident: &Incident, standing: &BTreeMap<Digest, &str>) -> Self {
         let tried = |attempt: &Attempted| Tried {
             agent: attempt.who.to_string(),
             outcome: attempt.end.as_ref().map_or("interrupted", End::as_str).to_owned(),
@@ -109,6 +113,7 @@ impl Context {
             id: version.to_string(),
             healthy_until_unix_ms: at.0,
             summary: "its files when it had been well for its canary period".to_owned(),
+            standing: standing.get(version).copied().unwrap_or_default().to_owned(),
         };
         Self {
             component: plan.id.clone(),
@@ -167,7 +172,11 @@ impl Context {
             id: known.id.clone(),
             healthy_until_unix_ms: known.healthy_until_unix_ms,
             summary: words("versions", &known.summary, bytes),
-            extensions: Vec::new(),
+            extensions: Some(known.standing.clone())
+                .filter(|standing| !standing.is_empty())
+                .map(|standing| (standing, "true".to_owned()))
+                .into_iter()
+                .collect(),
         });
         let versions = versions.collect();
         let failure = Failure {

@@ -12,3 +12,4 @@ pub(crate) mod context;
 pub(crate) mod secrets;
 pub(crate) mod tools;
 pub(crate) mod tree;
+pub(crate) mod workspace;

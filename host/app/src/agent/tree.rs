@@ -69,6 +69,8 @@ pub(crate) struct Tree {
     files: BTreeMap<String, String>,
     withheld: BTreeMap<String, Why>,
     redactor: Redactor,
+    /// Nothing is taken out: it is compared, and goes to nobody.
+    as_it_is: bool,
 }
 
 /// Why an agent does not see a file.
@@ -116,7 +118,16 @@ impl Tree {
 
     /// Everything below a directory.
     pub(crate) fn read(root: &Path, redactor: Redactor) -> std::io::Result<Self> {
-        let mut tree = Self::empty(redactor);
+        Self::empty(redactor).below(root)
+    }
+
+    /// The same with every word that is there: to compare it with one that was read before, and for no agent.
+    pub(crate) fn as_it_is(root: &Path) -> std::io::Result<Self> {
+        Self { as_it_is: true, ..Self::default() }.below(root)
+    }
+
+    fn below(self, root: &Path) -> std::io::Result<Self> {
+        let mut tree = self;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(root, flags, Mode::empty())?;
         let mut pending = VecDeque::from([Pending { path: String::new(), depth: 0, fd }]);
@@ -193,7 +204,8 @@ impl Tree {
                 let text =
                     String::from_utf8(content).ok().filter(|text| !text.contains('\0')).ok_or(Why::NoText)?;
                 *bytes += text.len();
-                let clean = self.redactor.redact(path, Kind::of(path), &text);
+                let clean =
+                    if self.as_it_is { text } else { self.redactor.redact(path, Kind::of(path), &text) };
                 self.files.insert(path.to_owned(), clean);
                 Ok(None)
             }

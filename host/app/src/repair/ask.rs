@@ -17,8 +17,12 @@ use razar_runtime::contract::agent::{Change, Remedy};
 use super::{Workshop, blocking, failed, recall, trouble, words};
 use crate::agent::consult::{self, Consulted, consult, restored};
 use crate::agent::context::Context;
+use crate::agent::workspace::{Unfit, Workspace};
 use crate::agent::{secrets, tree};
 use crate::evidence;
+
+/// Where agents that edit files find their copies, below the state directory.
+const WORKSPACES: &str = "workspaces";
 
 /// One conversation: some turns of a slow model.
 const TIME: Duration = Duration::from_secs(300);
@@ -54,7 +58,9 @@ async fn of_agent(
         return Err(End::Unavailable { why, trouble: Trouble::NotLoaded, retry_after: None });
     };
     let (shop, component) = (Arc::clone(workshop), Arc::clone(plan));
-    let context = Context::of(plan, incident);
+    let name = format!("{}-{}", component.id, incident.id);
+    let standing = recall::standing(workshop, incident, files).await.map_err(failed)?;
+    let context = Context::of(plan, incident, &standing);
     let told = blocking(move || {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -65,19 +71,25 @@ async fn of_agent(
         // A component that has never printed anything has no log.
         let log = evidence::output_file(&shop.state, &component.id);
         let context = context.clone().with_log(&log).unwrap_or(context);
-        let brief = context.brief(&mut tree);
-        Ok((tree, brief))
+        let mut brief = context.brief(&mut tree);
+        let copy = Workspace::make(&shop.state.join(WORKSPACES), &name, &tree)
+            .map_err(|error| format!("cannot copy the files for the agent: {error}"))?;
+        copy.offer(&mut brief);
+        Ok((tree, brief, copy))
     });
-    let (tree, brief) = told.await.map_err(failed)?;
+    let (tree, brief, copy) = told.await.map_err(failed)?;
     let bounds = consult::Bounds::within(TIME);
     let over = consult(asked, &brief, &tree, "{}", bounds).await;
     *spent = trouble::spent(&over);
     let Consulted { end, .. } = over;
     let proposal = match end {
-        consult::End::Proposed(proposal) => restored(&tree, &proposal).map_err(|stray| End::Refused {
-            code: "stray-secret".to_owned(),
-            why: words(&format!("{stray}: a secret stays in its file")),
-        })?,
+        consult::End::Proposed(proposal) => {
+            let proposal = copy.told(&tree, proposal).map_err(unfit)?;
+            restored(&tree, &proposal).map_err(|stray| End::Refused {
+                code: "stray-secret".to_owned(),
+                why: words(&format!("{stray}: a secret stays in its file")),
+            })?
+        }
         consult::End::Refused(error) => return Err(trouble::refused(&error)),
         consult::End::Failed(failure) => return Err(trouble::without_answer(&failure)),
         consult::End::Stopped(stop) => {
@@ -112,4 +124,14 @@ async fn of_agent(
         Change::UnifiedDiff(diff) => Asked::Diff(diff.into_bytes()),
     };
     Ok(Proposal { changes: changes.into_iter().map(change).collect(), shown })
+}
+
+/// What an agent did in its copy cannot be taken over.
+fn unfit(unfit: Unfit) -> End {
+    let why = words(&unfit.to_string());
+    match unfit {
+        Unfit::Read(_) => End::failed(Trouble::Nonsense, why),
+        Unfit::Strange(..) => End::Refused { code: "strange-file".to_owned(), why },
+        Unfit::Unchanged => End::Declined { why },
+    }
 }

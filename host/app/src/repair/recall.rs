@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use razar_core::id::Digest;
-use razar_core::incident::End;
+use razar_core::incident::{End, Incident};
 use razar_core::patch::{Change, Manifest, Proposal, Side, Tree, Version};
 use razar_core::plan::ComponentPlan;
 
@@ -53,4 +53,26 @@ pub(super) async fn version(
         return Err(End::Declined { why: "its files are those of the last time it was well".to_owned() });
     }
     Ok(proposal)
+}
+
+/// How each version that is offered stands: whether it is what is there, or was tried in this incident.
+pub(super) async fn standing(
+    workshop: &Workshop,
+    incident: &Incident,
+    now: &Tree,
+) -> Result<BTreeMap<Digest, &'static str>, String> {
+    let mut tried = Vec::new();
+    for manifest in incident.over.iter().filter_map(|attempt| attempt.end.as_ref()?.manifest()) {
+        tried.extend(Manifest::read(&workshop.driver.bytes(manifest).await?).ok());
+    }
+    let mut standing = BTreeMap::new();
+    for (_, digest) in &incident.versions {
+        let Ok(version) = Version::read(&workshop.driver.bytes(*digest).await?) else { continue };
+        if version.needed(now).is_empty() {
+            standing.insert(*digest, "current");
+        } else if tried.iter().any(|changes| version.holds(changes)) {
+            standing.insert(*digest, "tried");
+        }
+    }
+    Ok(standing)
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use super::manifest::{Manifest, Side};
 use super::path::FilePath;
 use super::proposal::{Change, Proposal};
 use super::rules::Rules;
@@ -109,6 +110,11 @@ impl Version {
         self.other(now).map(|(_, digest)| digest).collect()
     }
 
+    /// Whether these changes are a way back to it.
+    pub fn holds(&self, changes: &Manifest) -> bool {
+        changes.files().iter().all(|file| self.files.get(file.path()).copied() == file.at(Side::After))
+    }
+
     /// What going back is, as a proposal. Files that came since stay where nothing may be deleted: the trial says whether that
     /// does.
     pub fn proposal(&self, now: &Tree, rules: &Rules, bytes: &BTreeMap<Digest, Vec<u8>>) -> Proposal {
@@ -180,6 +186,9 @@ mod tests {
             assert_eq!(after.file("lib/a.py").map(|bytes| &**bytes), Some(&b"a\n"[..]));
             assert_eq!(after.file("tests/test_app.py").map(|bytes| &**bytes), Some(&b"u\n"[..]));
             assert_eq!(after.get("lib/b.py").is_none(), deletions);
+            let changes = gate(&proposal, &now, &rules).unwrap();
+            let back = Manifest::of("shop".parse().unwrap(), &changes, &now);
+            assert!(version.holds(&back) && !Version::of(&now, &rules).unwrap().holds(&back));
             let same = version.proposal(&well, &rules, &BTreeMap::new());
             assert!(same.changes.is_empty());
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use razar_core::redact::Redactor;
 use razar_runtime::contract::agent::{Agent, Change, Proposal, Remedy};
-use razar_runtime::outcome::PluginError;
+use razar_runtime::outcome::{PluginError, PluginErrorKind};
 use serde_json::{Map, Value, json};
 
 use super::super::Exit;
@@ -14,6 +14,7 @@ use crate::agent::consult::{Bounds, Consulted, End, consult, restored};
 use crate::agent::context::Context;
 use crate::agent::secrets;
 use crate::agent::tree::Tree;
+use crate::agent::workspace::Workspace;
 use crate::packages::Packages;
 use crate::report::escape;
 
@@ -41,9 +42,24 @@ pub(super) async fn ask(asked: &Asked<'_>, agent: &dyn Agent, packages: &Package
         }
         None => Tree::empty(redactor),
     };
-    let brief = context.brief(&mut tree);
+    let mut brief = context.brief(&mut tree);
+    let place = tempfile::tempdir().map_err(|error| asked.usage(&format!("no copy can be made: {error}")))?;
+    let copy = Workspace::make(place.path(), "copy", &tree)
+        .map_err(|error| asked.usage(&format!("the files cannot be copied: {error}")))?;
+    copy.offer(&mut brief);
     let bounds = Bounds::within(asked.time(TIME));
-    let over = consult(agent, &brief, &tree, &arguments.settings, bounds).await;
+    let mut over = consult(agent, &brief, &tree, &arguments.settings, bounds).await;
+    if let End::Proposed(proposal) = over.end {
+        over.end = match copy.told(&tree, proposal) {
+            Ok(proposal) => End::Proposed(proposal),
+            Err(unfit) => End::Refused(PluginError {
+                kind: PluginErrorKind::Other("workspace".to_owned()),
+                message: unfit.to_string(),
+                retry_after: None,
+                extensions: Vec::new(),
+            }),
+        };
+    }
     let told = Told::of(asked, &over, &tree);
     let mut answer = vec![("outcome", json!(told.outcome)), ("summary", json!(shown(asked, &told.summary)))];
     answer.extend(told.details);
@@ -131,7 +147,7 @@ fn lines(change: &Change) -> Vec<Value> {
 /// An error's kind, and what else it says.
 fn details(error: &PluginError) -> Value {
     let mut details = Map::from_iter([("kind".to_owned(), json!(error.kind.as_str()))]);
-    if let razar_runtime::outcome::PluginErrorKind::Other(word) = &error.kind {
+    if let PluginErrorKind::Other(word) = &error.kind {
         details.insert("word".to_owned(), json!(word));
     }
     if let Some(after) = error.retry_after {
