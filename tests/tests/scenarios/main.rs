@@ -7,6 +7,7 @@
 //! | `death` | hosts and launchers that are killed, and how stacks end |
 //! | `probes` | native checks, phases, and what a probe's answer leads to |
 //! | `services` | programs that do not behave |
+//! | `diagnose` | logs that say what is wrong |
 //! | `disk` | state directories that cannot be used, and disks that are full |
 //! | `documents` | configurations that do not hold |
 //! | `packages` | plugins that do not load |
@@ -38,6 +39,7 @@ mod conduct;
 mod control;
 mod corpus;
 mod death;
+mod diagnose;
 mod disk;
 mod documents;
 mod evaluators;

@@ -179,7 +179,11 @@ impl Context {
             history,
             sources: sources(tree),
             versions,
-            extensions: Vec::new(),
+            extensions: self
+                .class
+                .map(|class| ("hint".to_owned(), class.hint().to_owned()))
+                .into_iter()
+                .collect(),
         };
         let tools = if tree.files().next().is_some() { tools::schemas() } else { Vec::new() };
         Brief { situation: Situation::Failure(failure), actions: Vec::new(), tools, extensions: Vec::new() }
@@ -284,6 +288,18 @@ mod tests {
         assert_eq!((failure.history.len(), failure.history[0].number), (20, 41));
         assert_eq!(failure.history[0].error.len(), 4 << 10);
         assert!(failure.sources.is_empty() && failure.class == FailureClass::Unknown);
+    }
+
+    #[test]
+    fn the_class_and_what_usually_helps_are_told() {
+        let told = |class: &str| {
+            let text = format!(r#"{{"component":"web","error":"boom"{class}}}"#);
+            failure(context(&text).unwrap().brief(&mut Tree::empty(Redactor::default())))
+        };
+        let known = told(r#","class":"dependency""#);
+        let hint = "Install missing packages or verify the environment.";
+        assert_eq!(known.extensions, [("hint".to_owned(), hint.to_owned())]);
+        assert!(told("").extensions.is_empty(), "nobody knows");
     }
 
     #[test]
