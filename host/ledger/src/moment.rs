@@ -22,6 +22,11 @@ pub fn zulu(at: Timestamp) -> String {
     format(at, "%Y-%m-%dT%H:%M:%S.%3fZ")
 }
 
+/// `2026-11-21T01:41:37Z`: alerts.
+pub fn second(at: Timestamp) -> String {
+    format(at, "%Y-%m-%dT%H:%M:%SZ")
+}
+
 /// `2026-11-21T01-41-37Z`: names of files.
 pub fn file(at: Timestamp) -> String {
     format(at, "%Y-%m-%dT%H-%M-%SZ")
@@ -63,6 +68,7 @@ mod tests {
         assert_eq!(offset(at), "2026-11-21T01:41:37.007+00:00");
         assert_eq!(naive(at), "2026-11-21T01:41:37.007");
         assert_eq!(zulu(at), "2026-11-21T01:41:37.007Z");
+        assert_eq!(second(at), "2026-11-21T01:41:37Z");
         assert_eq!(file(at), "2026-11-21T01-41-37Z");
         assert_eq!(backup(at, 31), "20261121T014137007031");
         assert_eq!(date(at), "2026-11-21 01:41:37");

@@ -4,6 +4,7 @@
 //! | file | story |
 //! |---|---|
 //! | `boot` | what starts when, what is given up, and what operators find written about it |
+//! | `alerts` | what people are told who are not looking |
 //! | `death` | hosts and launchers that are killed, and how stacks end |
 //! | `probes` | native checks, phases, and what a probe's answer leads to |
 //! | `services` | programs that do not behave |
@@ -33,6 +34,7 @@
 )]
 
 mod agents;
+mod alerts;
 mod boot;
 mod cheats;
 mod conduct;
