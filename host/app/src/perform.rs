@@ -40,7 +40,8 @@ impl Performer for Hands {
                 (Decided::Stop(stop), plan) => {
                     hands.stop(stop, plan.map_or_else(StopPolicy::default, |plan| plan.stop)).await;
                 }
-                (Decided::Attempt(_) | Decided::Apply(_) | Decided::Revert(_), None) => {}
+                (Decided::Attempt(_) | Decided::Apply(_) | Decided::Revert(_) | Decided::Roster(_), None) => {
+                }
                 (mending, Some(plan)) => hands.mend(id, mending, &plan, incident).await,
             }
         });

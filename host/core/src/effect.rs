@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ComponentId, Digest, EffectId, IncidentId, InstanceId};
-use crate::incident::{End, Who};
+use crate::incident::{End, Spent, Who};
 
 /// Start one process of one component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub struct Attempt {
     pub number: u32,
     /// Who proposes.
     pub who: Who,
+    /// The agent's name as the roster spells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// Make the changes of a patch that a trial has approved, all of them or none.
@@ -75,6 +78,28 @@ pub struct Revert {
     pub manifest: Digest,
 }
 
+/// Change the roster file, which tells operators who is active, or keep a copy of it first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetRoster {
+    /// Because of whom.
+    pub component: ComponentId,
+    /// How.
+    pub change: RosterChange,
+}
+
+/// What is done with the roster file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RosterChange {
+    /// A copy of it is kept, byte for byte, before the first agent of a boot is asked.
+    Save,
+    /// This one is named as active, as the roster spells it.
+    Activate(String),
+    /// It is again what the copy says.
+    Restore(Digest),
+}
+
 /// Everything the host may do: closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,6 +114,8 @@ pub enum Effect {
     Apply(Apply),
     /// Change them back.
     Revert(Revert),
+    /// Change the roster file.
+    Roster(SetRoster),
 }
 
 impl Effect {
@@ -100,6 +127,7 @@ impl Effect {
             Self::Attempt(attempt) => &attempt.component,
             Self::Apply(apply) => &apply.component,
             Self::Revert(revert) => &revert.component,
+            Self::Roster(roster) => &roster.component,
         }
     }
 
@@ -108,14 +136,14 @@ impl Effect {
         match self {
             Self::Start(start) => Some(start.instance),
             Self::Stop(stop) => Some(stop.instance),
-            Self::Attempt(_) | Self::Apply(_) | Self::Revert(_) => None,
+            Self::Attempt(_) | Self::Apply(_) | Self::Revert(_) | Self::Roster(_) => None,
         }
     }
 
     /// The incident it belongs to, if it belongs to one.
     pub const fn incident(&self) -> Option<IncidentId> {
         match self {
-            Self::Start(_) | Self::Stop(_) => None,
+            Self::Start(_) | Self::Stop(_) | Self::Roster(_) => None,
             Self::Attempt(attempt) => Some(attempt.incident),
             Self::Apply(apply) => Some(apply.incident),
             Self::Revert(revert) => Some(revert.incident),
@@ -148,8 +176,23 @@ pub enum EffectOutcome {
         exit: ExitStatus,
     },
     /// Somebody was asked, and what was proposed was tried.
-    Attempted(End),
-    /// All files are as they should be: after the patch, or as they were before it.
+    Attempted {
+        /// How it ended.
+        #[serde(flatten)]
+        end: End,
+        /// What it took; nothing in facts of earlier versions.
+        #[serde(default, skip_serializing_if = "Spent::is_nothing")]
+        spent: Spent,
+    },
+    /// A copy of the roster is kept.
+    Saved {
+        /// Its digest.
+        copy: Digest,
+        /// Who is active there, if it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        active: Option<String>,
+    },
+    /// All files are as they should be: after the patch or as they were before it, or as the roster is to be.
     Changed,
     /// Not one file is changed, or nobody can say.
     NotChanged {
@@ -230,6 +273,8 @@ pub enum Decided {
     Apply(Authorized<Apply>),
     /// Change them back.
     Revert(Authorized<Revert>),
+    /// Change the roster file.
+    Roster(Authorized<SetRoster>),
 }
 
 impl Decided {
@@ -241,6 +286,7 @@ impl Decided {
             Self::Attempt(one) => one.id(),
             Self::Apply(one) => one.id(),
             Self::Revert(one) => one.id(),
+            Self::Roster(one) => one.id(),
         }
     }
 
@@ -252,6 +298,7 @@ impl Decided {
             Self::Attempt(one) => &one.effect().component,
             Self::Apply(one) => &one.effect().component,
             Self::Revert(one) => &one.effect().component,
+            Self::Roster(one) => &one.effect().component,
         }
     }
 }

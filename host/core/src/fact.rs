@@ -191,6 +191,71 @@ pub enum Fact {
         /// What names the changes.
         manifest: Digest,
     },
+    /// The incident goes on with another agent of the ladder.
+    Escalated {
+        /// Which.
+        incident: IncidentId,
+        /// Whose it is.
+        component: ComponentId,
+        /// Who was next before.
+        from: PluginId,
+        /// Who is next now.
+        to: PluginId,
+        /// The new one's name as the roster spells it.
+        name: String,
+        /// Escalations of this incident so far, with this one.
+        escalations: u32,
+    },
+    /// It has gone on so often that an operator should know. Once in an incident.
+    EscalationWarned {
+        /// Which.
+        incident: IncidentId,
+        /// Whose it is.
+        component: ComponentId,
+        /// Escalations so far.
+        escalations: u32,
+    },
+    /// An agent of the ladder is passed over. Once for each in one round through the ladder.
+    RungSkipped {
+        /// In which incident.
+        incident: IncidentId,
+        /// Whose it is.
+        component: ComponentId,
+        /// Who.
+        agent: PluginId,
+        /// Its name as the roster spells it.
+        name: String,
+        /// What kind of reason.
+        reason: Skip,
+        /// In words.
+        why: String,
+        /// Not asked before this moment, if a moment is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// Everybody was asked and nobody helped; the ladder is climbed again, not before `until`.
+    RoundBegan {
+        /// In which incident.
+        incident: IncidentId,
+        /// Whose it is.
+        component: ComponentId,
+        /// The round that begins: the second, the third, …
+        round: u32,
+        /// When.
+        until: Timestamp,
+    },
+    /// An operator wants this agent to be asked next.
+    EscalationRequested {
+        /// In which incident.
+        incident: IncidentId,
+        /// Whose it is.
+        component: ComponentId,
+        /// Who.
+        agent: PluginId,
+        /// Why, in the operator's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
     /// Nobody is asked any more.
     IncidentClosed {
         /// Its number.
@@ -286,6 +351,47 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         repair: Option<String>,
     },
+}
+
+/// Why an agent of the ladder is passed over: closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Skip {
+    /// There is no such plugin, or nothing is granted to it.
+    NotLoaded,
+    /// Its credential is missing.
+    NoCredential,
+    /// The plugin is in quarantine.
+    Quarantined,
+    /// It was in trouble and is left alone for a time.
+    CoolingDown,
+    /// Its quota is used up.
+    Quota,
+    /// What is wrong with it does not change before the host is started again.
+    OutOfService,
+    /// It cannot be reached in this incident.
+    Unavailable,
+    /// It is switched off: `RAZAR_RSTAR_THRESHOLD=0`.
+    Disabled,
+    /// A budget of its own is used up.
+    Budget,
+}
+
+impl Skip {
+    /// The word in facts, answers and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotLoaded => "not-loaded",
+            Self::NoCredential => "no-credential",
+            Self::Quarantined => "quarantined",
+            Self::CoolingDown => "cooling-down",
+            Self::Quota => "quota",
+            Self::OutOfService => "out-of-service",
+            Self::Unavailable => "unavailable",
+            Self::Disabled => "disabled",
+            Self::Budget => "budget",
+        }
+    }
 }
 
 /// How an incident ended: closed.

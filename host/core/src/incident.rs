@@ -11,12 +11,16 @@
 //!
 //! It is part of the fold over facts and must never read a clock, the plan or anything volatile.
 
+mod trouble;
+
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::id::{Digest, EffectId, IncidentId, PluginId};
 use crate::patch::Verdict;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
+
+pub use trouble::{Spent, Trouble};
 
 /// Attempts that are remembered of one incident with their words, the newest.
 const TOLD: usize = 20;
@@ -44,15 +48,24 @@ impl std::fmt::Display for Who {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "end")]
 pub enum End {
-    /// Whoever was asked cannot be asked: not reachable, not loaded, no credential. Nobody asks it again in this incident.
+    /// Whoever was asked cannot be asked: not reachable, not loaded, no credential. It is no attempt at a repair.
     Unavailable {
         /// In words.
         why: String,
+        /// What kind of trouble it was.
+        #[serde(default, skip_serializing_if = "Trouble::is_unknown")]
+        trouble: Trouble,
+        /// When a repeat may succeed, counted from the end, if the vendor says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry_after: Option<Millis>,
     },
     /// The question went wrong: an error, a time limit, an answer that is none.
     Failed {
         /// In words.
         why: String,
+        /// What kind of trouble it was.
+        #[serde(default, skip_serializing_if = "Trouble::is_unknown")]
+        trouble: Trouble,
     },
     /// It says that it has no remedy.
     Declined {
@@ -78,6 +91,19 @@ pub enum End {
 }
 
 impl End {
+    /// The question went wrong for this reason.
+    pub fn failed(trouble: Trouble, why: impl Into<String>) -> Self {
+        Self::Failed { why: why.into(), trouble }
+    }
+
+    /// What kind of trouble it was to ask, if it was any.
+    pub const fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Unavailable { trouble, .. } | Self::Failed { trouble, .. } => Some(*trouble),
+            Self::Declined { .. } | Self::Refused { .. } | Self::Tried { .. } => None,
+        }
+    }
+
     /// One word for it.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -92,8 +118,8 @@ impl End {
     /// Why, in words.
     pub fn why(&self) -> &str {
         match self {
-            Self::Unavailable { why }
-            | Self::Failed { why }
+            Self::Unavailable { why, .. }
+            | Self::Failed { why, .. }
             | Self::Declined { why }
             | Self::Refused { why, .. }
             | Self::Tried { why, .. } => why,

@@ -6,7 +6,7 @@ mod world;
 use razar_core::effect::Effect;
 use razar_core::fact::{Closing, Fact, QuarantineReason};
 use razar_core::id::Digest;
-use razar_core::incident::End;
+use razar_core::incident::{End, Trouble};
 use razar_core::patch::Verdict;
 use razar_core::plan::{ComponentPlan, RepairPlan, RestartPolicy};
 use razar_core::supervisor::{Command, Refused, Stage, Status};
@@ -105,7 +105,11 @@ fn what_does_not_hold_is_taken_back_and_the_next_is_asked() {
 fn when_nobody_is_left_it_is_quarantined_with_its_own_files() {
     let mut world = broken(vec![repaired("a"), component("b")]);
     world.propose = Box::new(|_, number, who| match (who, number) {
-        ("agent-one", _) => End::Unavailable { why: "no route to host".to_owned() },
+        ("agent-one", _) => End::Unavailable {
+            why: "no route to host".to_owned(),
+            trouble: Trouble::Unreachable,
+            retry_after: None,
+        },
         (_, 2) => tried(Verdict::Regressed, 2),
         _ => tried(Verdict::Fixed, 3),
     });

@@ -1,10 +1,12 @@
 //! Facts of every kind for the property tests.
 
 use proptest::prelude::*;
-use razar_core::effect::{Effect, EffectOutcome, ExitStatus, Process, Start, Stop};
-use razar_core::fact::{Anchor, Fact, Opened, Phase, QuarantineReason};
+use razar_core::effect::{Effect, EffectOutcome, ExitStatus, Process, RosterChange, SetRoster, Start, Stop};
+use razar_core::fact::{Anchor, Fact, Opened, Phase, QuarantineReason, Skip};
 use razar_core::failure::{Failure, FailureClass, FailureKind};
-use razar_core::id::{BootId, ComponentId, Digest, EffectId, InstanceId, PluginId};
+use razar_core::id::{BootId, ComponentId, Digest, EffectId, IncidentId, InstanceId, PluginId};
+use razar_core::incident::{End, Spent, Trouble};
+use razar_core::patch::Verdict;
 use razar_core::time::{Millis, Timestamp};
 
 /// Up to six facts.
@@ -58,16 +60,36 @@ fn parts() -> impl Strategy<Value = Parts> {
         })
 }
 
+fn attempted(number: u64, small: u32, flag: bool, text: String) -> EffectOutcome {
+    let trouble = Trouble::ALL[small as usize % Trouble::ALL.len()];
+    let retry_after = flag.then_some(Millis(number));
+    let end = match small % 4 {
+        0 => End::Unavailable { why: text, trouble, retry_after },
+        1 => End::failed(trouble, text),
+        2 => End::Declined { why: text },
+        _ => End::Tried { verdict: Verdict::NotFixed, why: text, manifest: Digest::of(b"patch") },
+    };
+    let spent = Spent {
+        model: flag.then(|| "m".to_owned()),
+        input_tokens: number,
+        output_tokens: small.into(),
+        took: Millis(number),
+        turns: small,
+    };
+    EffectOutcome::Attempted { end, spent: if flag { spent } else { Spent::default() } }
+}
+
 /// Any one fact.
 pub(crate) fn fact() -> impl Strategy<Value = Fact> {
     (0..KINDS, parts()).prop_map(|(kind, parts)| build(kind, parts))
 }
 
-const KINDS: usize = 31;
+const KINDS: usize = 39;
 
 fn build(kind: usize, parts: Parts) -> Fact {
     let Parts { number, small, flag, text, component, others, failure, exit } = parts;
     let (boot, id, instance) = (BootId(number), EffectId(number), InstanceId(number));
+    let incident = IncidentId(number);
     let process = Process { pid: small, start_time: number };
     let start =
         Start { component: component.clone(), instance, spec: Digest::of(text.as_bytes()), attempt: small };
@@ -135,6 +157,35 @@ fn build(kind: usize, parts: Parts) -> Fact {
             component: Some(component),
             repair: words,
         },
+        30 => Fact::Escalated {
+            incident,
+            component,
+            from: plugin.clone(),
+            to: plugin,
+            name: text,
+            escalations: small,
+        },
+        31 => Fact::EscalationWarned { incident, component, escalations: small },
+        32 => Fact::RungSkipped {
+            incident,
+            component,
+            agent: plugin,
+            name: text.clone(),
+            reason: [Skip::NotLoaded, Skip::Quota, Skip::CoolingDown][small as usize % 3],
+            why: text,
+            until: flag.then_some(Timestamp(number)),
+        },
+        33 => Fact::RoundBegan { incident, component, round: small, until: Timestamp(number) },
+        34 => Fact::EscalationRequested { incident, component, agent: plugin, note: words },
+        35 => Fact::EffectFinished { id, outcome: attempted(number, small, flag, text) },
+        36 => {
+            let change = if flag { RosterChange::Save } else { RosterChange::Activate(text) };
+            Fact::EffectDecided { id, effect: Effect::Roster(SetRoster { component, change }) }
+        }
+        37 => {
+            let copy = Digest::of(text.as_bytes());
+            Fact::EffectFinished { id, outcome: EffectOutcome::Saved { copy, active: words } }
+        }
         _ if flag => Fact::RestartRequested { component },
         _ => Fact::StopRequested { component },
     }

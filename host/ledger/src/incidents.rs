@@ -7,7 +7,7 @@ use razar_core::effect::{Apply, Effect, EffectOutcome, Revert};
 use razar_core::fact::{Closing, Fact, Recorded};
 use razar_core::failure::Failure;
 use razar_core::id::{ComponentId, Digest, EffectId, IncidentId};
-use razar_core::incident::{End, Who};
+use razar_core::incident::{End, Spent, Who};
 use razar_core::time::Timestamp;
 
 /// One incident.
@@ -36,10 +36,14 @@ pub struct Attempt {
     pub number: u32,
     /// Who proposed.
     pub who: Who,
+    /// The agent's name as the roster spells it.
+    pub name: Option<String>,
     /// When it began.
     pub began: Timestamp,
     /// When it ended, and how.
     pub ended: Option<(Timestamp, End)>,
+    /// What it took.
+    pub spent: Spent,
     /// What was done with its patch, in order.
     pub done: Vec<Done>,
 }
@@ -122,8 +126,15 @@ impl Incidents {
                 if let Effect::Attempt(attempt) = effect
                     && let Some(incident) = self.known.get_mut(&attempt.incident)
                 {
-                    let (number, who) = (attempt.number, attempt.who.clone());
-                    incident.attempts.push(Attempt { number, who, began: at, ended: None, done: Vec::new() });
+                    incident.attempts.push(Attempt {
+                        number: attempt.number,
+                        who: attempt.who.clone(),
+                        name: attempt.name.clone(),
+                        began: at,
+                        ended: None,
+                        spent: Spent::default(),
+                        done: Vec::new(),
+                    });
                 }
                 if effect.incident().is_some() {
                     self.effects.insert(*id, effect.clone());
@@ -154,10 +165,11 @@ impl Incidents {
 
     fn finished(&mut self, at: Timestamp, effect: &Effect, outcome: &EffectOutcome) {
         let (manifest, what) = match (effect, outcome) {
-            (Effect::Attempt(attempt), EffectOutcome::Attempted(end)) => {
+            (Effect::Attempt(attempt), EffectOutcome::Attempted { end, spent }) => {
                 let incident = self.known.get_mut(&attempt.incident);
                 if let Some(last) = incident.and_then(|incident| incident.attempts.last_mut()) {
                     last.ended = Some((at, end.clone()));
+                    last.spent = spent.clone();
                 }
                 return;
             }

@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use razar_core::effect::Attempt;
 use razar_core::id::{Digest, PluginId};
-use razar_core::incident::{End, Incident, Who};
+use razar_core::incident::{End, Incident, Spent, Trouble, Who};
 use razar_core::patch::{Change as Asked, Proposal, Tree};
 use razar_core::plan::ComponentPlan;
 use razar_core::redact::Redactor;
 use razar_runtime::contract::agent::{Change, Remedy};
-use razar_runtime::outcome::{PluginError, PluginErrorKind};
 
-use super::{Workshop, blocking, words};
+use super::{Workshop, blocking, failed, trouble, words};
 use crate::agent::consult::{self, Consulted, consult, restored};
 use crate::agent::context::Context;
 use crate::agent::{secrets, tree};
@@ -31,13 +30,11 @@ pub(super) async fn proposal(
     plan: &Arc<ComponentPlan>,
     incident: &Incident,
     files: &Tree,
+    spent: &mut Spent,
 ) -> Result<Proposal, End> {
     match &attempt.who {
-        Who::Operator(diff) => {
-            let diff = workshop.driver.bytes(*diff).await.map_err(|why| End::Failed { why: words(&why) })?;
-            Ok(Proposal::diff(diff))
-        }
-        Who::Agent(agent) => of_agent(workshop, agent, plan, incident, files).await,
+        Who::Operator(diff) => Ok(Proposal::diff(workshop.driver.bytes(*diff).await.map_err(failed)?)),
+        Who::Agent(agent) => of_agent(workshop, agent, plan, incident, files, spent).await,
     }
 }
 
@@ -47,11 +44,12 @@ async fn of_agent(
     plan: &Arc<ComponentPlan>,
     incident: &Incident,
     files: &Tree,
+    spent: &mut Spent,
 ) -> Result<Proposal, End> {
-    let unavailable = |why: String| End::Unavailable { why: words(&why) };
     let entry = workshop.packages.iter().find(|(name, _)| *name == agent).map(|(_, entry)| entry);
     let Some(asked) = entry.and_then(|entry| entry.plugin.agent()) else {
-        return Err(unavailable(format!("no agent plugin `{agent}` is loaded")));
+        let why = format!("no agent plugin `{agent}` is loaded");
+        return Err(End::Unavailable { why, trouble: Trouble::NotLoaded, retry_after: None });
     };
     let (shop, component) = (Arc::clone(workshop), Arc::clone(plan));
     let context = Context::of(plan, incident);
@@ -68,18 +66,21 @@ async fn of_agent(
         let brief = context.brief(&mut tree);
         Ok((tree, brief))
     });
-    let (tree, brief) = told.await.map_err(|why| End::Failed { why: words(&why) })?;
+    let (tree, brief) = told.await.map_err(failed)?;
     let bounds = consult::Bounds::within(TIME);
-    let Consulted { end, .. } = consult(asked, &brief, &tree, "{}", bounds).await;
+    let over = consult(asked, &brief, &tree, "{}", bounds).await;
+    *spent = trouble::spent(&over);
+    let Consulted { end, .. } = over;
     let proposal = match end {
         consult::End::Proposed(proposal) => restored(&tree, &proposal).map_err(|stray| End::Refused {
             code: "stray-secret".to_owned(),
             why: words(&format!("{stray}: a secret stays in its file")),
         })?,
-        consult::End::Refused(error) if is_unavailable(&error) => return Err(unavailable(said(&error))),
-        consult::End::Refused(error) => return Err(End::Failed { why: words(&said(&error)) }),
-        consult::End::Failed(failure) => return Err(End::Failed { why: words(&failure.to_string()) }),
-        consult::End::Stopped(stop) => return Err(End::Failed { why: words(&stop.to_string()) }),
+        consult::End::Refused(error) => return Err(trouble::refused(&error)),
+        consult::End::Failed(failure) => return Err(trouble::without_answer(&failure)),
+        consult::End::Stopped(stop) => {
+            return Err(End::failed(Trouble::Endless, words(&stop.to_string())));
+        }
     };
     let changes = match proposal.remedy {
         Remedy::Patch(changes) => changes,
@@ -105,20 +106,4 @@ async fn of_agent(
         Change::UnifiedDiff(diff) => Asked::Diff(diff.into_bytes()),
     };
     Ok(Proposal { changes: changes.into_iter().map(change).collect(), shown })
-}
-
-/// Asking it again in this incident would end the same way.
-const fn is_unavailable(error: &PluginError) -> bool {
-    matches!(
-        error.kind,
-        PluginErrorKind::Unavailable
-            | PluginErrorKind::Unauthenticated
-            | PluginErrorKind::Denied
-            | PluginErrorKind::QuotaExhausted
-            | PluginErrorKind::NotFound
-    )
-}
-
-fn said(error: &PluginError) -> String {
-    format!("{}: {}", error.kind.as_str(), error.message)
 }

@@ -10,6 +10,7 @@
 
 mod ask;
 mod trials;
+mod trouble;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use razar_core::effect::{Apply, Attempt, Authorized, EffectOutcome, ExitStatus, Revert};
 use razar_core::id::{ComponentId, Digest, EffectId};
-use razar_core::incident::{End, Incident};
+use razar_core::incident::{End, Incident, Spent, Trouble};
 use razar_core::patch::{ChangeSet, Patch, Protected, Side, Tree, gate};
 use razar_core::plan::ComponentPlan;
 
@@ -59,8 +60,9 @@ impl Workshop {
         plan: &Arc<ComponentPlan>,
         incident: &Incident,
     ) -> EffectOutcome {
-        let end = self.tried(permit.id(), permit.effect(), plan, incident).await.unwrap_or_else(|end| end);
-        EffectOutcome::Attempted(end)
+        let mut spent = Spent::default();
+        let tried = self.tried(permit.id(), permit.effect(), plan, incident, &mut spent).await;
+        EffectOutcome::Attempted { end: tried.unwrap_or_else(|end| end), spent }
     }
 
     async fn tried(
@@ -69,9 +71,10 @@ impl Workshop {
         attempt: &Attempt,
         plan: &Arc<ComponentPlan>,
         incident: &Incident,
+        spent: &mut Spent,
     ) -> Result<End, End> {
         let before = self.files(plan).await?;
-        let proposal = ask::proposal(self, attempt, plan, incident, &before).await?;
+        let proposal = ask::proposal(self, attempt, plan, incident, &before, spent).await?;
         // What whoever proposes was shown is compared with what is there now.
         let now = self.files(plan).await?;
         let rules = self.rules(plan);
@@ -93,7 +96,7 @@ impl Workshop {
             sources::read(Path::new(&plan.workdir), &workshop.rules(&plan), Bounds::DEFAULT)
                 .map_err(|error| error.to_string())
         });
-        read.await.map_err(|why| End::Failed { why: words(&why) })
+        read.await.map_err(failed)
     }
 
     fn rules(&self, plan: &ComponentPlan) -> razar_core::patch::Rules {
@@ -112,7 +115,6 @@ impl Workshop {
         tree: &Tree,
         plan: &Arc<ComponentPlan>,
     ) -> Result<Digest, End> {
-        let failed = |why: String| End::Failed { why: words(&why) };
         let patch = Patch::of(component.clone(), changes, tree).map_err(|refusal| End::Refused {
             code: refusal.code().to_owned(),
             why: words(&refusal.to_string()),
@@ -199,6 +201,11 @@ async fn blocking<T: Send + 'static>(
 fn digest_of(tree: &Tree) -> Digest {
     let lines = tree.iter().filter_map(|(path, _)| Some(format!("{path} {}\n", tree.digest(path)?)));
     Digest::of(lines.collect::<String>().as_bytes())
+}
+
+/// An attempt that went wrong here, whoever was asked.
+fn failed(why: impl AsRef<str>) -> End {
+    End::failed(Trouble::Internal, words(why.as_ref()))
 }
 
 /// The beginning of a text.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use razar_core::count::counted;
-use razar_core::effect::{Effect, EffectOutcome};
+use razar_core::effect::{Effect, EffectOutcome, RosterChange};
 use razar_core::fact::{Closing, Fact, Phase, Recorded};
 use razar_core::id::{ComponentId, EffectId};
 use razar_core::incident::End;
@@ -115,10 +115,12 @@ impl Teller {
                     EffectOutcome::Ended { exit } => {
                         ("shutdown", component, "stopped", Some(exit.to_string()))
                     }
-                    EffectOutcome::Attempted(end) => {
+                    EffectOutcome::Saved { .. } => return None,
+                    EffectOutcome::Attempted { end, .. } => {
                         let details = attempt(&effect, end);
                         ("patch", component, end.as_str(), Some(details))
                     }
+                    EffectOutcome::Changed if matches!(effect, Effect::Roster(_)) => return None,
                     EffectOutcome::Changed => ("patch", component, changed(&effect), manifest(&effect)),
                     EffectOutcome::NotChanged { error, .. } => ("patch", component, "fail", Some(error.clone())),
                 }
@@ -129,6 +131,26 @@ impl Teller {
             }
             Fact::RollbackRequested { component, manifest, .. } => {
                 ("patch", component.to_string(), "rollback", Some(manifest.to_string()))
+            }
+            Fact::Escalated { component, from, name, escalations, .. } => {
+                let details = format!("from {from} to {name}, escalation {escalations}");
+                ("patch", component.to_string(), "escalated", Some(details))
+            }
+            Fact::EscalationWarned { component, escalations, .. } => {
+                let details = format!("triggered {escalations} escalations during the current boot cycle");
+                ("error", component.to_string(), "warning", Some(details))
+            }
+            Fact::RungSkipped { component, name, reason, why, .. } => {
+                let details = format!("{name}: {}: {why}", reason.as_str());
+                ("patch", component.to_string(), "skipped", Some(details))
+            }
+            Fact::RoundBegan { component, round, .. } => {
+                let details = format!("round {round} through the ladder");
+                ("patch", component.to_string(), "round", Some(details))
+            }
+            Fact::EscalationRequested { component, agent, note, .. } => {
+                let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+                ("patch", component.to_string(), "requested", Some(format!("{agent}{note}")))
             }
             Fact::IncidentClosed { incident, component, outcome } => {
                 let details = Some(format!("incident {incident}"));
@@ -222,7 +244,16 @@ impl Teller {
                     EffectOutcome::Running(process) => format!("started as pid {}", process.pid),
                     EffectOutcome::Ended { exit } => format!("stopped; it {exit}"),
                     EffectOutcome::NotStarted { .. } => return None,
-                    EffectOutcome::Attempted(end) => format!("{}, {}", end.as_str(), attempt(&effect, end)),
+                    EffectOutcome::Attempted { end, .. } => {
+                        format!("{}, {}", end.as_str(), attempt(&effect, end))
+                    }
+                    EffectOutcome::Saved { copy, .. } => format!("a copy of the roster is kept: {copy}"),
+                    EffectOutcome::Changed if matches!(effect, Effect::Roster(_)) => {
+                        "the roster says so now".to_owned()
+                    }
+                    EffectOutcome::NotChanged { error, .. } if matches!(effect, Effect::Roster(_)) => {
+                        format!("the roster is not changed: {error}")
+                    }
                     EffectOutcome::Changed => format!("its files are changed: patch {}", changed(&effect)),
                     EffectOutcome::NotChanged { error, .. } => format!("its files are not changed: {error}"),
                 };
@@ -267,6 +298,24 @@ impl Teller {
             }
             Fact::RollbackRequested { component, .. } => {
                 about(component, "its newest patch is taken back".to_owned())
+            }
+            Fact::Escalated { component, from, name, .. } => {
+                about(component, format!("goes on from {from} to {name}"))
+            }
+            Fact::EscalationWarned { component, escalations, .. } => {
+                let times = counted(*escalations as usize, "escalation");
+                about(component, format!("warning: {times} in this incident"))
+            }
+            Fact::RungSkipped { component, name, why, .. } => {
+                about(component, format!("{name} is passed over: {why}"))
+            }
+            Fact::RoundBegan { component, round, until, .. } => {
+                let wait = moment::span(until.since(recorded.at));
+                about(component, format!("nobody could help; round {round} through the ladder in {wait}"))
+            }
+            Fact::EscalationRequested { component, agent, note, .. } => {
+                let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+                about(component, format!("an operator wants {agent} to be asked next{note}"))
             }
             Fact::IncidentClosed { incident, component, outcome } => {
                 let what = match outcome {
@@ -322,6 +371,11 @@ impl Teller {
             Effect::Attempt(attempt) => format!("repair attempt {}: asking {}", attempt.number, attempt.who),
             Effect::Apply(_) => "applying a patch that passed its trial".to_owned(),
             Effect::Revert(_) => "taking its patch back".to_owned(),
+            Effect::Roster(roster) => match &roster.change {
+                RosterChange::Save => "keeping a copy of the roster".to_owned(),
+                RosterChange::Activate(name) => format!("naming {name} as active in the roster"),
+                RosterChange::Restore(_) => "putting the roster back to what it was".to_owned(),
+            },
         };
         Some((Some(effect.component().clone()), what))
     }
@@ -345,6 +399,6 @@ fn manifest(effect: &Effect) -> Option<String> {
     match effect {
         Effect::Apply(apply) => Some(apply.manifest.to_string()),
         Effect::Revert(revert) => Some(revert.manifest.to_string()),
-        Effect::Start(_) | Effect::Stop(_) | Effect::Attempt(_) => None,
+        Effect::Start(_) | Effect::Stop(_) | Effect::Attempt(_) | Effect::Roster(_) => None,
     }
 }

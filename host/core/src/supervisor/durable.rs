@@ -378,7 +378,13 @@ impl Durable {
             Fact::PluginReinstated { plugin } => {
                 self.plugins.entry(plugin.clone()).or_default().custody.reinstate();
             }
-            Fact::Stopped { .. } | Fact::Imported { .. } => {}
+            Fact::Stopped { .. }
+            | Fact::Imported { .. }
+            | Fact::Escalated { .. }
+            | Fact::EscalationWarned { .. }
+            | Fact::RungSkipped { .. }
+            | Fact::RoundBegan { .. }
+            | Fact::EscalationRequested { .. } => {}
             Fact::StartRequested { component } => self.change(component, Component::want),
             Fact::RestartRequested { component } => self.change(component, Component::want),
             Fact::StopRequested { component } => self.change(component, |c| {
@@ -410,6 +416,7 @@ impl Durable {
             }
             Effect::Apply(apply) => c.mended(incident::Stage::Applying(id, apply.manifest)),
             Effect::Revert(revert) => c.mended(incident::Stage::Reverting(id, revert.manifest)),
+            Effect::Roster(_) => {}
         });
     }
 
@@ -423,11 +430,12 @@ impl Durable {
                 c.life = Life::Up { instance, process: *process, since: at, ready: None };
             }
             EffectOutcome::NotStarted { .. } | EffectOutcome::Ended { .. } => c.life = Life::Down,
-            EffectOutcome::Attempted(end) => {
+            EffectOutcome::Attempted { end, .. } => {
                 if let Some(incident) = c.asking(id) {
                     incident.end(at, Some(end.clone()));
                 }
             }
+            EffectOutcome::Saved { .. } => {}
             EffectOutcome::Changed => c.changed(&effect),
             EffectOutcome::NotChanged { error, partly } => c.not_changed(&effect, error, *partly),
         });
@@ -470,7 +478,7 @@ impl Component {
                 self.unjudged = None;
                 self.mended(incident::Stage::Open);
             }
-            Effect::Start(_) | Effect::Stop(_) | Effect::Attempt(_) => {}
+            Effect::Start(_) | Effect::Stop(_) | Effect::Attempt(_) | Effect::Roster(_) => {}
         }
     }
 
@@ -520,6 +528,7 @@ impl Component {
             }
             Effect::Apply(apply) => self.mended(incident::Stage::Interrupted(apply.manifest)),
             Effect::Revert(revert) => self.mended(incident::Stage::Failed(revert.manifest)),
+            Effect::Roster(_) => {}
         }
     }
 

@@ -73,7 +73,8 @@ impl Turn<'_> {
         let Some(component) = self.component(at) else { return };
         let Some(incident) = &component.incident else { return };
         let number = incident.begun.saturating_add(1);
-        let attempt = Attempt { component: component.id.clone(), incident: incident.id, number, who };
+        let attempt =
+            Attempt { component: component.id.clone(), incident: incident.id, number, who, name: None };
         let id = self.next_effect();
         self.record(Fact::EffectDecided { id, effect: Effect::Attempt(attempt.clone()) });
         self.decision.effects.push(Decided::Attempt(Authorized::new(id, attempt)));

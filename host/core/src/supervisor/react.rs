@@ -206,7 +206,7 @@ impl Turn<'_> {
         match outcome {
             EffectOutcome::Running(_) => self.launched(at),
             // The fold has taken it in; what is next follows from where the incident stands.
-            EffectOutcome::Attempted(_) | EffectOutcome::Changed => {}
+            EffectOutcome::Attempted { .. } | EffectOutcome::Saved { .. } | EffectOutcome::Changed => {}
             EffectOutcome::NotChanged { error, .. } => self.not_changed(at, &effect, error),
             EffectOutcome::NotStarted { error, permanent } => {
                 let kind = if permanent { FailureKind::Unstartable } else { FailureKind::NotStarted };

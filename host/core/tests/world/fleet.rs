@@ -159,7 +159,7 @@ impl Fleet {
                         self.running[at] = None;
                         (stop.id(), EffectOutcome::Ended { exit: ExitStatus::Signal(15) })
                     }
-                    Decided::Attempt(_) | Decided::Apply(_) | Decided::Revert(_) => {
+                    Decided::Attempt(_) | Decided::Apply(_) | Decided::Revert(_) | Decided::Roster(_) => {
                         unreachable!("nobody repairs anything in this fleet")
                     }
                 };

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use razar_core::effect::{Attempt, Decided, EffectOutcome, ExitStatus, Process};
 use razar_core::fact::{Fact, Phase, Recorded};
 use razar_core::id::{ComponentId, Digest, EffectId, InstanceId};
-use razar_core::incident::End;
+use razar_core::incident::{End, Spent};
 use razar_core::patch::Rules;
 use razar_core::plan::{
     BootPlan, Check, ComponentPlan, Confinement, Listener, ProbePlan, Probes, RestartPolicy, Schedule,
@@ -303,7 +303,10 @@ impl World {
             Event::Probe(component, instance, phase) => self.probe(component, instance, phase),
             Event::Answer(id, asked) => {
                 let end = (self.propose)(&asked.component, asked.number, &asked.who);
-                self.feed(Input::EffectFinished { id, outcome: EffectOutcome::Attempted(end) });
+                self.feed(Input::EffectFinished {
+                    id,
+                    outcome: EffectOutcome::Attempted { end, spent: Spent::default() },
+                });
             }
             Event::Files(id, component, files) if self.read_only => {
                 let before = match files {
@@ -392,6 +395,10 @@ impl World {
             Decided::Apply(apply) => {
                 let (component, manifest) = (apply.effect().component.clone(), apply.effect().manifest);
                 self.change_files(apply.id(), component, Files::Patched(manifest));
+            }
+            Decided::Roster(roster) => {
+                self.feed(Input::EffectStarted { id: roster.id() });
+                self.feed(Input::EffectFinished { id: roster.id(), outcome: EffectOutcome::Changed });
             }
             Decided::Revert(revert) => {
                 self.change_files(revert.id(), revert.effect().component.clone(), Files::Original);

@@ -85,6 +85,11 @@ impl Choice {
             | Fact::BackingOff { component, .. }
             | Fact::IncidentOpened { component, .. }
             | Fact::RollbackRequested { component, .. }
+            | Fact::Escalated { component, .. }
+            | Fact::EscalationWarned { component, .. }
+            | Fact::RungSkipped { component, .. }
+            | Fact::RoundBegan { component, .. }
+            | Fact::EscalationRequested { component, .. }
             | Fact::IncidentClosed { component, .. }
             | Fact::Quarantined { component, .. }
             | Fact::Released { component, .. }

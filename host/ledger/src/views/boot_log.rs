@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use razar_core::count::counted;
-use razar_core::effect::{Attempt, Effect, EffectOutcome, ExitStatus};
+use razar_core::effect::{Attempt, Effect, EffectOutcome, ExitStatus, RosterChange};
 use razar_core::fact::{Anchor, Closing, Fact, Opened, QuarantineReason, Recorded};
 use razar_core::failure::FailureKind;
 use razar_core::id::ComponentId;
@@ -158,8 +158,44 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
                 say("INFO", &format!("Incident {incident} of {component} withdrawn: {reason}"));
             }
         },
+        Fact::Escalated { component, name, from, escalations, .. } => {
+            let which = format!("escalation {escalations}");
+            say("WARNING", &format!("Escalating {component} from {from} to {name} ({which})"));
+        }
+        Fact::EscalationWarned { component, escalations, .. } => {
+            let text = format!(
+                "Component {component} triggered {escalations} escalations during the current boot cycle"
+            );
+            say("WARNING", &text);
+        }
+        Fact::RungSkipped { component, name, reason, why, .. } => {
+            say("WARNING", &format!("Skipping {name} for {component} ({}): {why}", reason.as_str()));
+        }
+        Fact::RoundBegan { component, round, until, .. } => {
+            let wait = until.since(recorded.at);
+            say(
+                "WARNING",
+                &format!("Round {round} of {component} through the ladder follows in {} ms", wait.0),
+            );
+        }
+        Fact::EscalationRequested { component, agent, .. } => {
+            say("INFO", &format!("Escalation of {component} to {agent} requested"));
+        }
         Fact::EffectFinished { id, outcome } => match (before.effect(*id), outcome) {
-            (Some(Effect::Attempt(attempt)), EffectOutcome::Attempted(end)) => {
+            (Some(Effect::Roster(roster)), EffectOutcome::Changed) => match &roster.change {
+                RosterChange::Save => {}
+                RosterChange::Activate(name) => say("INFO", &format!("Active agent is now {name}")),
+                RosterChange::Restore(copy) => {
+                    say("INFO", &format!("Restored agent configuration from its copy {copy}"));
+                }
+            },
+            (Some(Effect::Roster(_)), EffectOutcome::Saved { copy, .. }) => {
+                say("INFO", &format!("Kept a copy of the agent configuration: {copy}"));
+            }
+            (Some(Effect::Roster(_)), EffectOutcome::NotChanged { error, .. }) => {
+                say("ERROR", &format!("The agent configuration is not changed: {error}"));
+            }
+            (Some(Effect::Attempt(attempt)), EffectOutcome::Attempted { end, .. }) => {
                 let Attempt { component, number, who, .. } = attempt;
                 let level = if end.approved().is_some() { "INFO" } else { "WARNING" };
                 let (word, why) = (end.as_str(), end.why());

@@ -2,7 +2,7 @@
 //! line says `success` is well; `timeline` and `summary` read nothing else.
 
 use razar_core::count::counted;
-use razar_core::effect::{Effect, EffectOutcome};
+use razar_core::effect::{Effect, EffectOutcome, RosterChange};
 use razar_core::fact::{Closing, Fact, Recorded};
 use razar_core::id::ComponentId;
 use serde::Serialize;
@@ -149,6 +149,25 @@ pub(super) fn event<'a>(before: &'a Stack, fact: &'a Fact) -> Option<Told<'a>> {
         Fact::RollbackRequested { component, manifest, .. } => {
             (Event::Patch, component.as_str(), "rollback", Some(manifest.to_string()))
         }
+        Fact::Escalated { component, from, name, escalations, .. } => {
+            let details = format!("from {from} to {name}, escalation {escalations}");
+            (Event::Patch, component.as_str(), "escalated", Some(details))
+        }
+        Fact::EscalationWarned { component, escalations, .. } => {
+            let details = format!("triggered {escalations} escalations during the current boot cycle");
+            (Event::Error, component.as_str(), "warning", Some(details))
+        }
+        Fact::RungSkipped { component, name, reason, why, .. } => {
+            let details = format!("{name}: {}: {why}", reason.as_str());
+            (Event::Patch, component.as_str(), "skipped", Some(details))
+        }
+        Fact::RoundBegan { component, round, .. } => {
+            (Event::Patch, component.as_str(), "round", Some(format!("round {round} through the ladder")))
+        }
+        Fact::EscalationRequested { component, agent, note, .. } => {
+            let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+            (Event::Patch, component.as_str(), "requested", Some(format!("{agent}{note}")))
+        }
         Fact::IncidentClosed { incident, component, outcome } => {
             let repaired = matches!(outcome, Closing::Repaired { .. });
             let event = if repaired { Event::Resolved } else { Event::Patch };
@@ -176,7 +195,7 @@ pub(super) fn event<'a>(before: &'a Stack, fact: &'a Fact) -> Option<Told<'a>> {
 fn mended<'a>(effect: &'a Effect, outcome: &EffectOutcome) -> Option<(&'a str, &'static str, String)> {
     let component = effect.component().as_str();
     Some(match (effect, outcome) {
-        (Effect::Attempt(attempt), EffectOutcome::Attempted(end)) => {
+        (Effect::Attempt(attempt), EffectOutcome::Attempted { end, .. }) => {
             let details = format!("attempt {} by {}: {}", attempt.number, attempt.who, end.why());
             (component, end.as_str(), details)
         }
@@ -184,9 +203,14 @@ fn mended<'a>(effect: &'a Effect, outcome: &EffectOutcome) -> Option<(&'a str, &
         (Effect::Revert(revert), EffectOutcome::Changed) => {
             (component, "reverted", revert.manifest.to_string())
         }
-        (Effect::Apply(_) | Effect::Revert(_), EffectOutcome::NotChanged { error, .. }) => {
-            (component, "fail", error.clone())
-        }
+        (Effect::Roster(roster), EffectOutcome::Changed) => match &roster.change {
+            RosterChange::Restore(copy) => (component, "restored", format!("agent configuration {copy}")),
+            RosterChange::Activate(_) | RosterChange::Save => return None,
+        },
+        (
+            Effect::Apply(_) | Effect::Revert(_) | Effect::Roster(_),
+            EffectOutcome::NotChanged { error, .. },
+        ) => (component, "fail", error.clone()),
         _ => return None,
     })
 }

@@ -192,11 +192,13 @@ impl PatchEvent {
                 let effect = before.effect(*id)?;
                 let component = effect.component().clone();
                 let what = match (effect, outcome) {
-                    (Effect::Attempt(attempt), EffectOutcome::Attempted(end)) => PatchStep::Attempted {
-                        who: attempt.who.clone(),
-                        attempt: attempt.number,
-                        outcome: Attempt::of(end),
-                    },
+                    (Effect::Attempt(attempt), EffectOutcome::Attempted { end, .. }) => {
+                        PatchStep::Attempted {
+                            who: attempt.who.clone(),
+                            attempt: attempt.number,
+                            outcome: Attempt::of(end),
+                        }
+                    }
                     (Effect::Apply(apply), EffectOutcome::Changed) => {
                         PatchStep::Applied { manifest: apply.manifest }
                     }
@@ -296,7 +298,7 @@ impl PatchStep {
 impl Attempt {
     fn of(end: &End) -> Self {
         match end {
-            End::Unavailable { why } | End::Failed { why } | End::Declined { why } => {
+            End::Unavailable { why, .. } | End::Failed { why, .. } | End::Declined { why } => {
                 Self::Nothing { reason: why.clone() }
             }
             End::Refused { code, why } => Self::Refused { reason: format!("{code}: {why}"), manifest: None },

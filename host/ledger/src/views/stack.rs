@@ -106,7 +106,11 @@ impl Stack {
     pub(super) fn launched(&self, id: EffectId) -> Option<&ComponentId> {
         match self.effect(id)? {
             Effect::Start(start) => Some(&start.component),
-            Effect::Stop(_) | Effect::Attempt(_) | Effect::Apply(_) | Effect::Revert(_) => None,
+            Effect::Stop(_)
+            | Effect::Attempt(_)
+            | Effect::Apply(_)
+            | Effect::Revert(_)
+            | Effect::Roster(_) => None,
         }
     }
 
@@ -212,6 +216,11 @@ impl Stack {
             | Fact::PluginReinstated { .. }
             | Fact::RestartRequested { .. }
             | Fact::IncidentOpened { .. }
+            | Fact::Escalated { .. }
+            | Fact::EscalationWarned { .. }
+            | Fact::RungSkipped { .. }
+            | Fact::RoundBegan { .. }
+            | Fact::EscalationRequested { .. }
             | Fact::StopRequested { .. }
             | Fact::Imported { .. } => {}
         }

@@ -9,7 +9,7 @@ use razar_core::effect::{Apply, Attempt, Effect, EffectOutcome, ExitStatus, Proc
 use razar_core::fact::{Anchor, Closing, Fact, Opened, Phase, QuarantineReason};
 use razar_core::failure::{Failure, FailureClass, FailureKind};
 use razar_core::id::{BootId, ComponentId, Digest, EffectId, IncidentId, InstanceId, PluginId};
-use razar_core::incident::{End, Who};
+use razar_core::incident::{End, Spent, Who};
 use razar_core::patch::Verdict;
 use razar_core::time::{Millis, Timestamp};
 use tempfile::TempDir;
@@ -71,8 +71,12 @@ fn repair() -> Vec<Vec<Fact>> {
     let manifest = patch::testing::patch("x").manifest().digest();
     let asked = |number: u32, end: End| {
         let who = Who::Agent("agent-openai".parse().unwrap());
-        let attempt = Attempt { component: component.clone(), incident, number, who };
-        done(100 + u64::from(number), Effect::Attempt(attempt), EffectOutcome::Attempted(end))
+        let attempt = Attempt { component: component.clone(), incident, number, who, name: None };
+        done(
+            100 + u64::from(number),
+            Effect::Attempt(attempt),
+            EffectOutcome::Attempted { end, spent: Spent::default() },
+        )
     };
     let tried = |verdict| End::Tried { verdict, why: "suite and shadow start".to_owned(), manifest };
     let apply = Effect::Apply(Apply { component: component.clone(), incident, manifest });
