@@ -113,6 +113,11 @@ pub(crate) enum Command {
     /// Ctrl-C and SIGTERM stop everything in reverse order; while nothing can be recorded (a full disk) they wait for that,
     /// and a second one ends the host at once and leaves the services running. If the host itself is killed, or its terminal closed, the
     /// services go on, and the next `run` with the same `--state` adopts them. Ends with 1 if a vital component failed while booting.
+    ///
+    /// What somebody must know at once (a boot that halted, a quarantine, an escalation that goes on) is written below
+    /// `monitoring/alerts`, and sent with POST to `RAZAR_ALERT_WEBHOOK` and by mail to `RAZAR_ALERT_EMAIL`, if these are set; mail goes
+    /// from `RAZAR_ALERT_EMAIL_SENDER` (default `razar@localhost`) through `RAZAR_ALERT_EMAIL_SMTP` (`localhost`), port
+    /// `RAZAR_ALERT_EMAIL_PORT` (25). What cannot be delivered is tried again, also after a restart.
     Run(Run),
     /// Check configuration, grants and plugins; start nothing, write nothing
     Check(Check),

@@ -22,6 +22,8 @@
 //! | `evaluators` | evaluators asked by hand, and suites that work against them |
 //! | `agents` | agents asked by hand, and servers that do everything wrong |
 //! | `control` | the commands of a second terminal |
+//! | `records` | what is written about agents, whoever asked them |
+//! | `metrics` | what Prometheus and Grafana read |
 //! | `wall` | the host behind its second wall |
 //! | `ledger` | verification, repair, proofs, import, backup |
 #![allow(
@@ -47,10 +49,12 @@ mod documents;
 mod evaluators;
 mod gullible;
 mod ledger;
+mod metrics;
 mod packages;
 mod patch;
 mod plugin;
 mod probes;
+mod records;
 mod repair;
 mod services;
 mod trial;

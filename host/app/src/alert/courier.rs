@@ -66,9 +66,8 @@ impl Courier {
             wait: WAITS.0,
             complaint: None,
         };
-        if known != Some(seen) {
-            position::store(&courier.state, courier.way.name(), seen)?;
-        }
+        // Not now is not never: every pass remembers it anew.
+        let _ = courier.settle(seen);
         Ok(courier)
     }
 
@@ -212,7 +211,7 @@ pub(super) mod position {
 
     pub(in super::super) fn store(state: &Path, way: &str, fact: u64) -> Result<(), String> {
         let path = place(state, way);
-        let temp = path.with_extension("tmp");
+        let temp = place(state, &format!("{way}.tmp"));
         let write = || -> io::Result<()> {
             directory(state)?;
             let mut file = File::create(&temp)?;
@@ -232,6 +231,18 @@ pub(super) mod position {
     pub(in super::super) fn forget(state: &Path, way: &str) {
         // Left where it is, it would make old alerts new; there is nothing else to do about it.
         let _ = fs::remove_file(place(state, way));
+    }
+
+    /// Removes what somebody who died was writing.
+    pub(in super::super) fn sweep(state: &Path) {
+        let Ok(entries) = fs::read_dir(state.join(DIR)) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            if name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp")) {
+                // Left where it is it does no harm, and the next one writes over it.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Makes the directory of alerts; never the state directory, whose place stays empty when it was moved away.

@@ -69,6 +69,7 @@ impl Alerting {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
+        position::sweep(state);
         for off in settings::ALL.iter().filter(|name| !ways.iter().any(|way| way.name() == **name)) {
             position::forget(state, off);
         }
@@ -95,7 +96,11 @@ impl Alerting {
                 match facts.recv().await {
                     Ok(recorded) if told(&recorded).is_none() => {}
                     // One that has gone has said why.
-                    Ok(_) | Err(RecvError::Lagged(_)) => told_to.iter().for_each(|wake| drop(wake.send(()))),
+                    Ok(_) | Err(RecvError::Lagged(_)) => {
+                        for wake in &told_to {
+                            let _ = wake.send(());
+                        }
+                    }
                     Err(RecvError::Closed) => return,
                 }
             }

@@ -101,6 +101,15 @@ pub(super) fn told(recorded: &Recorded) -> Option<Alert> {
                 "hint": failure.class.hint(), "attempts": attempts,
             }),
         ),
+        Fact::EscalationWarned { incident, component, escalations } => (
+            Severity::Warning,
+            format!(
+                "Component {component} triggered {escalations} escalations during the current boot cycle"
+            ),
+            json!({
+                "component": component.as_str(), "escalations": escalations, "incident": incident.to_string(),
+            }),
+        ),
         Fact::PluginQuarantined { plugin, reason, failure, .. } if reason.is_failure() => (
             Severity::Warning,
             format!("Plugin {plugin} quarantined: {}", reason.as_str()),
