@@ -1,6 +1,7 @@
 //! What may be typed. The help texts are the manual: they say what happens, where it is written, and how it ends.
 
 mod archive;
+mod diagnose;
 mod log;
 mod patch;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use archive::{Backup, Import, Restore};
+pub(crate) use diagnose::Diagnose;
 pub(crate) use log::{Log, LogExport, LogTail, LogVerify};
 pub(crate) use patch::{Incident, IncidentList, Patch, PatchApply, PatchCheck, PatchShow};
 
@@ -111,6 +113,11 @@ pub(crate) enum Command {
     /// Ctrl-C and SIGTERM stop everything in reverse order; while nothing can be recorded (a full disk) they wait for that,
     /// and a second one ends the host at once and leaves the services running. If the host itself is killed, or its terminal closed, the
     /// services go on, and the next `run` with the same `--state` adopts them. Ends with 1 if a vital component failed while booting.
+    ///
+    /// What somebody must know at once (a boot that halted, a quarantine, an escalation that goes on) is written below
+    /// `monitoring/alerts`, and sent with POST to `RAZAR_ALERT_WEBHOOK` and by mail to `RAZAR_ALERT_EMAIL`, if these are set; mail goes
+    /// from `RAZAR_ALERT_EMAIL_SENDER` (default `razar@localhost`) through `RAZAR_ALERT_EMAIL_SMTP` (`localhost`), port
+    /// `RAZAR_ALERT_EMAIL_PORT` (25). What cannot be delivered is tried again, also after a restart.
     Run(Run),
     /// Check configuration, grants and plugins; start nothing, write nothing
     Check(Check),
@@ -145,6 +152,14 @@ pub(crate) enum Command {
     /// Looks at the layers of the host's wall, at the kernel and its tools, at the state directory and its disk, and at
     /// versions known to be bad. Ends with 1 if something that is needed is missing.
     Doctor(Doctor),
+    /// What sort of failure a log tells of: a dependency, its own logic, or the world outside
+    ///
+    /// Sorts it as the host sorts the failures of components, by its words: whatever names a missing dependency wins over what
+    /// names a fault of the program, and that over everything else. Says which line decided, and what usually helps. Of a long
+    /// log the last 64 MiB are read. Needs no configuration and no state directory.
+    ///
+    /// Ends with 0 whatever the class is, and with 2 if the log cannot be read.
+    Diagnose(Diagnose),
     /// Hand a failed component over to the agents that may repair it
     ///
     /// Lets it out of quarantine, on probation, and opens an incident: the agents of its `repair` are asked in order, what

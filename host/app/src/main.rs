@@ -2,6 +2,7 @@
 //! commands come first, because the launcher must begin before any thread does.
 
 mod agent;
+mod alert;
 mod ask;
 mod cli;
 mod command;

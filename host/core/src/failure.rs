@@ -4,7 +4,7 @@ mod class;
 
 use serde::{Deserialize, Serialize};
 
-pub use class::Peer;
+pub use class::{Peer, Telling};
 
 /// Where to look: the classes operators know from `razar.issue_analyzer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -22,6 +22,21 @@ pub fn zulu(at: Timestamp) -> String {
     format(at, "%Y-%m-%dT%H:%M:%S.%3fZ")
 }
 
+/// `2026-11-21T01:41:37Z`: alerts.
+pub fn second(at: Timestamp) -> String {
+    format(at, "%Y-%m-%dT%H:%M:%SZ")
+}
+
+/// `2026-11-21T01:41:37.273000Z`, without a fraction where there is none: records of agents, as Python writes a moment.
+pub fn micro(at: Timestamp) -> String {
+    if at.0.is_multiple_of(1_000) { second(at) } else { format(at, "%Y-%m-%dT%H:%M:%S.%6fZ") }
+}
+
+/// `2026-11-21T00:00:00Z`: the day it is in.
+pub(crate) fn day(at: Timestamp) -> String {
+    format(at, "%Y-%m-%dT00:00:00Z")
+}
+
 /// `2026-11-21T01-41-37Z`: names of files.
 pub fn file(at: Timestamp) -> String {
     format(at, "%Y-%m-%dT%H-%M-%SZ")
@@ -63,6 +78,10 @@ mod tests {
         assert_eq!(offset(at), "2026-11-21T01:41:37.007+00:00");
         assert_eq!(naive(at), "2026-11-21T01:41:37.007");
         assert_eq!(zulu(at), "2026-11-21T01:41:37.007Z");
+        assert_eq!(second(at), "2026-11-21T01:41:37Z");
+        assert_eq!(micro(at), "2026-11-21T01:41:37.007000Z");
+        assert_eq!(micro(Timestamp(1_795_225_297_000)), second(at));
+        assert_eq!(day(at), "2026-11-21T00:00:00Z");
         assert_eq!(file(at), "2026-11-21T01-41-37Z");
         assert_eq!(backup(at, 31), "20261121T014137007031");
         assert_eq!(date(at), "2026-11-21 01:41:37");

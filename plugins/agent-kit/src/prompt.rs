@@ -12,6 +12,8 @@ use crate::text::{head, tail};
 
 /// Bytes of the error that opened the incident. Its beginning says what happened.
 const ERROR: usize = 4 << 10;
+/// Bytes of what usually helps with such a failure: one sentence.
+const HINT: usize = 256;
 /// Bytes of the log: its end is nearest to the failure.
 const LOG: usize = 24 << 10;
 /// Earlier attempts that are told, the newest ones; and bytes of what went wrong in each.

@@ -15,10 +15,12 @@ use serde_json::{Value, json};
 use crate::load::{Acknowledged, Load, ask};
 
 /// The files that are views of the facts.
-const VIEWS: [&str; 8] = [
+const VIEWS: [&str; 10] = [
     "logs/razar.log",
     "logs/boot_orchestrator.log",
     "docs/quarantine_log.md",
+    "logs/razar_ai_invocations.json",
+    "monitoring/self_healing_ledger",
     "logs/razar_state.json",
     "logs/razar_boot_history.json",
     "monitoring/boot_metrics.prom",
@@ -114,7 +116,10 @@ impl Stage {
     /// Right after a kill: what is replaced as a whole is whole, what only grows has grown.
     pub(crate) fn look(&self) {
         for path in files(&self.scene.state()) {
+            // Lines, whatever the name says: the last one may be torn until the next start.
+            let is_log = path.ends_with("razar_ai_invocations.json");
             if path.extension().is_some_and(|extension| extension == "json")
+                && !is_log
                 && let Ok(text) = fs::read_to_string(&path)
             {
                 let read = serde_json::from_str::<Value>(&text);

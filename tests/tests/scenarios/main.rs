@@ -4,9 +4,11 @@
 //! | file | story |
 //! |---|---|
 //! | `boot` | what starts when, what is given up, and what operators find written about it |
+//! | `alerts` | what people are told who are not looking |
 //! | `death` | hosts and launchers that are killed, and how stacks end |
 //! | `probes` | native checks, phases, and what a probe's answer leads to |
 //! | `services` | programs that do not behave |
+//! | `diagnose` | logs that say what is wrong |
 //! | `disk` | state directories that cannot be used, and disks that are full |
 //! | `documents` | configurations that do not hold |
 //! | `packages` | plugins that do not load |
@@ -15,6 +17,8 @@
 //! | `trial` | patches of every kind, tried in a sealed copy with `patch check --trial` |
 //! | `cheats` | patches that only seem to be good, and trials that are killed |
 //! | `gullible` | logs that give orders, and agents that obey |
+//! | `repair` | what agents and operators propose, tried, applied, watched and taken back |
+//! | `recall` | what the host does without asking anybody |
 //! | `corpus` | some of the repair corpus, as the benchmark judges all of it |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
 //! | `evaluators` | evaluators asked by hand, and suites that work against them |
@@ -22,6 +26,8 @@
 //! | `models` | the agents of the ladder, each against a server that speaks as its own does |
 //! | `shapes` | the example model server, compared with what real ones were seen to answer |
 //! | `control` | the commands of a second terminal |
+//! | `records` | what is written about agents, whoever asked them |
+//! | `metrics` | what Prometheus and Grafana read |
 //! | `wall` | the host behind its second wall |
 //! | `ledger` | verification, repair, proofs, import, backup |
 #![allow(
@@ -34,23 +40,27 @@
 )]
 
 mod agents;
+mod alerts;
 mod boot;
 mod cheats;
 mod conduct;
 mod control;
 mod corpus;
 mod death;
+mod diagnose;
 mod disk;
 mod documents;
 mod evaluators;
 mod gullible;
 mod ledger;
+mod metrics;
 mod models;
 mod packages;
 mod patch;
 mod plugin;
 mod probes;
 mod recall;
+mod records;
 mod repair;
 mod services;
 mod shapes;

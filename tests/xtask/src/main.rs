@@ -9,6 +9,7 @@ mod debian;
 mod demo;
 mod dependencies;
 mod plugins;
+mod promtool;
 mod repair;
 mod run;
 mod setup;
@@ -29,7 +30,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Install what is missing: the `wasm32-wasip2` target, and for root `bubblewrap`
+    /// Install what is missing: the `wasm32-wasip2` target, `promtool` for the tests, and for root `bubblewrap`
     Setup,
     /// Build the plugins into `target/plugins`
     Plugins(plugins::Arguments),
@@ -48,7 +49,7 @@ enum Command {
 fn main() -> ExitCode {
     let root = workspace_root();
     let done = match Arguments::parse().command {
-        Command::Setup => setup::setup(&root),
+        Command::Setup => setup::setup(&root).map(|()| promtool::install(&root)),
         Command::Plugins(arguments) => plugins::build(&root, &arguments),
         Command::Demo => demo::demo(&root),
         Command::Bench(arguments) => bench::bench(&root, &arguments),

@@ -12,9 +12,12 @@ use razar_core::incident::{Attempted, End, Incident};
 use razar_core::plan::ComponentPlan;
 use razar_core::redact::Kind;
 use razar_core::time::Timestamp;
+use razar_ledger::LedgerReader;
+use razar_ledger::views::newest_invocations;
 use razar_runtime::contract::agent::{Attempt, Brief, Failure, FailureClass, Situation, SourceFile, Version};
 use rustix::fs::OFlags;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::tools;
 use super::tree::Tree;
@@ -27,6 +30,8 @@ const ERROR: usize = 16 << 10;
 const LOG: u64 = 64 << 10;
 /// Attempts that are told, the newest; and bytes of what went wrong in each.
 const ATTEMPTS: (usize, usize) = (20, 4 << 10);
+/// Records of the invocation log that are told, the newest: as many as the original tells.
+const INVOCATIONS: usize = 5;
 /// Versions that are offered.
 const VERSIONS: usize = 20;
 /// Bytes of sources that go along; the rest is reached with tools.
@@ -57,6 +62,9 @@ pub(crate) struct Context {
     /// Versions that could be restored, newest first.
     #[serde(default)]
     versions: Vec<Known>,
+    /// The newest records about the component, in the shape of the original's invocation log, oldest first.
+    #[serde(default)]
+    invocations: Vec<Map<String, Value>>,
 }
 
 /// One attempt.
@@ -124,6 +132,20 @@ impl Context {
             log: String::new(),
             history: incident.over.iter().map(tried).collect(),
             versions: incident.versions.iter().rev().map(known).collect(),
+            invocations: Vec::new(),
+        }
+    }
+
+    /// With what was recorded of the component before, in this incident and in earlier ones.
+    pub(crate) fn with_past(self, state: &Path) -> Self {
+        let known = LedgerReader::open(state)
+            .and_then(|reader| newest_invocations(&reader, &self.component, INVOCATIONS));
+        match known {
+            Ok(invocations) => Self { invocations, ..self },
+            Err(error) => {
+                tracing::warn!(component = %self.component, "agents are not told of earlier incidents: {error}");
+                self
+            }
         }
     }
 
@@ -179,6 +201,18 @@ impl Context {
                 .collect(),
         });
         let versions = versions.collect();
+        let hint = self.class.map(|class| ("hint".to_owned(), class.hint().to_owned()));
+        let known = self.invocations.len().saturating_sub(INVOCATIONS);
+        let known = self.invocations.iter().skip(known).map(|record| {
+            let clean = |(key, value): (&String, &Value)| match value {
+                Value::String(text) => (key.clone(), words("invocations", text, bytes).into()),
+                other => (key.clone(), other.clone()),
+            };
+            record.iter().map(clean).collect::<Value>()
+        });
+        let known: Value = known.collect();
+        let known = (!self.invocations.is_empty()).then(|| ("invocations".to_owned(), known.to_string()));
+        let extensions: Vec<_> = hint.into_iter().chain(known).collect();
         let failure = Failure {
             incident: self.incident.clone(),
             component: self.component.to_string(),
@@ -194,7 +228,7 @@ impl Context {
             history,
             sources: sources(tree),
             versions,
-            extensions: Vec::new(),
+            extensions,
         };
         let tools = if tree.files().next().is_some() { tools::schemas() } else { Vec::new() };
         Brief { situation: Situation::Failure(failure), actions: Vec::new(), tools, extensions: Vec::new() }
@@ -299,6 +333,34 @@ mod tests {
         assert_eq!((failure.history.len(), failure.history[0].number), (20, 41));
         assert_eq!(failure.history[0].error.len(), 4 << 10);
         assert!(failure.sources.is_empty() && failure.class == FailureClass::Unknown);
+    }
+
+    #[test]
+    fn the_newest_records_of_the_component_are_told_as_the_original_tells_them() {
+        let record = |number: u32| {
+            format!(r#"{{"attempt":{number},"error":"password=c4nary-7","event":"attempt","patched":false}}"#)
+        };
+        let records: Vec<String> = (1..=7).map(record).collect();
+        let text = format!(r#"{{"component":"web","error":"boom","invocations":[{}]}}"#, records.join(","));
+        let told = failure(context(&text).unwrap().brief(&mut Tree::empty(Redactor::default())));
+        let [(key, known)] = &told.extensions[..] else { panic!("{told:?}") };
+        assert_eq!(key, "invocations");
+        let known: Value = serde_json::from_str(known).unwrap();
+        let numbers: Vec<_> = known.as_array().unwrap().iter().map(|one| one["attempt"].as_u64()).collect();
+        assert_eq!(numbers, [3, 4, 5, 6, 7].map(Some));
+        assert!(known[0]["error"].as_str().unwrap().starts_with("password=[redacted-"), "{known}");
+    }
+
+    #[test]
+    fn the_class_and_what_usually_helps_are_told() {
+        let told = |class: &str| {
+            let text = format!(r#"{{"component":"web","error":"boom"{class}}}"#);
+            failure(context(&text).unwrap().brief(&mut Tree::empty(Redactor::default())))
+        };
+        let known = told(r#","class":"dependency""#);
+        let hint = "Install missing packages or verify the environment.";
+        assert_eq!(known.extensions, [("hint".to_owned(), hint.to_owned())]);
+        assert!(told("").extensions.is_empty(), "nobody knows");
     }
 
     #[test]

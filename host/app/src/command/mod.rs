@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod conform;
 mod control;
+mod diagnose;
 mod doctor;
 mod first_start;
 mod ground;
@@ -62,6 +63,7 @@ pub(crate) async fn run(command: Command) -> Exit {
         Command::Start(arguments) => control::start(arguments).await,
         Command::Restart(arguments) => control::restart(arguments).await,
         Command::Quarantine(arguments) => control::quarantine(arguments).await,
+        Command::Diagnose(arguments) => blocking(move || diagnose::diagnose(&arguments)).await,
         Command::Doctor(arguments) => blocking(move || doctor::doctor(&arguments)).await,
         Command::Timeline(arguments) => control::timeline(arguments).await,
         Command::Handover(arguments) => control::handover(arguments).await,

@@ -1,6 +1,7 @@
 //! `run`: the composition root. It puts the parts together, waits for the end, and says how it was. The order of what
 //! it opens is the order of what may be wrong: what was typed, then files, then the state directory, then processes.
 
+use std::collections::BTreeSet;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use razar_core::fact::{Anchor, Fact, Opened};
 use razar_core::id::Digest;
 use razar_core::patch::Protected;
-use razar_core::plan::Overrides;
+use razar_core::plan::{BootPlan, Overrides};
 use razar_core::problem::{Problem, json_cause, json_place};
 use razar_core::supervisor::{BootRequest, Command, Input, Settings, Stage, State};
 use razar_ledger::{Ledger, LedgerError, Views, failpoint};
@@ -24,6 +25,7 @@ use super::check::{Checked, read_plan};
 use super::first_start::CodeCache;
 use super::ground::Behind;
 use super::{Exit, code_cache, complain, runtime, show_problems, show_warnings};
+use crate::alert::Alerting;
 use crate::ask::{Asker, Questions};
 use crate::cli;
 use crate::drive::{Clock, DriveError, Driver, Handle, NotDone, ViewWriter};
@@ -141,6 +143,7 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
         (hands, Questions::new(asker, handle.clone(), tokio.clone()))
     });
     let mut end = End::watch(&handle);
+    let alerting = Alerting::start(&state_dir, &handle, secrets(&ready.checked.plan, &ready.packages));
     // First in the queue, before the driver runs and before anybody is served: a deadline that passed while no host was
     // there, or a command, must not be judged by what the world was before.
     handle.input(Input::Found(perform::found(&situation)));
@@ -164,6 +167,7 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
     handle.close();
     let driven = tokio::task::spawn_blocking(move || driving.join()).await;
     served.finish().await;
+    alerting.finish().await;
     if let Some(witnessing) = witnessing {
         witnessing.finish().await;
     }
@@ -180,6 +184,14 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
         Ok(Ok(Err(error))) => Err(Ended::internal(error)),
         _ => Err(Ended::internal("the host's own loop ended; the services go on, `run` takes them over")),
     }
+}
+
+/// What may be in no alert: what environment, grants and components call a secret.
+fn secrets(plan: &BootPlan, packages: &Packages) -> BTreeSet<String> {
+    let own = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let components = plan.components.iter().flat_map(|component| component.env.clone());
+    crate::agent::secrets::known(own.chain(components), packages.grants())
 }
 
 /// What is the host's own and no component's, and where a judge finds what he needs.

@@ -70,6 +70,7 @@ async fn of_agent(
             .map_err(|error| format!("cannot read `{}`: {error}", component.workdir))?;
         // A component that has never printed anything has no log.
         let log = evidence::output_file(&shop.state, &component.id);
+        let context = context.with_past(&shop.state);
         let context = context.clone().with_log(&log).unwrap_or(context);
         let mut brief = context.brief(&mut tree);
         let copy = Workspace::make(&shop.state.join(WORKSPACES), &name, &tree)

@@ -3,6 +3,7 @@
 //! path allocate nothing.
 
 mod cached;
+mod repairs;
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::drive::Snapshot;
 use cached::{Calls, Probes};
+use repairs::Repairs;
 
 /// From a sandboxed call in memory to the longest deadline a probe usually has.
 const BUCKETS: [f64; 14] =
@@ -41,6 +43,7 @@ pub(crate) struct Metrics {
     missed: IntCounter,
     probes: Probes,
     calls: Calls,
+    repairs: Repairs,
     /// Gauges are set and read in one piece.
     scrape: Mutex<()>,
 }
@@ -135,6 +138,7 @@ impl Metrics {
             )?,
             probes: Probes::new(checks, durations),
             calls: Calls::new(calls),
+            repairs: Repairs::new(&registry, plan)?,
             scrape: Mutex::new(()),
             registry,
         };
@@ -165,7 +169,7 @@ impl Metrics {
     pub(crate) async fn follow(&self, mut facts: Receiver<Recorded>) {
         loop {
             match facts.recv().await {
-                Ok(recorded) => self.take(&recorded.fact),
+                Ok(recorded) => self.take(&recorded),
                 Err(RecvError::Lagged(missed)) => {
                     self.facts.inc_by(missed);
                     self.missed.inc_by(missed);
@@ -176,9 +180,10 @@ impl Metrics {
     }
 
     /// Counts one fact.
-    pub(crate) fn take(&self, fact: &Fact) {
+    pub(crate) fn take(&self, recorded: &Recorded) {
         self.facts.inc();
-        match fact {
+        self.repairs.take(recorded);
+        match &recorded.fact {
             Fact::BootStarted { .. } => self.boot_duration.set(0.0),
             Fact::BootCompleted { took, .. } => self.boot_duration.set(took.0 as f64 / 1000.0),
             Fact::EffectDecided { effect: Effect::Start(start), .. } => {

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use razar_core::effect::{Effect, Start};
-use razar_core::fact::{Fact, Phase};
+use razar_core::fact::{Fact, Phase, Recorded};
 use razar_core::failure::{Failure, FailureClass, FailureKind};
 use razar_core::id::{Digest, EffectId, InstanceId};
 use razar_core::plan::BootPlan;
 use razar_core::supervisor::{Stage, Status};
-use razar_core::time::Millis;
+use razar_core::time::{Millis, Timestamp};
 
 use super::http::{DEFAULT_PORT, Http, HttpError, Limits, port};
 use super::metrics::Metrics;
@@ -104,13 +104,14 @@ fn a_port_that_is_none_is_named_and_replaced() {
 #[test]
 fn counters_follow_facts_and_every_family_has_its_help() {
     let metrics = metrics();
+    let take = |fact| metrics.take(&Recorded { seq: 1, at: Timestamp(1), fact });
     let start = Start { component: id("web"), instance: InstanceId(1), spec: Digest::of(b""), attempt: 1 };
-    metrics.take(&Fact::EffectDecided { id: EffectId(1), effect: Effect::Start(start) });
+    take(Fact::EffectDecided { id: EffectId(1), effect: Effect::Start(start) });
     let failure =
         Failure { kind: FailureKind::Exited, class: FailureClass::Logic, error: "KeyError".to_owned() };
-    metrics.take(&Fact::Failed { component: id("web"), instance: None, attempt: 1, failure });
+    take(Fact::Failed { component: id("web"), instance: None, attempt: 1, failure });
     let boot = razar_core::id::BootId(1);
-    metrics.take(&Fact::BootCompleted { boot, took: Millis(2_500), ready: vec![], absent: vec![] });
+    take(Fact::BootCompleted { boot, took: Millis(2_500), ready: vec![], absent: vec![] });
     metrics.observe_probe(&id("web"), Phase::Liveness, "reply", Duration::from_millis(2));
     metrics.observe_probe(&id("web"), Phase::Liveness, "trap", Duration::from_millis(2));
     metrics.observe_call(&"probe-http".parse().unwrap(), "reply");

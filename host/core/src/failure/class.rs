@@ -99,10 +99,37 @@ const REFUSED: [&str; 3] = ["connection refused", "connectionrefusederror", "eco
 /// What somebody else may be called: its name, and where it listens.
 pub type Peer<'a> = (&'a str, Option<&'a str>);
 
+/// What in a text says which class a failure is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Telling<'t> {
+    /// The class.
+    pub class: FailureClass,
+    /// The words that decided.
+    pub words: &'static str,
+    /// The newest line that has any of that row's words.
+    pub line: &'t str,
+    /// Which line that is, from 1.
+    pub number: usize,
+}
+
 impl FailureClass {
     /// Sorts an error or a log tail by its words alone: case-insensitive, first match wins, as operators know it.
     pub fn of(text: &str) -> Self {
-        by_words(&text.to_ascii_lowercase()).unwrap_or(External)
+        Self::told_by(text).map_or(External, |telling| telling.class)
+    }
+
+    /// What in a text decides its class; nothing does in one that is [`External`] because it says nothing else.
+    pub fn told_by(text: &str) -> Option<Telling<'_>> {
+        let mut best = WORDS.len();
+        let mut telling = None;
+        for (at, line) in text.lines().enumerate() {
+            // The first row wins over the whole text, and among its lines the newest one: that is where it ended.
+            if let Some((row, class, words)) = row_of(&line.to_ascii_lowercase(), best) {
+                best = row;
+                telling = Some(Telling { class, words, line, number: at + 1 });
+            }
+        }
+        telling
     }
 
     /// Sorts the end of a process. A signal says more than any words: nobody who was killed from outside is to blame
@@ -131,8 +158,15 @@ impl FailureClass {
 }
 
 fn by_words(lower: &str) -> Option<FailureClass> {
-    let row = WORDS.iter().find(|(_, words)| words.iter().any(|word| lower.contains(word)))?;
-    Some(row.0)
+    row_of(lower, WORDS.len()).map(|(_, class, _)| class)
+}
+
+/// The first row, up to the `last`, that has words in a text, and the first of them.
+fn row_of(lower: &str, last: usize) -> Option<(usize, FailureClass, &'static str)> {
+    WORDS.iter().enumerate().take(last.saturating_add(1)).find_map(|(row, (class, words))| {
+        let words = words.iter().find(|words| lower.contains(**words))?;
+        Some((row, *class, *words))
+    })
 }
 
 fn of_signal(signal: i32) -> FailureClass {
@@ -166,6 +200,40 @@ mod tests {
             ("", External),
         ] {
             assert_eq!(FailureClass::of(text), class, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_line_that_decided_is_the_newest_of_the_first_row_that_matches() {
+        let text = "KeyError: 'a'\nNo module named 'b'\r\nConnection refused\nIMPORTERROR: c\nTypeError\n";
+        let telling = FailureClass::told_by(text).unwrap();
+        assert_eq!((telling.class, telling.words), (Dependency, "importerror"));
+        assert_eq!((telling.line, telling.number), ("IMPORTERROR: c", 4));
+        let telling = FailureClass::told_by("port taken:\naddress already in use\n").unwrap();
+        assert_eq!((telling.class, telling.number), (External, 2));
+        assert_eq!(FailureClass::told_by("all is well\n"), None);
+    }
+
+    /// The original's whole table: each of its words, alone, and each row before the next.
+    #[test]
+    fn the_original_s_rules_and_hints_are_kept() {
+        let dependency =
+            ["ImportError", "ModuleNotFoundError", "No module named", "DependencyError", "cannot import"];
+        let logic = ["AssertionError", "TypeError", "ValueError", "KeyError", "IndexError", "AttributeError"];
+        for (words, class, hint) in [
+            (&dependency[..], Dependency, "Install missing packages or verify the environment."),
+            (&logic[..], Logic, "Inspect the stack trace and fix the underlying code logic."),
+            (&["anything else"][..], External, "Check network connectivity and external service status."),
+        ] {
+            for word in words {
+                assert_eq!(FailureClass::of(&format!("x {word} y")), class, "{word}");
+                assert_eq!(FailureClass::of(&word.to_uppercase()), class, "{word}");
+            }
+            assert_eq!(class.hint(), hint);
+        }
+        for (first, second) in dependency.iter().zip(logic) {
+            assert_eq!(FailureClass::of(&format!("{second}\n{first}")), Dependency);
+            assert_eq!(FailureClass::of(&format!("connection refused\n{second}")), Logic);
         }
     }
 

@@ -6,9 +6,11 @@
 //! |---|---|---|
 //! | `logs/razar_state.json` | replaced | newest 1,000 events, this boot's components |
 //! | `logs/razar_ai_patches.json` | replaced | newest 200 records |
+//! | `logs/razar_long_task.json` | replaced | newest 500 attempts |
+//! | `monitoring/self_healing_ledger/razar_agent_trends.json` | replaced | newest 2,000 days of an agent and a component |
 //! | `logs/razar_boot_history.json` | replaced | newest 200 boots, of 20,000 components together |
 //! | `monitoring/boot_metrics.prom` | replaced | newest boot |
-//! | `logs/razar.log`, `logs/boot_orchestrator.log`, `logs/patch_history.jsonl`, `docs/quarantine_log.md` | appended | 4 MiB and the four segments before, as `<file>.<n>` |
+//! | `logs/razar.log`, `logs/boot_orchestrator.log`, `logs/patch_history.jsonl`, `logs/razar_ai_invocations.json`, `docs/quarantine_log.md` | appended | 4 MiB and the four segments before, as `<file>.<n>` |
 //! | `logs/mission_briefs/` | one a boot | newest 20 |
 //! | `logs/patch_backups/` | one a file that a patch changed | those of the newest 50 patches, at most 32 MiB |
 //! | `quarantine/` | one a component | while it is in quarantine |
@@ -22,6 +24,8 @@ mod cursor;
 mod error;
 mod escape;
 mod files;
+mod invocations;
+mod long_task;
 mod metrics;
 mod mission_log;
 mod patch_backups;
@@ -32,6 +36,7 @@ mod runs;
 mod stack;
 mod state;
 mod timeline;
+mod trends;
 mod whole;
 
 use std::fs;
@@ -41,6 +46,7 @@ use razar_core::fact::Recorded;
 use rusqlite::Connection;
 
 pub use self::error::{Behind, ViewError};
+pub use self::invocations::newest as newest_invocations;
 pub use self::mission_log::Event;
 pub use self::timeline::{Entry, Timeline};
 
@@ -56,6 +62,9 @@ use crate::replay::Replay;
 
 const HISTORY: &str = "logs/razar_boot_history.json";
 
+/// Where the trends are.
+const TRENDS: &str = "monitoring/self_healing_ledger";
+
 /// All of them. It holds a connection of its own, so it may live on another thread than the ledger.
 #[derive(Debug)]
 pub struct Views {
@@ -63,9 +72,11 @@ pub struct Views {
     root: PathBuf,
     segment: u64,
     model: Model,
-    logs: [AppendView; 4],
+    logs: [AppendView; 5],
     state_file: WholeView,
     patches_file: WholeView,
+    long_task_file: WholeView,
+    trends_file: WholeView,
     history_file: WholeView,
     metrics_file: WholeView,
     behind: Vec<Behind>,
@@ -82,6 +93,12 @@ struct Model {
     patches: patches::Patches,
     /// The revision of the patches that is on disk.
     patches_drawn: u64,
+    long_task: long_task::LongTask,
+    /// The revision of the long task that is on disk.
+    long_task_drawn: u64,
+    trends: trends::Trends,
+    /// The revision of the trends that is on disk.
+    trends_drawn: u64,
     backups: patch_backups::PatchBackups,
     chronicle: state::Chronicle,
     quarantine: quarantine_files::QuarantineFiles,
@@ -98,7 +115,9 @@ impl Views {
     fn with_segments(ledger: &Ledger, root: &Path, segment: u64) -> Result<Self, LedgerError> {
         // Only now: later it is missing because somebody moved it. What is missing now, every file says.
         let _ = fs::create_dir_all(root);
-        for dir in ["logs", briefs::NAME, patch_backups::NAME, quarantine_files::NAME, "docs", "monitoring"] {
+        for dir in
+            ["logs", briefs::NAME, patch_backups::NAME, quarantine_files::NAME, "docs", "monitoring", TRENDS]
+        {
             files::sweep(&root.join(dir));
         }
         let mut views = Self {
@@ -109,6 +128,8 @@ impl Views {
             logs: logs(root, segment),
             state_file: WholeView::new(root, state::NAME),
             patches_file: WholeView::new(root, patches::PATCHES),
+            long_task_file: WholeView::new(root, long_task::NAME),
+            trends_file: WholeView::new(root, trends::NAME),
             history_file: WholeView::new(root, HISTORY),
             metrics_file: WholeView::new(root, metrics::NAME),
             behind: Vec::new(),
@@ -156,8 +177,10 @@ impl Views {
         for log in &mut self.logs {
             log.load(&self.connection)?;
         }
-        let Self { state_file, patches_file, history_file, metrics_file, .. } = self;
-        for file in [state_file, patches_file, history_file, metrics_file] {
+        let Self {
+            state_file, patches_file, long_task_file, trends_file, history_file, metrics_file, ..
+        } = self;
+        for file in [state_file, patches_file, long_task_file, trends_file, history_file, metrics_file] {
             file.forget();
         }
         self.catch_up()
@@ -181,8 +204,11 @@ impl Views {
             connection,
             model,
             logs,
+            root,
             state_file,
             patches_file,
+            long_task_file,
+            trends_file,
             history_file,
             metrics_file,
             behind,
@@ -222,6 +248,24 @@ impl Views {
             }
             note(patches_file.name, written);
         }
+        let revision = model.long_task.revision();
+        if revision > 0 && !(model.long_task_drawn == revision && long_task_file.is_there()) {
+            let written = long_task_file.write(connection, model.seq, model.long_task.render());
+            if written.is_ok() {
+                model.long_task_drawn = revision;
+            }
+            note(long_task_file.name, written);
+        }
+        let revision = model.trends.revision();
+        if revision > 0 && !(model.trends_drawn == revision && trends_file.is_there()) {
+            // Two directories deep.
+            let written = files::parent(&root.join(TRENDS))
+                .and_then(|_| trends_file.write(connection, model.seq, model.trends.render()));
+            if written.is_ok() {
+                model.trends_drawn = revision;
+            }
+            note(trends_file.name, written);
+        }
         let state = meta::head_at(connection, model.seq).map_err(ViewError::from).and_then(|head| {
             state_file.write(connection, model.seq, model.chronicle.render(&model.stack, head))
         });
@@ -240,6 +284,8 @@ fn fold(model: &mut Model, logs: &mut [AppendView], recorded: &Recorded) {
     model.chronicle.fold(&model.stack, recorded);
     model.quarantine.fold(recorded);
     model.briefs.fold(recorded);
+    model.long_task.fold(&model.stack, recorded);
+    model.trends.fold(&model.stack, recorded);
     if let Some(event) = PatchEvent::told_by(&model.stack, recorded) {
         model.backups.fold(recorded.at, &event);
         model.patches.fold(recorded.at, event);
@@ -248,11 +294,12 @@ fn fold(model: &mut Model, logs: &mut [AppendView], recorded: &Recorded) {
     model.seq = recorded.seq;
 }
 
-fn logs(root: &Path, segment: u64) -> [AppendView; 4] {
+fn logs(root: &Path, segment: u64) -> [AppendView; 5] {
     [
         AppendView::new(root, mission_log::NAME, "", mission_log::lines, segment),
         AppendView::new(root, boot_log::NAME, "", boot_log::lines, segment),
         AppendView::new(root, patches::HISTORY, "", patches::lines, segment),
+        AppendView::new(root, invocations::NAME, "", invocations::lines, segment),
         AppendView::new(root, quarantine_log::NAME, quarantine_log::HEADER, quarantine_log::lines, segment),
     ]
 }
@@ -266,6 +313,10 @@ impl Model {
             drawn: 0,
             patches: patches::Patches::default(),
             patches_drawn: 0,
+            long_task: long_task::LongTask::default(),
+            long_task_drawn: 0,
+            trends: trends::Trends::default(),
+            trends_drawn: 0,
             backups: patch_backups::PatchBackups::new(root),
             chronicle: state::Chronicle::default(),
             quarantine: quarantine_files::QuarantineFiles::new(root),

@@ -69,6 +69,8 @@ pub(super) struct Stack {
     components: BTreeMap<ComponentId, Component>,
     /// Why each is not trusted with its files as they are: its newest failure, or an operator's word.
     doubts: BTreeMap<ComponentId, String>,
+    /// Incidents that are open: the failure each is about, and how many attempts there were.
+    incidents: BTreeMap<ComponentId, (String, u32)>,
     /// Decided and not over.
     effects: HashMap<EffectId, Effect>,
     /// Everything is being stopped.
@@ -95,6 +97,16 @@ impl Stack {
     /// Why its files are changed back.
     pub(super) fn doubt(&self, id: &ComponentId) -> &str {
         self.doubts.get(id).map(String::as_str).unwrap_or_default()
+    }
+
+    /// The failure that agents are asked about.
+    pub(super) fn error(&self, id: &ComponentId) -> &str {
+        self.incidents.get(id).map(|(error, _)| error.as_str()).unwrap_or_default()
+    }
+
+    /// How many attempts there were at repairing it.
+    pub(super) fn attempts(&self, id: &ComponentId) -> u32 {
+        self.incidents.get(id).map_or(0, |(_, attempts)| *attempts)
     }
 
     /// The effect behind a number.
@@ -136,7 +148,14 @@ impl Stack {
                     *component = Component { condition: Condition::Stopped, ..Component::default() };
                 }
             }
-            Fact::EffectDecided { id, effect } => drop(self.effects.insert(*id, effect.clone())),
+            Fact::EffectDecided { id, effect } => {
+                if let Effect::Attempt(attempt) = effect
+                    && let Some((_, attempts)) = self.incidents.get_mut(&attempt.component)
+                {
+                    *attempts = attempt.number;
+                }
+                self.effects.insert(*id, effect.clone());
+            }
             Fact::EffectStarted { id } => {
                 if let Some(component) = self.launched(*id).cloned() {
                     self.set(&component, |c| {
@@ -184,12 +203,18 @@ impl Stack {
             Fact::RollbackRequested { component, .. } => {
                 self.doubts.insert(component.clone(), "an operator takes it back".to_owned());
             }
-            Fact::IncidentClosed { component, .. } => drop(self.doubts.remove(component)),
+            Fact::IncidentClosed { component, .. } => {
+                self.doubts.remove(component);
+                self.incidents.remove(component);
+            }
             Fact::BackingOff { component, .. } => {
                 self.set(component, |c| c.condition = Condition::BackingOff)
             }
-            Fact::IncidentOpened { component, diff: None, .. } => {
-                self.set(component, |c| c.condition = Condition::Repairing)
+            Fact::IncidentOpened { component, failure, diff, .. } => {
+                self.incidents.insert(component.clone(), (failure.error.clone(), 0));
+                if diff.is_none() {
+                    self.set(component, |c| c.condition = Condition::Repairing);
+                }
             }
             Fact::Quarantined { component, .. } => {
                 self.set(component, |c| c.condition = Condition::Quarantined)
@@ -215,7 +240,6 @@ impl Stack {
             | Fact::PluginReleased { .. }
             | Fact::PluginReinstated { .. }
             | Fact::RestartRequested { .. }
-            | Fact::IncidentOpened { .. }
             | Fact::Escalated { .. }
             | Fact::EscalationWarned { .. }
             | Fact::RungSkipped { .. }

@@ -17,7 +17,8 @@ use tempfile::TempDir;
 use super::*;
 
 const BRIEF: &[u8] = b"{\"priority_map\": {}, \"current_status\": {}, \"open_issues\": []}\n";
-const LOGS: [&str; 4] = [mission_log::NAME, boot_log::NAME, quarantine_log::NAME, patches::HISTORY];
+const LOGS: [&str; 5] =
+    [mission_log::NAME, boot_log::NAME, quarantine_log::NAME, patches::HISTORY, invocations::NAME];
 
 type Turn = (Timestamp, Vec<Fact>);
 
@@ -71,7 +72,9 @@ fn repair() -> Vec<Vec<Fact>> {
     let manifest = patch::testing::patch("x").manifest().digest();
     let asked = |number: u32, end: End| {
         let who = Who::Agent("agent-openai".parse().unwrap());
-        let attempt = Attempt { component: component.clone(), incident, number, who, name: None };
+        // The roster spells the second one's name; operators see it so.
+        let name = (number > 1).then(|| "K2 Coder".to_owned());
+        let attempt = Attempt { component: component.clone(), incident, number, who, name };
         done(
             100 + u64::from(number),
             Effect::Attempt(attempt),
@@ -84,6 +87,15 @@ fn repair() -> Vec<Vec<Fact>> {
     let refused =
         End::Refused { code: "protected-tests".to_owned(), why: "`tests/x.py` is the judge".to_owned() };
     let wrong = || failure(FailureKind::Exited, "exited with code 1: KeyError: 'x|y'");
+    let escalated = Fact::Escalated {
+        incident,
+        component: component.clone(),
+        from: "agent-openai".parse().unwrap(),
+        to: "agent-k2".parse().unwrap(),
+        name: "K2 Coder".to_owned(),
+        escalations: 1,
+    };
+    let again = Fact::RoundBegan { incident, component: component.clone(), round: 2, until: Timestamp(0) };
     vec![
         vec![Fact::IncidentOpened {
             incident,
@@ -92,8 +104,8 @@ fn repair() -> Vec<Vec<Fact>> {
             launches: 3,
             diff: None,
         }],
-        asked(1, refused),
-        asked(2, tried(Verdict::NotFixed)),
+        [asked(1, refused), vec![escalated]].concat(),
+        [asked(2, tried(Verdict::NotFixed)), vec![again]].concat(),
         asked(3, tried(Verdict::Fixed)),
         done(110, apply.clone(), EffectOutcome::Changed),
         vec![Fact::Failed { component: component.clone(), instance: None, attempt: 1, failure: wrong() }],
@@ -236,7 +248,10 @@ fn script() -> Vec<Turn> {
 /// A few lines in every log, for tests that go through them byte by byte.
 fn short() -> Vec<Turn> {
     let script = script();
-    [0, 3, 10, 18, applied(&script)].map(|turn| script[turn].clone()).into()
+    let asked =
+        |fact: &Fact| matches!(fact, Fact::EffectFinished { outcome: EffectOutcome::Attempted { .. }, .. });
+    let asked = script.iter().position(|(_, facts)| facts.iter().any(asked)).unwrap();
+    [0, 3, 10, 18, asked, applied(&script)].map(|turn| script[turn].clone()).into()
 }
 
 /// The turn in which a patch is put in place for the first time.
@@ -361,10 +376,13 @@ fn every_view_says_what_operators_know() {
             "logs/patch_backups/old.py.20261121T014145000002",
             "logs/patch_history.jsonl",
             "logs/razar.log",
+            "logs/razar_ai_invocations.json",
             "logs/razar_ai_patches.json",
             "logs/razar_boot_history.json",
+            "logs/razar_long_task.json",
             "logs/razar_state.json",
             "monitoring/boot_metrics.prom",
+            "monitoring/self_healing_ledger/razar_agent_trends.json",
             "quarantine/web.json",
         ]
     );
@@ -374,10 +392,13 @@ fn every_view_says_what_operators_know() {
         "logs/boot_orchestrator.log",
         "logs/patch_history.jsonl",
         "logs/razar.log",
+        "logs/razar_ai_invocations.json",
         "logs/razar_ai_patches.json",
         "logs/razar_boot_history.json",
+        "logs/razar_long_task.json",
         "logs/razar_state.json",
         "monitoring/boot_metrics.prom",
+        "monitoring/self_healing_ledger/razar_agent_trends.json",
         "quarantine/web.json",
     ] {
         insta::assert_snapshot!(name.replace(['/', '.'], "_"), files[name]);
@@ -438,6 +459,138 @@ fn a_boot_counts_components_that_were_never_launched() {
     let names: Vec<&str> = run.iter().map(|component| component["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["store", "never", "later"]);
     assert_eq!((&run[1]["attempts"], &run[1]["success"]), (&0.into(), &false.into()));
+}
+
+/// One record of the original's log, as `import` takes it over.
+fn imported(record: u64, text: &str, when: u64) -> Fact {
+    Fact::Imported {
+        source: "logs/razar_ai_invocations.json".to_owned(),
+        record,
+        digest: Digest::of(text.as_bytes()),
+        text: text.to_owned(),
+        when: Some(Timestamp(when)),
+        component: Some(id("alpha")),
+        repair: None,
+    }
+}
+
+#[test]
+fn what_the_original_has_recorded_goes_on_in_the_same_file() {
+    let known = r#"{"component": "alpha", "attempt": 1, "error": "boom", "patched": true, "event": "attempt", "agent": "kimi2"}"#;
+    let facts = vec![
+        imported(1, known, 1_795_225_338_742),
+        imported(2, r#"{"event": "handshake", "agent": "crown", "status": "success"}"#, 1_795_225_338_000),
+        imported(3, r#"{"component": "alpha", "patc"#, 0),
+    ];
+    let files = fresh(&[(Timestamp(0), facts)]);
+    assert_eq!(
+        files[invocations::NAME],
+        "{\"agent\": \"kimi2\", \"attempt\": 1, \"component\": \"alpha\", \"error\": \"boom\", \"event\": \"attempt\", \
+         \"patched\": true}\n{\"agent\": \"crown\", \"event\": \"handshake\", \"status\": \"success\"}\n"
+    );
+    let trends: serde_json::Value = serde_json::from_str(&files[trends::NAME]).unwrap();
+    let at = "2026-11-21T01:42:18.742000Z";
+    assert_eq!(
+        trends,
+        serde_json::json!([{
+            "date": "2026-11-21T00:00:00Z", "agent": "kimi2", "component": "alpha", "attempts": 1, "successes": 1,
+            "failures": 0, "success_rate": 1.0, "first_timestamp": at, "last_timestamp": at,
+        }])
+    );
+}
+
+#[test]
+fn agents_are_told_the_newest_records_about_their_component() {
+    let house = House::with(&script());
+    let reader = crate::LedgerReader::open(&house.dir.path().join("state")).unwrap();
+    let told = newest_invocations(&reader, &id("web"), 5).unwrap();
+    let short: Vec<_> = told
+        .iter()
+        .map(|record| {
+            let word = |key: &str| record[key].as_str().unwrap();
+            (word("event"), word("agent"), record["attempt"].as_u64().unwrap(), word("status"))
+        })
+        .collect();
+    assert_eq!(
+        short,
+        [
+            ("attempt", "agent-openai", 1, "failure"),
+            ("escalation", "k2 coder", 1, "failure"),
+            ("attempt", "k2 coder", 2, "failure"),
+            ("attempt", "k2 coder", 3, "success"),
+            ("attempt", "k2 coder", 4, "success"),
+        ]
+    );
+    let keys: Vec<&String> = told[1].keys().collect();
+    assert_eq!(
+        keys,
+        [
+            "agent",
+            "agent_original",
+            "attempt",
+            "error",
+            "event",
+            "patched",
+            "status",
+            "timestamp",
+            "timestamp_iso",
+        ]
+    );
+    assert_eq!(newest_invocations(&reader, &id("web"), 2).unwrap(), told[3..]);
+    assert!(newest_invocations(&reader, &id("store"), 5).unwrap().is_empty());
+}
+
+#[test]
+fn a_file_that_the_original_left_there_is_kept_beside_ours() {
+    let house = House::with(&script());
+    fs::create_dir_all(house.root().join("logs")).unwrap();
+    fs::write(house.root().join(invocations::NAME), "[{\"component\": \"alpha\"}]").unwrap();
+    drop(house.open());
+    let files = house.files();
+    let [aside] = &house.take_aside()[..] else { panic!("{files:?}") };
+    assert_eq!(files[aside], "[{\"component\": \"alpha\"}]");
+    assert_eq!(house.files(), fresh(&script()));
+}
+
+#[test]
+fn a_long_task_tells_its_attempts_and_that_it_was_aborted_and_has_an_end() {
+    let (component, incident) = (id("web"), IncidentId(7));
+    let failure = failure(FailureKind::Exited, "password=c4nary-1 is wrong");
+    let mut facts = vec![
+        boot(1, None, &["web"]),
+        Fact::IncidentOpened { incident, component: component.clone(), failure, launches: 3, diff: None },
+    ];
+    let asked = |number: u32| {
+        let who = Who::Agent("agent-k2".parse().unwrap());
+        let attempt = Attempt { component: component.clone(), incident, number, who, name: None };
+        let end = End::Declined { why: "no idea".to_owned() };
+        let outcome = EffectOutcome::Attempted { end, spent: Spent::default() };
+        done(u64::from(number), Effect::Attempt(attempt), outcome)
+    };
+    facts.extend(asked(1));
+    let files = fresh(&[(Timestamp(0), facts.clone())]);
+    assert!(!files.contains_key(long_task::NAME), "one round is none");
+
+    let again = Fact::RoundBegan { incident, component: component.clone(), round: 2, until: Timestamp(0) };
+    facts.push(again);
+    facts.extend((2..=600).flat_map(asked));
+    facts.push(Fact::ShutdownStarted { reason: "Ctrl-C".to_owned() });
+    facts.push(Fact::BootEnded { boot: BootId(1) });
+    let files = fresh(&[(Timestamp(5_500), facts)]);
+    let records: serde_json::Value = serde_json::from_str(&files[long_task::NAME]).unwrap();
+    let records = records.as_array().unwrap();
+    assert_eq!(records.len(), long_task::KEPT);
+    let last = &records[long_task::KEPT - 2..];
+    let error = "password=[redacted-1] is wrong";
+    let record = |aborted: bool| {
+        serde_json::json!({
+            "component": "web", "attempt": 600, "error": error, "patched": false, "aborted": aborted, "timestamp": 5.5,
+        })
+    };
+    assert_eq!(last, [record(false), record(true)]);
+    for text in [&files[long_task::NAME], &files[invocations::NAME]] {
+        assert!(!text.contains("c4nary"));
+    }
 }
 
 #[test]

@@ -55,6 +55,7 @@ fn attempt(number: u32, error: &str) -> Attempt {
 fn a_prompt_says_what_is_known() {
     let mut failure = failure();
     failure.history = vec![attempt(1, "`tests/test_app.py` is protected")];
+    failure.extensions = vec![("hint".into(), "Inspect the stack\ntrace.".into())];
     failure.sources = vec![file("src/app.py", "print(nane)\n"), file("README.md", "read me\n")];
     failure.versions = vec![Version {
         id: "v1".into(),
@@ -68,6 +69,7 @@ fn a_prompt_says_what_is_known() {
     {
         assert!(user.contains(part), "{part} is not in {user}");
     }
+    assert!(user.contains("usual remedy: Inspect the stack trace.\n"), "{user}");
     assert!(user.contains("attempt 1 by agent-k2: refused\n    `tests/test_app.py` is protected\n"));
     assert!(user.contains("v1: healthy until 5 ms since 1970; before Friday\n"));
     assert!(user.contains("Do not repeat what was tried"));

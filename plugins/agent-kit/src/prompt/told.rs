@@ -3,7 +3,7 @@
 use razar_sdk::agent::{Alert, Brief, Failure, FailureClass, Situation};
 use razar_sdk::one_line;
 
-use super::{ALERTS, ATTEMPTS, ERROR, LOG, OFFERS, Part, cut_back, cut_front, sources};
+use super::{ALERTS, ATTEMPTS, ERROR, HINT, LOG, OFFERS, Part, cut_back, cut_front, sources};
 use crate::fence::tame;
 
 /// All of them, in the order a reader wants them.
@@ -32,6 +32,10 @@ fn of_failure(failure: &Failure, source_bytes: usize) -> Vec<Part> {
         about.push_str(&format!("layer: {}\n", one_line(&failure.layer)));
     }
     about.push_str(&format!("class: {}\nincident: {}\n", class(&failure.class), one_line(&failure.incident)));
+    if let Some((_, hint)) = failure.extensions.iter().find(|(key, _)| key == "hint") {
+        let (_, hint) = cut_back(&one_line(hint), HINT);
+        about.push_str(&format!("usual remedy: {hint}\n"));
+    }
     let mut parts = vec![Part::new("failure", tame(&about))];
 
     let (note, error) = cut_back(&failure.error, ERROR);
