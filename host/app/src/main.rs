@@ -157,6 +157,12 @@ fn filter(text: &str) -> Result<tracing_subscriber::EnvFilter, String> {
 mod tests {
     use super::*;
 
+    /// Two arguments of one name are found when a command is typed, and here.
+    #[test]
+    fn every_command_holds_together() {
+        Cli::command().debug_assert();
+    }
+
     #[test]
     fn the_bad_part_of_a_filter_is_quoted() {
         assert!(filter("info,razar_host=debug").is_ok());

@@ -10,7 +10,8 @@ use super::Output;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Diagnose {
     /// The log; `-` for standard input
-    pub(crate) log: PathBuf,
+    #[arg(value_name = "LOG")]
+    pub(crate) file: PathBuf,
     /// Shape of the answer
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,

@@ -23,7 +23,7 @@ const STREAM: u64 = 1 << 30;
 const PIECE: usize = 64 << 10;
 
 pub(super) fn diagnose(arguments: &Diagnose) -> Exit {
-    let (file, output) = (&arguments.log, arguments.output);
+    let (file, output) = (&arguments.file, arguments.output);
     let log = match read(file, END, STREAM) {
         Ok(log) => log,
         Err(error) => {
