@@ -42,6 +42,7 @@ mod disk;
 mod documents;
 mod evaluators;
 mod gullible;
+mod ladder;
 mod ledger;
 mod packages;
 mod patch;

@@ -6,11 +6,11 @@ use razar_tests::model::ModelServer;
 use razar_tests::scene::{Run, Scene};
 use serde_json::{Value, json};
 
-const KEY: &str = "c4nary-key-0123456789";
+pub(crate) const KEY: &str = "c4nary-key-0123456789";
 
 /// The bug: the first item is never counted.
-const SHOP: &str = "def total(items):\n    return sum(items[1:])\n";
-const RIGHT: &str = "def total(items):\n    return sum(items)\n";
+pub(crate) const SHOP: &str = "def total(items):\n    return sum(items[1:])\n";
+pub(crate) const RIGHT: &str = "def total(items):\n    return sum(items)\n";
 /// Well for long enough to pass a trial.
 const FADES: &str = "import time\nBEGAN = time.monotonic()\n\ndef total(items):\n    return sum(items) if time.monotonic() - BEGAN < 4 else 0\n";
 const TESTS: &str = "import unittest, shop\n\nclass Total(unittest.TestCase):\n    def test_many(self):\n        self.assertEqual(shop.total([4, 5]), 9)\n";
@@ -31,7 +31,7 @@ http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).s
 "#;
 
 /// A stack with a shop that starts and says that it is not well, and with a model that answers in this order.
-fn stage(answers: &[Value], repair: &Value) -> (Scene, ModelServer) {
+pub(crate) fn stage(answers: &[Value], repair: &Value) -> (Scene, ModelServer) {
     let scene = Scene::new();
     let model = ModelServer::start(&scene, &json!({ "turns": answers }), KEY);
     model.grant(&scene, model.endpoint(), "m-1");
@@ -60,12 +60,12 @@ fn run(scene: &Scene) -> Run<'_> {
 }
 
 /// What is there now.
-fn file(scene: &Scene, name: &str) -> String {
+pub(crate) fn file(scene: &Scene, name: &str) -> String {
     std::fs::read_to_string(scene.path(name)).unwrap()
 }
 
 /// A whole file, as a model says it.
-fn says(path: &str, text: &str) -> Value {
+pub(crate) fn says(path: &str, text: &str) -> Value {
     json!({ "say": format!("FILE: {path}\n```python\n{text}```\n") })
 }
 
