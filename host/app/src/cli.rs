@@ -101,6 +101,10 @@ pub(crate) struct Stack {
     /// Relaunches before a component is quarantined, for every component
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u32>,
+    /// Who repairs components whose `repair` names nobody; without it `razar_ai_agents.json` beside the boot configuration,
+    /// when it is there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) roster: Option<PathBuf>,
 }
 
 /// What to do.
@@ -165,6 +169,14 @@ pub(crate) enum Command {
     /// Lets it out of quarantine, on probation, and opens an incident: the agents of its `repair` are asked in order, what
     /// they propose is tried in a sealed copy, and what passes is applied and watched.
     Handover(HandOver),
+    /// Who repairs: available, tried, left alone and until when, and how well each has done
+    ///
+    /// Reads the ledger beside a running host, or without one.
+    Roster(Roster),
+    /// Have this agent asked next about a component's failure
+    ///
+    /// In the incident that is open, or in a new one as `handover` opens it. Nobody below the agent is asked any more.
+    Escalate(Escalate),
     /// Failures that agents were asked about, and what came of each attempt
     #[command(subcommand)]
     Incident(Incident),
@@ -236,6 +248,22 @@ pub(crate) enum Command {
         #[arg(long)]
         back: bool,
     },
+    /// Changes who is active in a roster file, or keeps or puts back a copy of it; started by the launcher
+    #[command(hide = true)]
+    SetRoster {
+        /// The roster.
+        #[arg(long)]
+        file: PathBuf,
+        /// Keeps a copy of it, and says which.
+        #[arg(long, conflicts_with_all = ["activate", "restore"])]
+        save: bool,
+        /// Names this one as active.
+        #[arg(long, conflicts_with = "restore")]
+        activate: Option<String>,
+        /// Puts this copy back.
+        #[arg(long)]
+        restore: Option<razar_core::id::Digest>,
+    },
     /// Compiles one plugin under limits; started by the porter, or by whoever runs one plugin
     #[command(hide = true)]
     CompilePlugin {
@@ -263,6 +291,12 @@ pub(crate) struct Run {
     /// Quarantines over all boots after which a component is not even tried
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) failure_limit: u32,
+    /// Attempts at a repair in one incident, over all agents; without it, each agent has its own attempts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) remote_attempts: Option<u32>,
+    /// Climb the ladder again and again, with growing pauses, until a repair holds or somebody stops it
+    #[arg(long)]
+    pub(crate) long_task: bool,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,
@@ -374,6 +408,33 @@ pub(crate) struct One {
 pub(crate) struct HandOver {
     #[command(flatten)]
     pub(crate) one: One,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+}
+
+/// Arguments of `roster`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Roster {
+    #[command(flatten)]
+    pub(crate) plugins: Plugins,
+    #[command(flatten)]
+    pub(crate) stack: Stack,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// Arguments of `escalate`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Escalate {
+    #[command(flatten)]
+    pub(crate) one: One,
+    /// Who: the roster's name for it, or the plugin's
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: String,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,

@@ -36,9 +36,48 @@ pub(crate) fn probe_interval() -> Option<Millis> {
     interval
 }
 
+/// Failed attempts after which rStar is asked.
+const RSTAR_THRESHOLD: &str = "RAZAR_RSTAR_THRESHOLD";
+
+/// Escalations of an incident after which an operator is warned.
+const WARNING_THRESHOLD: &str = "RAZAR_ESCALATION_WARNING_THRESHOLD";
+
+/// [`RSTAR_THRESHOLD`]; none for the default.
+pub(crate) fn rstar_threshold() -> Option<u32> {
+    threshold(RSTAR_THRESHOLD, "9")
+}
+
+/// [`WARNING_THRESHOLD`]; none for the default.
+pub(crate) fn warning_threshold() -> Option<u32> {
+    threshold(WARNING_THRESHOLD, "3")
+}
+
+fn threshold(name: &str, default: &str) -> Option<u32> {
+    let value = std::env::var_os(name);
+    let (threshold, warning) = parse(name, value.as_deref(), default, never_below_zero);
+    if let Some(warning) = warning {
+        tracing::warn!("{warning}");
+    }
+    threshold
+}
+
+/// What is negative switches off, as zero does.
+fn never_below_zero(text: &str) -> Option<u32> {
+    let number: i64 = text.parse().ok()?;
+    u32::try_from(number.max(0)).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_threshold_is_never_below_zero() {
+        for (text, expected) in [("9", Some(9)), ("-3", Some(0)), ("0", Some(0)), ("x", None), ("1.5", None)]
+        {
+            assert_eq!(never_below_zero(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn what_is_no_number_is_named_and_the_default_holds() {

@@ -21,6 +21,7 @@ mod porter;
 mod preflight;
 mod repair;
 mod report;
+mod roster;
 mod serve;
 mod sources;
 mod trial;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use razar_core::document::grants::Grants;
-use razar_core::grant::{Grant, Meeting, Role, meet};
+use razar_core::grant::{Grant, Meeting, Role, SecretRef, SecretSource, meet};
 use razar_core::id::PluginId;
 use razar_core::plan::{Plugins, SettingsProblem};
 use razar_core::problem::{Problem, nearest};
@@ -212,6 +212,11 @@ impl Packages {
         found.map_or(&[], |(_, (_, problems))| problems)
     }
 
+    /// What the operator gives to one of them, if it is here.
+    pub(crate) fn granted(&self, name: &PluginId) -> Option<&Grant> {
+        self.entries.get(name).map(|entry| &entry.grant)
+    }
+
     /// All that the operator gives, also to plugins that are not here.
     pub(crate) fn grants(&self) -> impl Iterator<Item = &Grant> {
         self.given.values()
@@ -257,9 +262,27 @@ impl Plugins for Packages {
             _ => format!("{first}; `razar-host plugin inspect {plugin}` says what else it asks for"),
         })
     }
+
+    fn lacks(&self, plugin: &PluginId) -> Option<String> {
+        self.entries.get(plugin).and_then(Entry::lacks)
+    }
 }
 
 impl Entry {
+    /// The first secret it is granted and that is not there. A file may still come, and is looked at when it is needed.
+    fn lacks(&self) -> Option<String> {
+        let secrets = self.grant.http.iter().filter_map(|http| http.secret.as_ref());
+        let missing = |secret: &SecretRef| match secret.source() {
+            SecretSource::Env(name) => {
+                let set = std::env::var_os(name).is_some_and(|value| !value.is_empty());
+                (!set)
+                    .then(|| format!("the environment variable `{name}` is not set or is empty: its secret"))
+            }
+            SecretSource::File(_) => None,
+        };
+        secrets.into_iter().find_map(missing)
+    }
+
     /// What is wrong with these settings.
     pub(crate) fn check_settings(&self, settings: &serde_json::Value) -> Vec<SettingsProblem> {
         let Some(schema) = &self.settings else { return Vec::new() };

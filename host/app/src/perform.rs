@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use razar_core::effect::{Authorized, Decided, EffectOutcome, Start, Stop};
+use razar_core::effect::{Authorized, Decided, EffectOutcome, SetRoster, Start, Stop};
 use razar_core::id::EffectId;
 use razar_core::incident::Incident;
 use razar_core::plan::{ComponentPlan, StopPolicy};
@@ -40,8 +40,8 @@ impl Performer for Hands {
                 (Decided::Stop(stop), plan) => {
                     hands.stop(stop, plan.map_or_else(StopPolicy::default, |plan| plan.stop)).await;
                 }
-                (Decided::Attempt(_) | Decided::Apply(_) | Decided::Revert(_) | Decided::Roster(_), None) => {
-                }
+                (Decided::Roster(roster), _) => hands.roster(roster).await,
+                (Decided::Attempt(_) | Decided::Apply(_) | Decided::Revert(_), None) => {}
                 (mending, Some(plan)) => hands.mend(id, mending, &plan, incident).await,
             }
         });
@@ -82,6 +82,15 @@ impl Hands {
                 self.look().await;
             }
         }
+    }
+
+    async fn roster(&self, roster: Authorized<SetRoster>) {
+        let Some(workshop) = &self.workshop else { return };
+        let id = roster.id();
+        failpoint::pass("effect.mending");
+        let outcome = workshop.set_roster(roster).await;
+        failpoint::pass("effect.mended");
+        self.finished(id, outcome);
     }
 
     /// Who has no workshop has no configuration either, and nothing of the kind is decided there.

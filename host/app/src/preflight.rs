@@ -129,8 +129,13 @@ mod tests {
         let document = document.to_string().into_bytes();
         let directory = dir.display().to_string();
         let overrides = Overrides::default();
-        let context =
-            Context { file: "x.json", directory: &directory, plugins: &Nothing, overrides: &overrides };
+        let context = Context {
+            file: "x.json",
+            directory: &directory,
+            plugins: &Nothing,
+            overrides: &overrides,
+            roster: None,
+        };
         let plan = build(&document, &context).unwrap();
         let problems = problems("x.json", &document, &plan).into_iter();
         problems.map(|p| (p.place, p.message, p.hint.unwrap_or_default())).collect()

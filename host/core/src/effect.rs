@@ -152,7 +152,7 @@ impl Effect {
 
     /// Files are being changed: nothing may be started of them, and the host does not leave before it is done.
     pub const fn changes_files(&self) -> bool {
-        matches!(self, Self::Apply(_) | Self::Revert(_))
+        matches!(self, Self::Apply(_) | Self::Revert(_) | Self::Roster(_))
     }
 }
 

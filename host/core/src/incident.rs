@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 use crate::id::{Digest, EffectId, IncidentId, PluginId};
 use crate::patch::Verdict;
+use crate::supervisor::BackOff;
 use crate::time::{Millis, Timestamp};
 
 pub use trouble::{Spent, Trouble};
@@ -243,10 +244,28 @@ pub struct Incident {
     pub over: Vec<Attempted>,
     /// Who is being asked, or was last.
     pub asked: Option<Who>,
-    /// How often each was asked, and whether it can be asked at all.
+    /// How often each was asked, whether it can be asked at all, and what it took.
     pub tally: Vec<Tally>,
     /// Versions of the files from times when the component was well, the newest last, as they were known when it was opened.
     pub versions: Vec<(Timestamp, Digest)>,
+    /// Attempts of this round that did not help: neither who could not be asked nor who was interrupted counts.
+    pub failed: u32,
+    /// How often it went on with a higher agent.
+    pub escalations: u32,
+    /// The highest agent of the ladder it has gone on to.
+    pub highest: Option<PluginId>,
+    /// An operator was warned of that.
+    pub warned: bool,
+    /// Rounds through the ladder, this one included.
+    pub round: u32,
+    /// When this round begins, unless it is the first.
+    pub again: Option<BackOff>,
+    /// Who was passed over in this round.
+    pub skipped: Vec<PluginId>,
+    /// Who is asked next, because an operator says so.
+    pub wanted: Option<PluginId>,
+    /// Nobody below this one is asked any more, because an operator says so.
+    pub floor: Option<PluginId>,
 }
 
 /// How often somebody was asked in one incident.
@@ -254,10 +273,23 @@ pub struct Incident {
 pub struct Tally {
     /// Who.
     pub who: Who,
-    /// So often.
+    /// So often in this round.
     pub times: u32,
-    /// It cannot be asked.
+    /// It cannot be asked in this round.
     pub unavailable: bool,
+    /// Tokens read, over all rounds.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// Time in its calls.
+    pub took: Millis,
+}
+
+impl Tally {
+    /// Tokens read and written.
+    pub const fn tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
 }
 
 impl Incident {
@@ -273,6 +305,15 @@ impl Incident {
             asked: None,
             tally: Vec::new(),
             versions: Vec::new(),
+            failed: 0,
+            escalations: 0,
+            highest: None,
+            warned: false,
+            round: 1,
+            again: None,
+            skipped: Vec::new(),
+            wanted: None,
+            floor: None,
         }
     }
 
@@ -315,19 +356,42 @@ impl Incident {
         self.stage = Stage::Asking(effect);
         self.begun = number;
         self.asked = Some(who.clone());
+        self.again = None;
+        if let Who::Agent(agent) = who
+            && self.wanted.as_ref() == Some(agent)
+        {
+            self.wanted = None;
+        }
         match self.tally.iter_mut().find(|tally| tally.who == *who) {
             Some(tally) => tally.times = tally.times.saturating_add(1),
-            None => self.tally.push(Tally { who: who.clone(), times: 1, unavailable: false }),
+            None => self.tally.push(Tally {
+                who: who.clone(),
+                times: 1,
+                unavailable: false,
+                input_tokens: 0,
+                output_tokens: 0,
+                took: Millis(0),
+            }),
         }
     }
 
     /// An attempt is over; none for one that nobody heard the end of.
-    pub(crate) fn end(&mut self, at: Timestamp, end: Option<End>) {
+    pub(crate) fn end(&mut self, at: Timestamp, end: Option<End>, spent: &Spent) {
         let Some(who) = self.asked.clone() else { return };
-        if matches!(end, Some(End::Unavailable { .. }))
-            && let Some(tally) = self.tally.iter_mut().find(|tally| tally.who == who)
-        {
-            tally.unavailable = true;
+        if let Some(tally) = self.tally.iter_mut().find(|tally| tally.who == who) {
+            tally.unavailable |= end.as_ref().is_some_and(ends_round);
+            tally.input_tokens = tally.input_tokens.saturating_add(spent.input_tokens);
+            tally.output_tokens = tally.output_tokens.saturating_add(spent.output_tokens);
+            tally.took = Millis(tally.took.0.saturating_add(spent.took.0));
+        }
+        // What the host itself proposes moves nobody up the ladder.
+        let helps_not = |end: &End| {
+            matches!(who, Who::Agent(_))
+                && end.approved().is_none()
+                && !matches!(end, End::Unavailable { .. })
+        };
+        if end.as_ref().is_some_and(helps_not) {
+            self.failed = self.failed.saturating_add(1);
         }
         self.stage = match end.as_ref().and_then(End::approved) {
             Some(manifest) => Stage::Approved(manifest),
@@ -339,10 +403,49 @@ impl Incident {
         self.over.push(Attempted { number: self.begun, who, at, end, later: None });
     }
 
-    /// What became of the newest patch after its trial.
+    /// What became of the newest patch after its trial: it was none that helped.
     pub(crate) fn later(&mut self, what: &str) {
+        self.failed = self.failed.saturating_add(1);
         if let Some(last) = self.over.last_mut() {
             last.later = Some(what.to_owned());
         }
     }
+
+    /// It goes on with a higher agent.
+    pub(crate) fn escalate(&mut self, to: &PluginId, escalations: u32) {
+        self.highest = Some(to.clone());
+        self.escalations = escalations;
+    }
+
+    /// Everybody has their attempts again, from then on.
+    pub(crate) fn begin_round(&mut self, round: u32, begins: BackOff) {
+        self.round = round;
+        self.again = Some(begins);
+        self.failed = 0;
+        self.skipped.clear();
+        self.highest = None;
+        self.wanted = None;
+        for tally in &mut self.tally {
+            tally.times = 0;
+            tally.unavailable = false;
+        }
+    }
+
+    /// An operator wants this agent to be asked next, and nobody below it.
+    pub(crate) fn want(&mut self, agent: &PluginId) {
+        self.wanted = Some(agent.clone());
+        self.floor = Some(agent.clone());
+        self.again = None;
+    }
+}
+
+/// It cannot be asked again in this round; who may be asked again later is told by its record.
+const fn ends_round(end: &End) -> bool {
+    matches!(
+        end,
+        End::Unavailable {
+            trouble: Trouble::Unknown | Trouble::NotLoaded | Trouble::Denied | Trouble::Unreachable,
+            ..
+        }
+    )
 }

@@ -8,7 +8,7 @@ use razar_core::fact::{Closing, Fact, QuarantineReason};
 use razar_core::id::{Digest, InstanceId};
 use razar_core::incident::{End, Trouble};
 use razar_core::patch::Verdict;
-use razar_core::plan::{ComponentPlan, RepairPlan, RestartPolicy};
+use razar_core::plan::{ComponentPlan, Ladder, RepairPlan, RestartPolicy};
 use razar_core::supervisor::{Command, Input, Refused, Stage, Status};
 use razar_core::time::Millis;
 use world::{Files, Script, World, component, id, plan};
@@ -21,8 +21,7 @@ fn repaired(name: &str) -> ComponentPlan {
     let mut component = component(name);
     component.restart = RestartPolicy { retries: 1, backoff: Millis(100), ..RestartPolicy::default() };
     component.repair = Some(RepairPlan {
-        agents: vec!["agent-one".parse().unwrap(), "agent-two".parse().unwrap()],
-        attempts: 2,
+        ladder: Ladder::of(["agent-one".parse().unwrap(), "agent-two".parse().unwrap()], 2),
         canary: Millis(10_000),
         ..RepairPlan::default()
     });

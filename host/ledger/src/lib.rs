@@ -20,10 +20,12 @@
 //! | [`verify`], [`repair`] | whether it is what it was, and keeping what is |
 //! | [`merkle`], [`bundle`] | proving single facts to whoever has no ledger |
 //! | [`import`] | what the original system left behind |
+//! | [`agents`] | how each agent has done, told from the facts |
 //! | [`incidents`] | what was asked, tried, applied and taken back, told from the facts |
 //! | [`backup`], [`restore`] | one file that holds it all, and back |
 #![forbid(unsafe_code)]
 
+pub mod agents;
 pub mod anchor;
 #[cfg(test)]
 mod arbitrary;

@@ -35,6 +35,7 @@ pub fn boot_config(data: &[u8]) {
         directory: "/srv",
         plugins: &Shipped,
         overrides: &Overrides::default(),
+        roster: None,
     };
     let plan = build(data, &context);
     if let Ok(plan) = &plan {

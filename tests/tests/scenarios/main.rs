@@ -52,6 +52,7 @@ mod disk;
 mod documents;
 mod evaluators;
 mod gullible;
+mod ladder;
 mod ledger;
 mod metrics;
 mod models;

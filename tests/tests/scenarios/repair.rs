@@ -7,12 +7,12 @@ use razar_tests::scene::{Run, Scene};
 use razar_tests::shop::{self, BROKEN, RIGHT, TESTS, says};
 use serde_json::{Value, json};
 
-const KEY: &str = "c4nary-key-0123456789";
+pub(crate) const KEY: &str = "c4nary-key-0123456789";
 
 /// Well for long enough to pass a trial.
 const FADES: &str = "import time\nBEGAN = time.monotonic()\n\ndef total(items):\n    return sum(items) if time.monotonic() - BEGAN < 4 else 0\n";
 /// A stack with a shop that starts and says that it is not well, and with a model that answers in this order.
-fn stage(answers: &[Value], repair: &Value) -> (Scene, ModelServer) {
+pub(crate) fn stage(answers: &[Value], repair: &Value) -> (Scene, ModelServer) {
     let scene = Scene::new();
     let model = ModelServer::start(&scene, &json!({ "turns": answers }), KEY);
     model.grant(&scene, model.endpoint(), "m-1");
@@ -32,7 +32,7 @@ fn run(scene: &Scene) -> Run<'_> {
 }
 
 /// What is there now.
-fn file(scene: &Scene, name: &str) -> String {
+pub(crate) fn file(scene: &Scene, name: &str) -> String {
     std::fs::read_to_string(scene.path(name)).unwrap()
 }
 

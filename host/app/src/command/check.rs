@@ -3,28 +3,37 @@
 use std::path::{Path, PathBuf};
 
 use razar_core::count::counted;
-use razar_core::plan::{BootPlan, Context, MAX_DOCUMENT, Overrides, Plugins, build, count_components};
+use razar_core::plan::{
+    BootPlan, Context, MAX_DOCUMENT, Overrides, Plugins, Roster, build, count_components,
+};
 use razar_core::problem::Problem;
 
-use super::{Exit, complain, one_shot_kept, say, show_problems, show_warnings};
+use super::{Exit, complain, hints, one_shot_kept, say, show_problems, show_warnings};
 use crate::cli::{self, Output};
 use crate::packages::Packages;
-use crate::{environment, preflight};
+use crate::{environment, preflight, roster};
 
 /// A configuration that holds.
 pub(super) struct Checked {
     pub(super) plan: BootPlan,
     /// The bytes as read: their digest goes into the facts.
     pub(super) document: Vec<u8>,
+    /// The roster, if there is one.
+    pub(super) roster: Option<Roster>,
 }
 
-/// Reads and validates the boot configuration against these plugins.
+/// Reads and validates the boot configuration, and the roster, against these plugins.
 pub(super) fn read_plan(
     config: &Path,
+    roster: Option<&Path>,
     overrides: &Overrides,
     packages: &dyn Plugins,
 ) -> Result<Checked, Vec<Problem>> {
     let document = read_document(config).map_err(|problem| vec![problem])?;
+    let (roster, unread) = match roster.map(|file| roster::read(file, packages, overrides)).transpose() {
+        Ok(roster) => (roster, Vec::new()),
+        Err(problems) => (None, problems),
+    };
     let file = config.display().to_string();
     let directory = absolute_parent(config).map_err(|error| {
         vec![Problem {
@@ -35,9 +44,23 @@ pub(super) fn read_plan(
         }]
     })?;
     let directory = directory.display().to_string();
-    let context = Context { file: &file, directory: &directory, plugins: packages, overrides };
-    let plan = build(&document, &context)?;
-    Ok(Checked { plan, document })
+    let context =
+        Context { file: &file, directory: &directory, plugins: packages, overrides, roster: roster.as_ref() };
+    match build(&document, &context) {
+        Ok(plan) if unread.is_empty() => Ok(Checked { plan, document, roster }),
+        Ok(_) => Err(unread),
+        Err(problems) => Err(unread.into_iter().chain(problems).collect()),
+    }
+}
+
+/// What the environment says instead of the documents.
+pub(super) fn overrides() -> Overrides {
+    Overrides {
+        interval: environment::probe_interval(),
+        rstar_threshold: environment::rstar_threshold(),
+        warning_threshold: environment::warning_threshold(),
+        ..Overrides::default()
+    }
 }
 
 /// The bytes of a boot configuration, no more than may be read.
@@ -74,12 +97,17 @@ pub(super) async fn check(arguments: cli::Check) -> Exit {
     };
     let packages =
         Packages::load(&arguments.plugins.plugins, arguments.plugins.grants.as_deref(), &runtime).await;
-    let interval = environment::probe_interval();
-    let overrides = Overrides { mission: None, retries: arguments.stack.retries, interval };
+    let overrides = Overrides { retries: arguments.stack.retries, ..overrides() };
+    let roster = roster::of(&arguments.stack);
     let config = &arguments.stack.config;
     let mut problems = packages.problems().to_vec();
-    let components = match read_plan(config, &overrides, &packages) {
+    let mut warnings = packages.warnings().to_vec();
+    let components = match read_plan(config, roster.as_deref(), &overrides, &packages) {
         Ok(checked) => {
+            if let (Some(file), Some(roster)) = (&roster, &checked.roster) {
+                warnings.extend(roster.warnings.iter().cloned());
+                warnings.extend(hints::strange(&file.display().to_string(), roster, &packages));
+            }
             let file = config.display().to_string();
             problems.extend(preflight::problems(&file, &checked.document, &checked.plan));
             Some(checked.plan.components.len())
@@ -90,12 +118,12 @@ pub(super) async fn check(arguments: cli::Check) -> Exit {
         }
     };
     show_problems(&problems, output);
-    show_warnings(packages.warnings(), output);
+    show_warnings(&warnings, output);
     let plugins = packages.iter().count();
     if output == Output::Json {
         let sum = serde_json::json!({
             "components": components, "plugins": plugins, "problems": problems.len(),
-            "warnings": packages.warnings().len(),
+            "warnings": warnings.len(),
         });
         say(&sum.to_string());
     } else if problems.is_empty() {

@@ -86,8 +86,7 @@ async fn try_conform(arguments: &cli::Conform) -> Result<Exit, Failed> {
 }
 
 fn plan(config: &Path, packages: &Packages, output: cli::Output) -> Result<BootPlan, Failed> {
-    let overrides = Overrides { mission: None, retries: None, interval: None };
-    read_plan(config, &overrides, packages).map(|checked| checked.plan).map_err(|problems| {
+    read_plan(config, None, &Overrides::default(), packages).map(|checked| checked.plan).map_err(|problems| {
         show_problems(&problems, output);
         usage("nothing was tried: mend the boot configuration, or leave `--config` out")
     })

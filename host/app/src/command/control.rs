@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use razar_core::count::counted;
 use razar_core::id::{ComponentId, PluginId};
+use razar_core::plan::plugin_of;
 
 use super::{Exit, leftovers};
 use crate::cli;
@@ -110,6 +111,33 @@ pub(super) async fn quarantine(arguments: cli::Quarantine) -> Exit {
 pub(super) async fn handover(arguments: cli::HandOver) -> Exit {
     let cli::HandOver { one, note } = arguments;
     change(one, Change::HandOver, note).await
+}
+
+/// The agent goes by any name that operators have for it.
+pub(super) async fn escalate(arguments: cli::Escalate) -> Exit {
+    let cli::Escalate { one: cli::One { component, state, output }, agent, note } = arguments;
+    with_terminal(output, move |terminal| {
+        let component: ComponentId = match component.parse() {
+            Ok(component) => component,
+            Err(error) => {
+                terminal.complain(&error.to_string())?;
+                return Ok(Exit::Usage);
+            }
+        };
+        let Some(agent) = plugin_of(&agent) else {
+            terminal.complain(&format!("`{agent}` is no agent's name; `razar-host roster` lists them"))?;
+            return Ok(Exit::Usage);
+        };
+        let request = Request::Escalate { component: component.clone(), agent: agent.clone(), note };
+        match ask::once(&state.state, request) {
+            Asked::Answer(Answer::Done {}) => {
+                show::escalated(terminal, &component, &agent)?;
+                Ok(Exit::Done)
+            }
+            other => unanswered(other, terminal),
+        }
+    })
+    .await
 }
 
 pub(super) async fn rollback(arguments: cli::One) -> Exit {

@@ -122,6 +122,7 @@ fn ground(arguments: &cli::Run, state: &Path, code: &CodeCache) -> Ground {
     }
     ground.read.insert(arguments.stack.config.clone());
     ground.read.extend(arguments.brief.clone());
+    ground.read.extend(crate::roster::of(&arguments.stack));
     for dir in &arguments.plugins.plugins {
         ground.read_packages(dir);
     }
@@ -132,7 +133,7 @@ fn ground(arguments: &cli::Run, state: &Path, code: &CodeCache) -> Ground {
     }
     let known =
         Known(arguments.plugins.plugins.iter().flat_map(|dir| razar_runtime::package::names(dir)).collect());
-    if let Ok(checked) = read_plan(&arguments.stack.config, &Overrides::default(), &known) {
+    if let Ok(checked) = read_plan(&arguments.stack.config, None, &Overrides::default(), &known) {
         logs(&mut ground, &checked.plan);
         repairable(&mut ground, &checked.plan);
     }

@@ -8,6 +8,7 @@ mod diagnose;
 mod doctor;
 mod first_start;
 mod ground;
+mod hints;
 mod import;
 mod incident;
 mod leftovers;
@@ -16,7 +17,9 @@ mod mend;
 mod patch;
 mod plugin;
 mod restore;
+mod roster;
 mod run;
+mod set_roster;
 mod trial;
 mod turn;
 
@@ -67,6 +70,8 @@ pub(crate) async fn run(command: Command) -> Exit {
         Command::Doctor(arguments) => blocking(move || doctor::doctor(&arguments)).await,
         Command::Timeline(arguments) => control::timeline(arguments).await,
         Command::Handover(arguments) => control::handover(arguments).await,
+        Command::Roster(arguments) => roster::roster(arguments).await,
+        Command::Escalate(arguments) => control::escalate(arguments).await,
         Command::Incident(arguments) => blocking(move || incident::incident(&arguments)).await,
         Command::Patch(arguments) => patch::patch(arguments).await,
         Command::Plugin(arguments) => plugin::plugin(arguments).await,
@@ -82,6 +87,9 @@ pub(crate) async fn run(command: Command) -> Exit {
                 }
             })
             .await
+        }
+        Command::SetRoster { file, save, activate, restore } => {
+            blocking(move || set_roster::set_roster(&file, save, activate.as_deref(), restore)).await
         }
         Command::Import(arguments) => import::import(arguments).await,
         Command::Backup(arguments) => backup::backup(arguments).await,

@@ -21,7 +21,7 @@ use rustix::fs::{Access, access};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use super::check::{Checked, read_plan};
+use super::check::{Checked, overrides, read_plan};
 use super::first_start::CodeCache;
 use super::ground::Behind;
 use super::{Exit, code_cache, complain, runtime, show_problems, show_warnings};
@@ -36,7 +36,7 @@ use crate::porter::Porter;
 use crate::repair::{Trials, Where, Workshop, keep_versions};
 use crate::values::KeptValues;
 use crate::witness::Witnessing;
-use crate::{environment, report, serve};
+use crate::{report, roster, serve};
 
 /// Largest mission brief: it is archived at every boot.
 const MAX_BRIEF: u64 = 1 << 20;
@@ -124,6 +124,8 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
     let tokio = tokio::runtime::Handle::current();
     let (own, places) = own_files(&arguments, &state_dir).map_err(Ended::internal)?;
     let mut kept = None;
+    let roster_file =
+        roster::of(&arguments.stack).map(std::path::absolute).transpose().map_err(Ended::internal)?;
     let (driver, handle) = Driver::new(state, ledger, views, Clock::start(), |handle| {
         let workshop = Arc::new(Workshop {
             packages: Arc::clone(&asker.packages),
@@ -132,6 +134,8 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
             trials: Trials::new(launcher.clone(), places),
             state: state_dir.clone(),
             own,
+            roster: roster_file,
+            roster_turn: tokio::sync::Mutex::default(),
         });
         kept = Some(keep_versions(Arc::clone(&workshop), &ready.checked.plan));
         let hands = Hands {
@@ -201,6 +205,8 @@ fn own_files(arguments: &cli::Run, state: &Path) -> std::io::Result<(Vec<(PathBu
     let plugins = arguments.plugins.plugins.iter().map(|dir| absolute(dir)).collect::<Result<Vec<_>, _>>()?;
     let grants = arguments.plugins.grants.as_deref().map(absolute).transpose()?;
     let mut own = vec![(config.clone(), Protected::Config), (state.to_owned(), Protected::State)];
+    let roster = roster::of(&arguments.stack).map(|file| absolute(&file)).transpose()?;
+    own.extend(roster.into_iter().map(|file| (file, Protected::Config)));
     own.extend(grants.iter().map(|file| (file.clone(), Protected::Grants)));
     own.extend(plugins.iter().map(|dir| (dir.clone(), Protected::Host)));
     own.extend(std::env::current_exe().map(|program| (program, Protected::Host)));
@@ -241,9 +247,15 @@ impl Ready {
         let overrides = Overrides {
             mission: arguments.mission.clone(),
             retries: arguments.stack.retries,
-            interval: environment::probe_interval(),
+            remote_attempts: arguments.remote_attempts,
+            long_task: arguments.long_task,
+            ..overrides()
         };
-        let checked = read_plan(&arguments.stack.config, &overrides, &packages);
+        let roster = roster::of(&arguments.stack);
+        let checked = read_plan(&arguments.stack.config, roster.as_deref(), &overrides, &packages);
+        if let Ok(Checked { roster: Some(roster), .. }) = &checked {
+            show_warnings(&roster.warnings, arguments.output);
+        }
         let brief = arguments.brief.as_deref().map(read_brief).transpose();
         let mut problems = packages.problems().to_vec();
         match (checked, brief) {

@@ -10,6 +10,7 @@
 
 mod ask;
 mod recall;
+mod roster;
 mod trials;
 mod trouble;
 mod versions;
@@ -53,6 +54,10 @@ pub(crate) struct Workshop {
     pub(crate) state: PathBuf,
     /// Files and directories of the host's own, which no patch touches wherever they lie.
     pub(crate) own: Vec<(PathBuf, Protected)>,
+    /// The roster file, if there is one.
+    pub(crate) roster: Option<PathBuf>,
+    /// The newest change to it: they are made one after the other.
+    pub(crate) roster_turn: tokio::sync::Mutex<u64>,
 }
 
 impl Workshop {

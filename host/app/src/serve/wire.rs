@@ -75,6 +75,16 @@ pub(crate) enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
+    /// Have an agent asked next about its failure.
+    Escalate {
+        /// Whom.
+        component: ComponentId,
+        /// Who is asked.
+        agent: PluginId,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
     /// Try a diff, and apply it if it is good.
     Patch {
         /// Whose.

@@ -4,4 +4,5 @@ pub mod boot;
 pub mod grants;
 mod located;
 pub mod plugin;
+pub mod roster;
 pub mod units;

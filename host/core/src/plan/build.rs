@@ -11,7 +11,9 @@ use super::json::Node;
 use super::patch::Directories;
 use super::place::{Place, Problems, quote};
 use super::probe::Probing;
-use super::{BootPlan, ComponentPlan, RestartPolicy, StopPolicy, json, order, probe, read, repair, signal};
+use super::{
+    BootPlan, ComponentPlan, RestartPolicy, Roster, StopPolicy, json, order, probe, read, repair, signal,
+};
 use crate::document::boot::{BootConfig, Component, Entrypoint, Restart, Stop};
 use crate::grant::Role;
 use crate::id::{ComponentId, Digest, PluginId};
@@ -39,6 +41,8 @@ pub struct Context<'a> {
     pub plugins: &'a dyn Plugins,
     /// What the command line says instead.
     pub overrides: &'a Overrides,
+    /// Who repairs a component that names nobody itself.
+    pub roster: Option<&'a Roster>,
 }
 
 /// What the command line says instead of the document.
@@ -50,6 +54,14 @@ pub struct Overrides {
     pub retries: Option<u32>,
     /// `RAZAR_HEALTH_PROBE_INTERVAL`: between questions whose interval the document does not say.
     pub interval: Option<Millis>,
+    /// `RAZAR_RSTAR_THRESHOLD`.
+    pub rstar_threshold: Option<u32>,
+    /// `RAZAR_ESCALATION_WARNING_THRESHOLD`.
+    pub warning_threshold: Option<u32>,
+    /// `--remote-attempts`: of one incident in total.
+    pub remote_attempts: Option<u32>,
+    /// `--long-task`.
+    pub long_task: bool,
 }
 
 /// The plugins a document may name.
@@ -60,6 +72,10 @@ pub trait Plugins {
     fn check_settings(&self, plugin: &PluginId, settings: &Value) -> Vec<SettingsProblem>;
     /// How one that is here, and idle because nobody grants it what it needs, would be granted it.
     fn how_to_wake(&self, _plugin: &PluginId) -> Option<String> {
+        None
+    }
+    /// What one that is granted cannot do without, and is not there: its credential.
+    fn lacks(&self, _plugin: &PluginId) -> Option<String> {
         None
     }
 }
@@ -241,7 +257,7 @@ fn component(
     let restart = restart(entry.restart.as_ref(), context.overrides, &Place::Key(place, "restart"), problems);
     let stop = stop(entry.stop.as_ref(), &Place::Key(place, "stop"), problems);
     let confine = confinement(entry, place, problems);
-    let repair = repair::repair(entry.repair.as_ref(), context.plugins, place, problems);
+    let repair = repair::repair(entry.repair.as_ref(), context, place, problems);
     let command = command?;
     Some(ComponentPlan {
         spec: spec(&command, &env, user.as_deref(), &workdir, &confine),

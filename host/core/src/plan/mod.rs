@@ -5,12 +5,15 @@ mod address;
 mod build;
 mod confine;
 mod json;
+mod ladder;
+mod money;
 mod order;
 mod patch;
 mod place;
 mod probe;
 mod read;
 mod repair;
+mod roster;
 mod signal;
 #[cfg(test)]
 mod tests;
@@ -24,8 +27,11 @@ use crate::time::Millis;
 
 pub use build::{Context, MAX_DOCUMENT, Overrides, Plugins, SettingsProblem, build, count_components};
 pub use confine::{Confinement, Limit};
+pub use ladder::{Budget, Climbing, Hops, Ladder, RSTAR, Rung};
+pub use money::{Money, Price};
 pub use patch::{Patchable, patchable};
 pub use repair::{RepairPlan, TestCommand};
+pub use roster::{Listed, MAX_ROSTER, Roster, active, plugin_of, with_active};
 
 /// A validated boot order.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -264,7 +264,7 @@ fn settings(
     Some(entries.iter().map(value).collect())
 }
 
-fn span(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<Span> {
+pub(super) fn span(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<Span> {
     let read = match node {
         Node::Text(text) => text.parse::<Millis>(),
         Node::Number(number) => Millis::from_seconds_text(&number.to_string()),
@@ -283,7 +283,7 @@ fn span(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<S
     }
 }
 
-fn count(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<u32> {
+pub(super) fn count(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<u32> {
     let number = match node {
         Node::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
         _ => None,
@@ -305,7 +305,7 @@ fn flag(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<b
     }
 }
 
-fn text(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<String> {
+pub(super) fn text(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<String> {
     match node {
         Node::Text(text) => Some(text.clone()),
         other => wrong(other, "a text", place, problems),
@@ -347,7 +347,7 @@ fn argv_text(node: &Node) -> Option<String> {
     serde_json::to_string(&words?).ok()
 }
 
-fn list<'n>(node: &'n Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<&'n [Node]> {
+pub(super) fn list<'n>(node: &'n Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<&'n [Node]> {
     match node {
         Node::List(items) => Some(items),
         other => wrong(other, "a list", place, problems),
@@ -368,19 +368,24 @@ fn object<'n>(
     }
 }
 
-fn wrong<T>(node: &Node, expected: &str, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<T> {
+pub(super) fn wrong<T>(
+    node: &Node,
+    expected: &str,
+    place: &Place<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<T> {
     problems.add(place, format!("must be {expected}, not {}", node.kind()), None);
     None
 }
 
 /// An object whose keys are all known.
-struct Fields<'n, 'p> {
+pub(super) struct Fields<'n, 'p> {
     entries: &'n [(String, Node)],
     place: &'p Place<'p>,
 }
 
 impl<'n, 'p> Fields<'n, 'p> {
-    fn open(
+    pub(super) fn open(
         node: &'n Node,
         place: &'p Place<'p>,
         known: &[&str],
@@ -400,7 +405,7 @@ impl<'n, 'p> Fields<'n, 'p> {
     }
 
     /// The value of a key, unless it is absent or null.
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         key: &str,
         problems: &mut Problems<'_>,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::Plugins;
 use super::build::argv;
+use super::ladder::{ATTEMPTS, Climbing, Ladder, Rung};
 use super::place::{Place, Problems, quote};
+use super::{Context, Plugins, roster};
 use crate::document::boot::{Repair, Span};
 use crate::grant::Role;
 use crate::id::PluginId;
@@ -20,10 +21,8 @@ const MAX_HOLD: Millis = Millis::seconds(600);
 /// What happens when local restarts have not helped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepairPlan {
-    /// Who is asked, in this order; nobody, if it is empty.
-    pub agents: Vec<PluginId>,
-    /// So often each, in one incident.
-    pub attempts: u32,
+    /// Who is asked; nobody, if it has no rungs.
+    pub ladder: Ladder,
     /// The evaluators that judge a patch; all there are, if nobody chose.
     pub evaluators: Option<Vec<PluginId>>,
     /// The component's own tests, run natively in the sealed copy.
@@ -37,8 +36,7 @@ pub struct RepairPlan {
 impl Default for RepairPlan {
     fn default() -> Self {
         Self {
-            agents: Vec::new(),
-            attempts: 3,
+            ladder: Ladder::default(),
             evaluators: None,
             tests: None,
             hold: Millis::seconds(5),
@@ -59,24 +57,30 @@ pub struct TestCommand {
 /// What a component's document says about it.
 pub(super) fn repair(
     written: Option<&Repair>,
-    plugins: &dyn Plugins,
+    context: &Context<'_>,
     place: &Place<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<RepairPlan> {
+    let plugins = context.plugins;
     let defaults = RepairPlan::default();
     let written = written?;
     let place = Place::Key(place, "repair");
-    let agents = written.agents.as_deref().unwrap_or_default();
-    let agents = named(agents, Role::Agent, plugins, &Place::Key(&place, "agents"), problems);
     let chosen = |evaluators: &Vec<String>| {
         named(evaluators, Role::Evaluator, plugins, &Place::Key(&place, "evaluators"), problems)
     };
     let evaluators = written.evaluators.as_ref().map(chosen);
-    let attempts = written.attempts.unwrap_or(defaults.attempts);
+    let attempts = written.attempts.unwrap_or(ATTEMPTS);
     if !(1..=MAX_ATTEMPTS).contains(&attempts) {
         let hint = "leave it out for 3; an empty list of `agents` asks nobody".to_owned();
         problems.add(&Place::Key(&place, "attempts"), format!("must be from 1 to {MAX_ATTEMPTS}"), hint);
     }
+    let ladder = match &written.agents {
+        None => context.roster.map(|roster| roster.ladder(attempts)).unwrap_or_default(),
+        Some(agents) => {
+            let agents = named(agents, Role::Agent, plugins, &Place::Key(&place, "agents"), problems);
+            own(agents, attempts, context)
+        }
+    };
     let tests = written.tests.as_ref().and_then(|tests| {
         let place = Place::Key(&place, "tests");
         let Some(command) = tests.command.clone() else {
@@ -105,7 +109,22 @@ pub(super) fn repair(
         &Place::Key(&place, "canary"),
         problems,
     );
-    Some(RepairPlan { agents, attempts, evaluators, tests, hold, canary })
+    Some(RepairPlan { ladder, evaluators, tests, hold, canary })
+}
+
+/// The ladder of a component that names its agents itself; what the roster says about them holds here, too.
+fn own(agents: Vec<PluginId>, attempts: u32, context: &Context<'_>) -> Ladder {
+    let rung = |agent: PluginId| {
+        let plain = match context.roster.and_then(|roster| roster.listed(&agent)) {
+            Some(listed) => listed.rung.clone(),
+            None => Rung { out: roster::out(&agent, context.plugins), ..Rung::plain(agent, attempts) },
+        };
+        Rung { attempts, ..plain }
+    };
+    let given = context.roster.map(|roster| roster.rules);
+    let rules = given.unwrap_or_else(|| roster::rules(context.overrides));
+    let rules = Climbing { start: 0, roster: false, ..rules };
+    Ladder { rungs: agents.into_iter().map(rung).collect(), rules }
 }
 
 fn span(

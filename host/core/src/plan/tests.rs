@@ -5,6 +5,7 @@ mod document;
 mod graph;
 mod mistakes;
 mod patch;
+mod roster;
 mod shapes;
 
 use serde_json::Value;
@@ -56,7 +57,7 @@ impl Plugins for NoPlugins {
 }
 
 fn context(overrides: &Overrides) -> Context<'_> {
-    Context { file: "boot.json", directory: "/srv/stack", plugins: &Shipped, overrides }
+    Context { file: "boot.json", directory: "/srv/stack", plugins: &Shipped, overrides, roster: None }
 }
 
 fn read(document: &[u8]) -> Result<BootPlan, Vec<Problem>> {

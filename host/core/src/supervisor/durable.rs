@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::custody::{Custody, Quarantine};
-use crate::effect::{Effect, EffectOutcome, Process};
+use super::roster::RosterFile;
+use crate::effect::{Attempt, Effect, EffectOutcome, Process};
 use crate::fact::{Closing, Fact, Phase};
 use crate::failure::{Failure, FailureClass, FailureKind};
 use crate::id::{BootId, ComponentId, Digest, EffectId, IncidentId, InstanceId, PluginId};
-use crate::incident::{self, Incident, Purpose};
+use crate::incident::{self, Incident, Purpose, Spent, Who};
+use crate::ladder::Record;
 use crate::memory::Memory;
 use crate::time::{Millis, Timestamp};
 
@@ -27,6 +29,12 @@ pub struct Durable {
     pub(crate) last_effect: u64,
     pub(crate) last_instance: u64,
     pub(crate) last_incident: u64,
+    /// What is known of each agent that was asked.
+    pub(crate) agents: BTreeMap<PluginId, Record>,
+    /// Since when this host, or the one before it, runs.
+    pub(crate) started: Timestamp,
+    /// What was done with the roster file.
+    pub(crate) roster: RosterFile,
 }
 
 /// Patches of one component that can be taken back, the newest.
@@ -286,12 +294,17 @@ impl Durable {
             Fact::BootStarted { boot, mission, components, .. } => {
                 let (mission, stage) = (mission.clone(), Stage::Booting);
                 self.boot = Some(Boot { id: *boot, since: at, mission, stage, took: None });
+                self.started = at;
+                self.roster.begin();
                 self.components.iter_mut().for_each(Component::begin_boot);
                 for id in components {
                     self.place(id);
                 }
             }
-            Fact::BootResumed { .. } => {}
+            Fact::BootResumed { .. } => {
+                self.started = at;
+                self.roster.begin();
+            }
             Fact::BootCompleted { took, .. } => {
                 self.stage(Stage::Up);
                 if let Some(boot) = &mut self.boot {
@@ -356,16 +369,19 @@ impl Durable {
                 self.last_incident = self.last_incident.max(incident.0);
                 self.change(component, |c| c.roll_back(at, *incident, *manifest));
             }
-            Fact::IncidentClosed { component, outcome, .. } => self.change(component, |c| {
-                if let (Some(incident), Closing::Repaired { manifest }) = (c.incident.take(), outcome)
-                    && incident.failure.kind != FailureKind::Operator
-                {
-                    c.memory.remember(&incident.failure, *manifest);
-                }
-                if matches!(outcome, Closing::Repaired { .. } | Closing::RolledBack) {
-                    c.forgive();
-                }
-            }),
+            Fact::IncidentClosed { component, outcome, .. } => {
+                self.roster.closed(component, matches!(outcome, Closing::Repaired { .. }));
+                self.change(component, |c| {
+                    if let (Some(incident), Closing::Repaired { manifest }) = (c.incident.take(), outcome)
+                        && incident.failure.kind != FailureKind::Operator
+                    {
+                        c.memory.remember(&incident.failure, *manifest);
+                    }
+                    if matches!(outcome, Closing::Repaired { .. } | Closing::RolledBack) {
+                        c.forgive();
+                    }
+                });
+            }
             Fact::BackingOff { component, until, .. } => self.change(component, |c| {
                 c.unjudged = None;
                 c.backing_off = Some(BackOff { from: at, until: *until });
@@ -402,13 +418,23 @@ impl Durable {
                 }
                 c.versions.push((at, *version));
             }),
-            Fact::Stopped { .. }
-            | Fact::Imported { .. }
-            | Fact::Escalated { .. }
-            | Fact::EscalationWarned { .. }
-            | Fact::RungSkipped { .. }
-            | Fact::RoundBegan { .. }
-            | Fact::EscalationRequested { .. } => {}
+            Fact::Stopped { .. } | Fact::Imported { .. } => {}
+            Fact::Escalated { component, to, escalations, .. } => {
+                self.climb(component, |incident| incident.escalate(to, *escalations));
+            }
+            Fact::EscalationWarned { component, .. } => {
+                self.climb(component, |incident| incident.warned = true);
+            }
+            Fact::RungSkipped { component, agent, .. } => {
+                self.climb(component, |incident| incident.skipped.push(agent.clone()));
+            }
+            Fact::RoundBegan { component, round, until, .. } => {
+                let begins = BackOff { from: at, until: *until };
+                self.climb(component, |incident| incident.begin_round(*round, begins));
+            }
+            Fact::EscalationRequested { component, agent, .. } => {
+                self.climb(component, |incident| incident.want(agent));
+            }
             Fact::StartRequested { component } => self.change(component, Component::want),
             Fact::RestartRequested { component } => self.change(component, Component::want),
             Fact::StopRequested { component } => self.change(component, |c| {
@@ -442,10 +468,36 @@ impl Durable {
             Effect::Revert(revert) => c.mended(incident::Stage::Reverting(id, revert.manifest)),
             Effect::Roster(_) => {}
         });
+        if let Effect::Roster(roster) = effect {
+            self.roster.decided(roster);
+        }
+    }
+
+    fn climb(&mut self, component: &ComponentId, change: impl FnOnce(&mut Incident)) {
+        self.change(component, |c| {
+            if let Some(incident) = &mut c.incident {
+                change(incident);
+            }
+        });
     }
 
     fn finished(&mut self, at: Timestamp, id: EffectId, outcome: &EffectOutcome) {
         let Some(effect) = self.open_effects.remove(&id) else { return };
+        match (&effect, outcome) {
+            (Effect::Roster(roster), _) => {
+                let boot = self.boot.as_ref().map(|boot| boot.id);
+                return self.roster.finished(boot, roster, outcome);
+            }
+            (
+                Effect::Attempt(Attempt { who: Who::Agent(agent), .. }),
+                EffectOutcome::Attempted { end, .. },
+            ) => {
+                let record = self.agents.entry(agent.clone()).or_default();
+                record.asked = record.asked.saturating_add(1);
+                record.take(at, end);
+            }
+            _ => {}
+        }
         self.change(effect.component(), |c| match outcome {
             EffectOutcome::Running(process) => {
                 let Some(instance) = effect.instance() else { return };
@@ -454,9 +506,9 @@ impl Durable {
                 c.life = Life::Up { instance, process: *process, since: at, ready: None };
             }
             EffectOutcome::NotStarted { .. } | EffectOutcome::Ended { .. } => c.life = Life::Down,
-            EffectOutcome::Attempted { end, .. } => {
+            EffectOutcome::Attempted { end, spent } => {
                 if let Some(incident) = c.asking(id) {
-                    incident.end(at, Some(end.clone()));
+                    incident.end(at, Some(end.clone()), spent);
                 }
             }
             EffectOutcome::Saved { .. } => {}
@@ -548,7 +600,7 @@ impl Component {
             Effect::Start(_) | Effect::Stop(_) => self.life = Life::Down,
             Effect::Attempt(_) => {
                 if let Some(incident) = self.asking(id) {
-                    incident.end(at, None);
+                    incident.end(at, None, &Spent::default());
                 }
             }
             Effect::Apply(apply) => self.mended(incident::Stage::Interrupted(apply.manifest)),

@@ -143,6 +143,8 @@ pub enum Command {
     Patch(ComponentId, Digest),
     /// Take its newest patch back.
     RollBack(ComponentId),
+    /// Ask this agent next about its failure.
+    Escalate(ComponentId, PluginId, Option<String>),
     /// Call a plugin no more.
     QuarantinePlugin(PluginId, Option<String>),
     /// Call it again, on probation.
@@ -162,7 +164,8 @@ impl Command {
             | Self::Release(id, _)
             | Self::HandOver(id, _)
             | Self::Patch(id, _)
-            | Self::RollBack(id) => Some(id),
+            | Self::RollBack(id)
+            | Self::Escalate(id, ..) => Some(id),
             Self::QuarantinePlugin(..) | Self::ReleasePlugin(..) | Self::Shutdown(_) => None,
         }
     }
@@ -192,6 +195,14 @@ pub enum Refused {
     /// Nobody may repair it.
     #[error("nobody may repair `{0}`: name agents in its `repair`")]
     NoAgents(ComponentId),
+    /// Such an agent is not on its ladder.
+    #[error("`{1}` is not on the ladder of `{0}`; `razar-host roster` lists who is")]
+    NotOnLadder(ComponentId, PluginId),
+    /// It has had its attempts in this incident.
+    #[error(
+        "`{1}` has had its attempts in this incident of `{0}`; raise `repair.attempts`, or hand over once it is closed"
+    )]
+    AskedEnough(ComponentId, PluginId),
     /// Its files are never changed.
     #[error(
         "files of `{0}` are never changed: add `\"repair\": {{}}` to the component to let patches be tried and applied"

@@ -6,23 +6,44 @@
 use crate::effect::{Apply, Attempt, Authorized, Decided, Effect, Revert};
 use crate::fact::{Closing, Fact, QuarantineReason};
 use crate::failure::{Failure, FailureClass, FailureKind};
-use crate::id::{Digest, IncidentId, InstanceId};
+use crate::id::{ComponentId, Digest, IncidentId, InstanceId, PluginId};
 use crate::incident::{Incident, Purpose, Stage, Who};
-use crate::ladder;
-use crate::plan::RepairPlan;
+use crate::ladder::{Look, Next, Passed};
+use crate::plan::{Ladder, RepairPlan, plugin_of};
+use crate::time::Timestamp;
 
 use super::input::Refused;
 use super::react::{MAX_ERROR, clip};
-use super::{Component, Life, Turn};
+use super::roster::Copy;
+use super::{Component, Life, State, Turn};
 
 /// Remembered fixes that are tried in one incident: where the first few do not help, the failure is another one.
 const REMEMBERED: usize = 3;
+
+impl State {
+    /// Everything that says who is asked next.
+    pub(crate) fn look<'a>(&'a self, incident: &'a Incident, ladder: &'a Ladder, now: Timestamp) -> Look<'a> {
+        // An earlier host left somebody active in the roster who is not to stay so.
+        let before = self.before.as_ref().filter(|_| ladder.rules.roster);
+        let start = before.map(|name| name.as_deref().map_or(0, |name| place(ladder, name)));
+        Look { ladder, incident, durable: &self.durable, start, now }
+    }
+}
+
+fn place(ladder: &Ladder, name: &str) -> usize {
+    let plugin = plugin_of(name);
+    let mut rungs = ladder.rungs.iter();
+    rungs.position(|rung| rung.name == name || Some(&rung.agent) == plugin.as_ref()).unwrap_or(0)
+}
 
 impl Turn<'_> {
     /// Draws the next consequence for one component's incident.
     pub(super) fn mend(&mut self, at: usize) {
         // Nobody who does not know the directory touches it: the next host that does goes on.
         let Some(Some(_)) = self.state.plans.get(at) else { return };
+        if let Some(watched) = self.state.volatile.at_mut(at) {
+            watched.waits = None;
+        }
         let Some(component) = self.component(at) else { return };
         let Some(incident) = &component.incident else { return };
         let goes_on = self.stage().is_some_and(super::Stage::launches);
@@ -51,25 +72,42 @@ impl Turn<'_> {
     }
 
     fn ask_next(&mut self, at: usize) {
-        let (Some(component), Some(Some(plan))) =
-            (self.state.durable.components.get(at), self.state.plans.get(at))
-        else {
-            return;
-        };
+        let Some(Some(plan)) = self.state.plans.get(at).cloned() else { return };
+        let Some(component) = self.component(at) else { return };
         let Some(incident) = &component.incident else { return };
-        let is_out =
-            |agent: &_| self.state.durable.plugins.get(agent).is_some_and(|plugin| plugin.custody.is_out());
-        let asked = || plan.repair.as_ref().and_then(|repair| ladder::next(repair, incident, is_out));
-        let next = remembered(component, incident).or_else(asked).or_else(|| last_good(incident));
+        if let Some(who) = remembered(component, incident) {
+            return self.decide_attempt(at, who, None);
+        }
+        let last_good = last_good(incident);
+        let (failure, purpose) = (incident.failure.clone(), incident.purpose);
+        let nobody = Ladder::default();
+        let ladder = plan.repair.as_ref().map_or(&nobody, |repair| &repair.ladder);
+        let (next, passed) = self.state.look(incident, ladder, self.now).next();
+        for passed in passed {
+            self.pass_over(at, ladder, passed);
+        }
         match next {
-            Some(who) => self.decide_attempt(at, who),
-            None => {
-                let (failure, purpose) = (incident.failure.clone(), incident.purpose);
-                self.close(at, Closing::Exhausted);
-                if purpose == Purpose::Repair {
-                    self.give_up(at, QuarantineReason::NotRepaired, failure);
+            Next::Ask(rung) => self.ask(at, ladder, rung),
+            Next::Operator => {
+                if let Purpose::Patch(diff) = purpose {
+                    self.decide_attempt(at, Who::Operator(diff), None);
                 }
             }
+            Next::Wait(until) => self.wait(at, until),
+            Next::Again(round, until) => {
+                let Some((incident, component)) = self.incident_of(at) else { return };
+                self.record(Fact::RoundBegan { incident, component, round, until });
+                self.wait(at, until);
+            }
+            Next::Nobody => match last_good {
+                Some(who) => self.decide_attempt(at, who, None),
+                None => {
+                    self.close(at, Closing::Exhausted);
+                    if purpose == Purpose::Repair {
+                        self.give_up(at, QuarantineReason::NotRepaired, failure);
+                    }
+                }
+            },
         }
     }
 
@@ -85,12 +123,66 @@ impl Turn<'_> {
         self.record(Fact::VersionKept { component, version });
     }
 
-    fn decide_attempt(&mut self, at: usize, who: Who) {
+    /// The incident goes on by itself then.
+    fn wait(&mut self, at: usize, until: Timestamp) {
+        if let Some(watched) = self.state.volatile.at_mut(at) {
+            watched.waits = Some(until);
+        }
+    }
+
+    fn pass_over(&mut self, at: usize, ladder: &Ladder, passed: Passed) {
+        let Some((incident, component)) = self.incident_of(at) else { return };
+        let Some(rung) = ladder.rungs.get(passed.rung) else { return };
+        let (agent, name) = (rung.agent.clone(), rung.name.clone());
+        let Passed { reason, why, until, .. } = passed;
+        self.record(Fact::RungSkipped { incident, component, agent, name, reason, why, until });
+    }
+
+    /// Asks an agent of the ladder, once the roster file allows it.
+    fn ask(&mut self, at: usize, ladder: &Ladder, rung: usize) {
+        let Some((incident, component)) = self.incident_of(at) else { return };
+        let copy = if ladder.rules.roster { self.state.roster_copy() } else { Copy::Refused };
+        match copy {
+            Copy::Kept | Copy::Refused => {}
+            Copy::Awaited => return,
+            Copy::Missing => return self.save_roster(component),
+        }
+        let Some(asked) = ladder.rungs.get(rung) else { return };
+        let Some(climb) = self.component(at).and_then(|component| component.incident.as_ref()) else {
+            return;
+        };
+        let reached = climb.highest.as_ref().and_then(|agent| ladder.rung(agent));
+        let from = reached.map_or_else(|| self.state.look(climb, ladder, self.now).first(), |(at, _)| at);
+        if let Some(before) = ladder.rungs.get(from).filter(|_| rung > from) {
+            let escalations = climb.escalations.saturating_add(1);
+            let (warning, warned) = (ladder.rules.warning, climb.warned);
+            let (from, to, name) = (before.agent.clone(), asked.agent.clone(), asked.name.clone());
+            let whose = component.clone();
+            let active = name.clone();
+            self.record(Fact::Escalated { incident, component, from, to, name, escalations });
+            if warning > 0 && escalations >= warning && !warned {
+                let component = whose.clone();
+                self.record(Fact::EscalationWarned { incident, component, escalations });
+            }
+            if copy == Copy::Kept {
+                self.activate(whose, active);
+            }
+        }
+        let (who, name) = (Who::Agent(asked.agent.clone()), asked.name.clone());
+        let name = (name != asked.agent.as_str()).then_some(name);
+        self.decide_attempt(at, who, name);
+    }
+
+    fn incident_of(&self, at: usize) -> Option<(IncidentId, ComponentId)> {
+        let component = self.component(at)?;
+        Some((component.incident.as_ref()?.id, component.id.clone()))
+    }
+
+    fn decide_attempt(&mut self, at: usize, who: Who, name: Option<String>) {
         let Some(component) = self.component(at) else { return };
         let Some(incident) = &component.incident else { return };
         let number = incident.begun.saturating_add(1);
-        let attempt =
-            Attempt { component: component.id.clone(), incident: incident.id, number, who, name: None };
+        let attempt = Attempt { component: component.id.clone(), incident: incident.id, number, who, name };
         let id = self.next_effect();
         self.record(Fact::EffectDecided { id, effect: Effect::Attempt(attempt.clone()) });
         self.decision.effects.push(Decided::Attempt(Authorized::new(id, attempt)));
@@ -123,7 +215,7 @@ impl Turn<'_> {
         else {
             return false;
         };
-        let agents = plan.repair.as_ref().is_some_and(|repair| !repair.agents.is_empty());
+        let agents = plan.repair.as_ref().is_some_and(|repair| !repair.ladder.rungs.is_empty());
         if !agents || component.incident.is_some() {
             return false;
         }
@@ -187,12 +279,51 @@ impl Turn<'_> {
 
     pub(super) fn hand_over(&mut self, at: usize, note: Option<String>) -> Result<(), Refused> {
         let (component, failure) = self.free_of_incident(at)?;
-        if self.repair(at).is_none_or(|repair| repair.agents.is_empty()) {
+        if self.repair(at).is_none_or(|repair| repair.ladder.rungs.is_empty()) {
             return Err(Refused::NoAgents(component));
         }
         let Some(failure) = failure else { return Err(Refused::NotFailed(component)) };
         self.let_out(at, note);
         self.open_incident(at, &failure);
+        Ok(())
+    }
+
+    pub(super) fn escalate_on_request(
+        &mut self,
+        at: usize,
+        agent: PluginId,
+        note: Option<String>,
+    ) -> Result<(), Refused> {
+        let Some(component) = self.component(at) else { return Err(Refused::NotRunning) };
+        let id = component.id.clone();
+        let ladder = self.repair(at).map(|repair| &repair.ladder);
+        let Some(ladder) = ladder.filter(|ladder| !ladder.rungs.is_empty()) else {
+            return Err(Refused::NoAgents(id));
+        };
+        if ladder.rung(&agent).is_none() {
+            return Err(Refused::NotOnLadder(id, agent));
+        }
+        match &component.incident {
+            Some(incident) => {
+                let asks = matches!(incident.stage, Stage::Open | Stage::Asking(_));
+                if !asks || incident.purpose != Purpose::Repair {
+                    return Err(Refused::InIncident(id, incident.id));
+                }
+                if self.state.look(incident, ladder, self.now).has_had_its_attempts(&agent) {
+                    return Err(Refused::AskedEnough(id, agent));
+                }
+            }
+            None => {
+                let (_, failure) = self.free_of_incident(at)?;
+                let Some(failure) = failure else { return Err(Refused::NotFailed(id)) };
+                self.let_out(at, note.clone());
+                self.open_incident(at, &failure);
+            }
+        }
+        let Some((incident, component)) = self.incident_of(at) else { return Err(Refused::NotFailed(id)) };
+        let note = note.map(|note| clip(&note, MAX_ERROR).to_owned());
+        self.record(Fact::EscalationRequested { incident, component, agent, note });
+        self.touch(at);
         Ok(())
     }
 

@@ -13,15 +13,18 @@
 //! | file | owns |
 //! |---|---|
 //! | `durable` | the fold over facts |
+//! | `agents` | what an operator is told about the agents of a roster |
 //! | `custody` | quarantine, for components and plugins |
 //! | `conduct` | what a plugin's misbehavior leads to |
 //! | `volatile` | what is rebuilt at every start: detectors, timers, counts |
 //! | `input` | everything that can happen |
 //! | `mend` | what an incident needs next: a question, a patch applied, a patch taken back |
 //! | `react` | what each input means for one component |
+//! | `roster` | the roster file: its copy, who is active in it, and what it was before |
 //! | `order` | who may start and who may stop, in which order |
 //! | `status` | what an operator is told |
 
+mod agents;
 mod conduct;
 mod custody;
 mod durable;
@@ -29,6 +32,7 @@ mod input;
 mod mend;
 mod order;
 mod react;
+mod roster;
 mod status;
 mod volatile;
 
@@ -42,9 +46,10 @@ use crate::incident::Incident;
 use crate::plan::{BootPlan, ComponentPlan, ProbePlan};
 use crate::time::Timestamp;
 
+pub use agents::{AgentStanding, AgentStatus};
 pub use conduct::PluginOut;
 pub use custody::{Custody, Quarantine};
-pub use durable::{Boot, Component, Durable, Life, Plugin, Stage, Unjudged};
+pub use durable::{BackOff, Boot, Component, Durable, Life, Plugin, Stage, Unjudged};
 pub use input::{BootRequest, Command, Found, FoundState, Input, Refused, Settings};
 pub use status::{Status, Summary};
 
@@ -59,6 +64,8 @@ pub struct State {
     pub(crate) plans: Vec<Option<Arc<ComponentPlan>>>,
     pub(crate) layers: u32,
     pub(crate) settings: Settings,
+    /// An earlier host left somebody active in the roster who is not to stay so: who was before.
+    pub(crate) before: Option<Option<String>>,
 }
 
 /// What one turn decided.
@@ -119,7 +126,8 @@ impl State {
         }
         let layers = plan.components.iter().map(|c| c.layer + 1).max().unwrap_or(0);
         let jitter = Jitter::new(settings.seed);
-        let mut state = Self { durable, volatile: Volatile::new(jitter), plans, layers, settings };
+        let before = durable.roster.is_unsettled().then(|| durable.roster.before.clone());
+        let mut state = Self { durable, volatile: Volatile::new(jitter), plans, layers, settings, before };
         state.rebuild();
         state
     }

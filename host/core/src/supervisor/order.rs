@@ -64,7 +64,8 @@ impl State {
         let blocked = !has_process && !out && self.waits_for_the_absent(at);
         let settled = available || out || blocked;
         let startup = self.startup_deadline(at).map(|(deadline, _)| deadline);
-        let due = self.due(component, startup, self.canary_until(at), now);
+        let waits = self.volatile.at(at).and_then(|watched| watched.waits);
+        let due = self.due(component, startup, self.canary_until(at), waits, now);
         let layer = plan.map(|plan| plan.layer as usize);
         let Some(old) = self.volatile.at(at) else { return };
         let (was_settled, was_blocked, had_process) = (old.settled, old.blocked, old.has_process);
@@ -121,6 +122,7 @@ impl State {
         component: &Component,
         startup: Option<Timestamp>,
         canary: Option<Timestamp>,
+        waits: Option<Timestamp>,
         now: Timestamp,
     ) -> Option<Timestamp> {
         if !self.durable.boot.as_ref().is_some_and(|boot| boot.stage.launches()) {
@@ -132,7 +134,10 @@ impl State {
                 let probation = component.custody.on_probation().then_some(ready + PROBATION);
                 probation.into_iter().chain(canary).min()
             }
-            Life::Down => component.backing_off.filter(|wait| wait.holds(now)).map(|wait| wait.until),
+            Life::Down => {
+                let backing_off = component.backing_off.filter(|wait| wait.holds(now)).map(|wait| wait.until);
+                backing_off.or_else(|| waits.filter(|until| now < *until))
+            }
             _ => None,
         }
     }
@@ -149,6 +154,7 @@ impl State {
         let planned = self.plans.iter().zip(&self.durable.components).filter(|(plan, _)| plan.is_some());
         let mut incidents = planned.filter_map(|(_, component)| component.incident.as_ref());
         self.durable.open_effects.values().any(Effect::changes_files)
+            || self.owes_roster()
             || incidents.any(|incident| {
                 matches!(incident.stage, incident::Stage::Failed(_) | incident::Stage::Interrupted(_))
             })
@@ -224,6 +230,7 @@ impl Turn<'_> {
                 _ => {}
             }
         }
+        self.settle_roster();
         self.conclude();
     }
 

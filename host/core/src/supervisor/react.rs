@@ -208,6 +208,10 @@ impl Turn<'_> {
         let Some(at) = self.place(effect.component()) else { return };
         self.record(Fact::EffectFinished { id, outcome: outcome.clone() });
         self.touch(at);
+        if matches!(effect, Effect::Roster(_)) {
+            // Anybody's incident may have waited for it.
+            return self.touch_all();
+        }
         match outcome {
             EffectOutcome::Running(_) => self.launched(at),
             // The fold has taken it in; what is next follows from where the incident stands.
@@ -498,6 +502,7 @@ impl Turn<'_> {
             Command::HandOver(_, note) => return self.hand_over(at, note),
             Command::Patch(_, diff) => return self.patch(at, diff),
             Command::RollBack(_) => return self.roll_back(at),
+            Command::Escalate(_, agent, note) => return self.escalate_on_request(at, agent, note),
             Command::Release(id, _) if !quarantined => return Err(Refused::NotQuarantined(id)),
             Command::Start(id) | Command::Stop(id) | Command::Restart(id) | Command::Quarantine(id, _)
                 if quarantined =>

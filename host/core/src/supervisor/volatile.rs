@@ -53,6 +53,8 @@ pub(crate) struct Watched {
     /// The newest answer of a probe that was not healthy.
     pub(crate) complaint: String,
     pub(crate) due: Option<Timestamp>,
+    /// When its incident may go on, if it waits for somebody.
+    pub(crate) waits: Option<Timestamp>,
     pub(crate) settled: bool,
     /// A dependency is out, or waits for one that is.
     pub(crate) blocked: bool,

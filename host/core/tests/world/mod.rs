@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
-use razar_core::effect::{Attempt, Decided, EffectOutcome, ExitStatus, Process};
+use razar_core::effect::{Attempt, Decided, EffectOutcome, ExitStatus, Process, RosterChange};
 use razar_core::fact::{Fact, Phase, Recorded};
 use razar_core::id::{ComponentId, Digest, EffectId, InstanceId};
 use razar_core::incident::{End, Spent};
@@ -122,6 +122,7 @@ enum Event {
     Probe(ComponentId, InstanceId, Phase),
     Answer(EffectId, Box<Answer>),
     Files(EffectId, ComponentId, Files),
+    Roster(EffectId, Written),
     Tick,
 }
 
@@ -131,6 +132,14 @@ struct Answer {
     component: ComponentId,
     number: u32,
     who: String,
+}
+
+/// What becomes of a change to the roster file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Written {
+    Stuck,
+    Copied,
+    Changed,
 }
 
 /// What a component's files are.
@@ -166,6 +175,10 @@ pub(crate) struct World {
     pub(crate) read_only: bool,
     /// Whoever applies a patch dies in the middle of it.
     pub(crate) breaks_off: bool,
+    /// What every attempt reads.
+    pub(crate) tokens: u64,
+    /// The roster file cannot be changed, nor copied.
+    pub(crate) roster_is_stuck: bool,
 }
 
 impl World {
@@ -187,6 +200,8 @@ impl World {
             files: HashMap::new(),
             read_only: false,
             breaks_off: false,
+            tokens: 0,
+            roster_is_stuck: false,
         }
     }
 
@@ -305,8 +320,21 @@ impl World {
                 let end = (self.propose)(&asked.component, asked.number, &asked.who);
                 self.feed(Input::EffectFinished {
                     id,
-                    outcome: EffectOutcome::Attempted { end, spent: Spent::default() },
+                    outcome: EffectOutcome::Attempted {
+                        end,
+                        spent: Spent { input_tokens: self.tokens, ..Spent::default() },
+                    },
                 });
+            }
+            Event::Roster(id, written) => {
+                let outcome = match written {
+                    Written::Stuck => {
+                        EffectOutcome::NotChanged { error: "read-only file system".to_owned(), partly: false }
+                    }
+                    Written::Copied => EffectOutcome::Saved { copy: Digest::of(b"roster"), active: None },
+                    Written::Changed => EffectOutcome::Changed,
+                };
+                self.feed(Input::EffectFinished { id, outcome });
             }
             Event::Files(id, component, files) if self.read_only => {
                 let before = match files {
@@ -397,8 +425,14 @@ impl World {
                 self.change_files(apply.id(), component, Files::Patched(manifest));
             }
             Decided::Roster(roster) => {
-                self.feed(Input::EffectStarted { id: roster.id() });
-                self.feed(Input::EffectFinished { id: roster.id(), outcome: EffectOutcome::Changed });
+                let id = roster.id();
+                self.feed(Input::EffectStarted { id });
+                let written = match &roster.effect().change {
+                    _ if self.roster_is_stuck => Written::Stuck,
+                    RosterChange::Save => Written::Copied,
+                    RosterChange::Activate(_) | RosterChange::Restore(_) => Written::Changed,
+                };
+                self.push(self.now.0 + 3, Event::Roster(id, written));
             }
             Decided::Revert(revert) => {
                 self.change_files(revert.id(), revert.effect().component.clone(), Files::Original);

@@ -48,6 +48,10 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
             say("ERROR", &format!("Boot sequence halted: {component}: {reason}"));
         }
         Fact::ShutdownStarted { reason } => say("INFO", &format!("Shutting down: {reason}")),
+        Fact::BootEnded { .. } if before.halted.is_some() => {
+            say("ERROR", before.rolled_back());
+            say("INFO", "All components stopped");
+        }
         Fact::BootEnded { boot } => say("INFO", &format!("Boot {boot} ended: all components stopped")),
         Fact::EffectStarted { id } => {
             if let Some(component) = before.launched(*id) {

@@ -98,6 +98,9 @@ pub(super) fn event<'a>(before: &'a Stack, fact: &'a Fact) -> Option<Told<'a>> {
             (Event::Error, SYSTEM, "halted", Some(format!("{component}: {reason}")))
         }
         Fact::ShutdownStarted { reason } => (Event::Shutdown, SYSTEM, "started", Some(reason.clone())),
+        Fact::BootEnded { .. } if before.halted.is_some() => {
+            (Event::Error, SYSTEM, "rolled-back", Some(before.rolled_back().to_owned()))
+        }
         Fact::BootEnded { .. } => (Event::Shutdown, SYSTEM, "success", None),
         Fact::Adopted { component, process, .. } => {
             let status = well_or(before, component, "adopted");

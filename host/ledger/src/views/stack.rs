@@ -75,6 +75,8 @@ pub(super) struct Stack {
     effects: HashMap<EffectId, Effect>,
     /// Everything is being stopped.
     pub(super) ending: bool,
+    /// A vital component has ended this boot; whether what was changed for it is as it was.
+    pub(super) halted: Option<bool>,
 }
 
 impl Default for Component {
@@ -87,6 +89,14 @@ impl Stack {
     /// One component; as new when nothing is known about it.
     pub(super) fn component(&self, id: &ComponentId) -> Component {
         self.components.get(id).copied().unwrap_or_default()
+    }
+
+    /// How a boot that was halted leaves what was changed for it.
+    pub(super) const fn rolled_back(&self) -> &'static str {
+        match self.halted {
+            Some(false) => "Boot sequence halted; not everything could be rolled back: see above",
+            _ => "Boot sequence halted; configuration rolled back to safe defaults",
+        }
     }
 
     /// In quarantine now.
@@ -133,6 +143,7 @@ impl Stack {
                 self.boot = Some(Boot { mission: mission.clone(), started: recorded.at });
                 self.effects.clear();
                 self.ending = false;
+                self.halted = None;
                 self.components.retain(|_, component| component.condition == Condition::Quarantined);
                 for id in components {
                     self.components.entry(id.clone()).or_default();
@@ -168,8 +179,14 @@ impl Stack {
             }
             Fact::EffectFinished { id, outcome } => {
                 let effect = self.effects.remove(id);
-                if let (Some(effect), EffectOutcome::Ended { exit }) = (effect, outcome) {
-                    self.set(effect.component(), |c| c.exit = Some(*exit));
+                match (effect, outcome) {
+                    (Some(effect), EffectOutcome::Ended { exit }) => {
+                        self.set(effect.component(), |c| c.exit = Some(*exit));
+                    }
+                    (Some(Effect::Revert(_) | Effect::Roster(_)), EffectOutcome::NotChanged { .. }) => {
+                        self.halted = self.halted.map(|_| false);
+                    }
+                    _ => {}
                 }
             }
             Fact::EffectUnknown { id } => drop(self.effects.remove(id)),
@@ -229,7 +246,11 @@ impl Stack {
                     c.condition = Condition::Waiting;
                 }
             }),
-            Fact::BootHalted { .. } | Fact::ShutdownStarted { .. } => self.ending = true,
+            Fact::BootHalted { .. } => {
+                self.ending = true;
+                self.halted = Some(true);
+            }
+            Fact::ShutdownStarted { .. } => self.ending = true,
             Fact::BootCompleted { .. }
             | Fact::BootResumed { .. }
             | Fact::Adopted { .. }

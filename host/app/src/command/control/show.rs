@@ -190,6 +190,21 @@ pub(super) fn done(terminal: &mut Terminal<'_>, component: &ComponentId, change:
     writeln!(terminal.out, "`{component}` {what}")
 }
 
+/// An agent is asked next.
+pub(super) fn escalated(
+    terminal: &mut Terminal<'_>,
+    component: &ComponentId,
+    agent: &PluginId,
+) -> io::Result<()> {
+    if terminal.format == Format::Json {
+        return terminal.json(&json!({ "component": component, "agent": agent, "done": true }));
+    }
+    writeln!(
+        terminal.out,
+        "`{agent}` is asked next about `{component}`; `razar-host incident list` says how far it is"
+    )
+}
+
 /// A diff is kept, and will be tried.
 pub(super) fn handed_in(terminal: &mut Terminal<'_>, component: &ComponentId) -> io::Result<()> {
     if terminal.format == Format::Json {

@@ -139,8 +139,8 @@ async fn component(arguments: &PatchCheck) -> Result<(ComponentPlan, Vec<PluginI
     })?;
     let (dirs, grants) = (&arguments.plugins.plugins, arguments.plugins.grants.as_deref());
     let packages = Packages::load(dirs, grants, &runtime).await;
-    let overrides = Overrides { mission: None, retries: None, interval: environment::probe_interval() };
-    let checked = read_plan(&arguments.config, &overrides, &packages).map_err(|problems| {
+    let overrides = Overrides { interval: environment::probe_interval(), ..Overrides::default() };
+    let checked = read_plan(&arguments.config, None, &overrides, &packages).map_err(|problems| {
         show_problems(&problems, output);
         Exit::Usage
     })?;

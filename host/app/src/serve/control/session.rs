@@ -135,6 +135,12 @@ impl Session {
             Request::Quarantine { component, note } => self.noted(Command::Quarantine, component, note).await,
             Request::Release { component, note } => self.noted(Command::Release, component, note).await,
             Request::HandOver { component, note } => self.noted(Command::HandOver, component, note).await,
+            Request::Escalate { component, agent, note } => {
+                if note.as_ref().is_some_and(|note| note.len() > MAX_NOTE) {
+                    return self.too_long().await;
+                }
+                self.command(Command::Escalate(component, agent, note)).await
+            }
             Request::RollBack { component } => self.command(Command::RollBack(component)).await,
             Request::Patch { component, diff } => self.patch(component, diff).await,
             Request::QuarantinePlugin { plugin, note } => {

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::document::boot;
+use crate::document::{boot, roster};
+use crate::plan::Roster;
 use crate::plan::read::{COMPONENT, LIMITS, PATCH, PHASES, PROBE, REPAIR, RESTART, STOP, TESTS, TOP};
 
 fn repository() -> PathBuf {
@@ -12,14 +13,19 @@ fn repository() -> PathBuf {
 
 #[test]
 fn the_committed_schema_is_the_one_of_the_types() {
-    let path = repository().join("config/boot_config.schema.json");
-    let wanted = boot::schema();
+    for (file, wanted) in
+        [("boot_config.schema.json", boot::schema()), ("razar_ai_agents.schema.json", roster::schema())]
+    {
+        in_step(&repository().join("config").join(file), wanted);
+    }
+}
+
+fn in_step(path: &Path, wanted: Value) {
     if std::env::var_os("RAZAR_UPDATE").is_some() {
-        std::fs::write(&path, format!("{wanted:#}\n")).unwrap();
+        std::fs::write(path, format!("{wanted:#}\n")).unwrap();
     }
     // Compared as values: the order of keys depends on what else is built with `serde_json`.
-    let found =
-        serde_json::from_slice::<Value>(&std::fs::read(&path).unwrap_or_default()).unwrap_or_default();
+    let found = serde_json::from_slice::<Value>(&std::fs::read(path).unwrap_or_default()).unwrap_or_default();
     assert!(found == wanted, "{} is out of date: run the tests with RAZAR_UPDATE=1", path.display());
 }
 
@@ -50,6 +56,36 @@ fn the_reader_knows_the_keys_of_the_schema() {
         assert_eq!(keys(object), known);
     }
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+}
+
+#[test]
+fn the_reader_knows_the_keys_of_the_rosters_schema() {
+    use crate::plan::roster::read::{AGENT, AUTH, BUDGET, PRICE, ROSTER};
+    let schema = roster::schema();
+    let definitions = &schema["$defs"];
+    for (object, known) in [
+        (&schema, ROSTER),
+        (&definitions["Agent"], AGENT),
+        (&definitions["Auth"], AUTH),
+        (&definitions["Price"], PRICE),
+        (&definitions["Budget"], BUDGET),
+    ] {
+        let mut known: Vec<String> = known.iter().map(|key| (*key).to_owned()).collect();
+        known.sort();
+        let mut keys: Vec<String> = object["properties"].as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        assert_eq!((keys, &object["additionalProperties"]), (known, &Value::Bool(false)));
+    }
+}
+
+#[test]
+fn the_shipped_roster_names_the_five_and_warns_of_nothing() {
+    let bytes = std::fs::read(repository().join("config/razar_ai_agents.json")).unwrap();
+    let roster = Roster::read(&bytes, "razar_ai_agents.json", &Shipped, &Overrides::default()).unwrap();
+    let agents: Vec<String> = roster.agents.iter().map(|listed| listed.rung.agent.to_string()).collect();
+    assert_eq!(agents, ["agent-crown", "agent-kimicho", "agent-k2", "agent-airstar", "agent-rstar"]);
+    assert_eq!((roster.rules.start, roster.warnings), (0, Vec::new()));
+    assert_eq!(roster.agents[2].variable.as_deref(), Some("KIMI2_API_KEY"));
 }
 
 #[test]

@@ -137,8 +137,12 @@ fn everything_else_has_a_default_and_can_be_said() {
     assert_eq!((b.workdir.as_str(), b.user.as_deref()), ("/srv/stack/sub", Some("nobody")));
     assert_eq!((b.depends_on[0].as_str(), b.vital), ("a", true));
 
-    let overrides =
-        Overrides { mission: Some("told".to_owned()), retries: Some(0), interval: Some(Millis(7_000)) };
+    let overrides = Overrides {
+        mission: Some("told".to_owned()),
+        retries: Some(0),
+        interval: Some(Millis(7_000)),
+        ..Overrides::default()
+    };
     let told = build(document.to_string().as_bytes(), &context(&overrides)).unwrap();
     assert_eq!(told.mission.as_deref(), Some("told"));
     assert!(told.components.iter().all(|component| component.restart.retries == 0));

@@ -1,0 +1,88 @@
+//! What an operator is told about the agents of a roster: derived, never stored.
+
+use crate::fact::Skip;
+use crate::id::PluginId;
+use crate::incident::Trouble;
+use crate::ladder::{Cooling, Record};
+use crate::plan::{Hops, Roster};
+use crate::time::Timestamp;
+
+use super::State;
+
+/// One agent of a roster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentStatus {
+    /// Its plugin.
+    pub agent: PluginId,
+    /// Its name as the roster spells it.
+    pub name: String,
+    /// Climbing begins here.
+    pub active: bool,
+    /// Whether it would be asked now.
+    pub standing: AgentStanding,
+    /// How often it was asked.
+    pub asked: u64,
+    /// When it last answered.
+    pub answered: Option<Timestamp>,
+    /// Its newest trouble, if nothing better came after it: what, when, and the how manieth in a row.
+    pub trouble: Option<(Trouble, Timestamp, u32)>,
+}
+
+/// Whether an agent would be asked now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentStanding {
+    /// It would.
+    Available,
+    /// Not before then.
+    Cooling(Timestamp, Skip, String),
+    /// Not as long as things are as they are.
+    Out(Skip, String),
+}
+
+impl AgentStanding {
+    /// One word for it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Cooling(..) => "cooling-down",
+            Self::Out(..) => "out",
+        }
+    }
+}
+
+impl State {
+    /// The agents of a roster, in its order.
+    pub fn agents(&self, roster: &Roster, now: Timestamp) -> Vec<AgentStatus> {
+        let agents = roster.agents.iter().enumerate().map(|(at, listed)| {
+            let rung = &listed.rung;
+            let record = self.durable.agents.get(&rung.agent);
+            let disabled = rung.is_rstar() && roster.rules.rstar == 0 && roster.rules.hops == Hops::Ladder;
+            let quarantined =
+                self.durable.plugins.get(&rung.agent).is_some_and(|known| known.custody.is_out());
+            let cooling = |record: &Record| record.cooling(rung.cooldown, self.durable.started, now);
+            let standing = match (&rung.out, record.map_or(Cooling::Not, cooling)) {
+                (Some((reason, why)), _) => AgentStanding::Out(*reason, why.clone()),
+                _ if quarantined => {
+                    AgentStanding::Out(Skip::Quarantined, "the plugin is quarantined".to_owned())
+                }
+                _ if disabled => {
+                    AgentStanding::Out(Skip::Disabled, "`RAZAR_RSTAR_THRESHOLD` is 0".to_owned())
+                }
+                (None, Cooling::Not) => AgentStanding::Available,
+                (None, Cooling::Until { until, reason, why }) => AgentStanding::Cooling(until, reason, why),
+                (None, Cooling::ForGood { why }) => AgentStanding::Out(Skip::OutOfService, why),
+            };
+            AgentStatus {
+                agent: rung.agent.clone(),
+                name: rung.name.clone(),
+                active: at == roster.rules.start,
+                standing,
+                asked: record.map_or(0, |record| record.asked),
+                answered: record.and_then(|record| record.answered),
+                trouble: record
+                    .and_then(|record| record.last.as_ref().map(|last| (last.trouble, last.at, record.row))),
+            }
+        });
+        agents.collect()
+    }
+}

@@ -1,0 +1,223 @@
+//! The escalation ladder as operators see it: a roster file, agents asked in its order, and the file as it was when nothing has helped.
+//! Real services and real hosts; the agents are copies of one package under the names of the roster.
+
+use std::fs;
+
+use razar_tests::artifact;
+use razar_tests::model::ModelServer;
+use razar_tests::scene::{Ended, Run, Scene};
+use razar_tests::shop::{BROKEN, RIGHT, says};
+use serde_json::{Value, json};
+
+use crate::repair::{KEY, file, stage};
+
+/// Agents of this stage, by plugin.
+const AGENTS: [&str; 3] = ["agent-k2", "agent-airstar", "agent-rstar"];
+
+fn declines() -> Value {
+    json!({ "say": "I cannot see why.\n{\"decline\": \"no idea\"}" })
+}
+
+/// A stage with these agents as packages, each of which tells the model its own name as the model's.
+fn climbing(answers: &[Value], roster: &Value) -> (Scene, ModelServer) {
+    let (scene, model) = stage(answers, &json!({ "agents": null, "attempts": 3 }));
+    let from = artifact::plugins().join("agent-openai");
+    let mut grants = String::new();
+    for agent in AGENTS {
+        let to = scene.path("agents").join(agent);
+        fs::create_dir_all(&to).unwrap();
+        for entry in fs::read_dir(&from).unwrap().flatten() {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+        let manifest = fs::read_to_string(from.join("plugin.toml")).unwrap();
+        fs::write(
+            to.join("plugin.toml"),
+            manifest.replace("name = \"agent-openai\"", &format!("name = \"{agent}\"")),
+        )
+        .unwrap();
+        let endpoint = model.endpoint();
+        let key = agent.trim_start_matches("agent-").to_uppercase();
+        grants += &format!(
+            "[{agent}]\nhttp = [{{ url = \"{endpoint}\", methods = [\"POST\"], secret = {{ env = \"{key}_KEY\", header = \
+             \"authorization\", format = \"Bearer {{}}\" }} }}]\nconfig = {{ endpoint = \"{endpoint}\", model = \"{agent}\" }}\n"
+        );
+    }
+    scene.write("grants.toml", &grants);
+    scene.write("razar_ai_agents.json", &format!("{roster:#}\n"));
+    (scene, model)
+}
+
+/// A host with keys for these, and these numbers in its environment.
+fn run<'s>(scene: &'s Scene, keys: &[&str], more: &[&str], environment: &[(&str, &str)]) -> Run<'s> {
+    let mut command = scene.run_command(&["--plugins", "agents", "--grants", "grants.toml"]);
+    command.args(more).envs(environment.iter().copied());
+    for key in keys {
+        command.env(format!("{key}_KEY"), KEY);
+    }
+    scene.begin(&mut command)
+}
+
+const ALL: [&str; 3] = ["K2", "AIRSTAR", "RSTAR"];
+
+/// Who was asked, in order.
+fn asked(model: &ModelServer) -> Vec<String> {
+    model.requests().iter().map(|request| request["body"]["model"].as_str().unwrap().to_owned()).collect()
+}
+
+fn active(scene: &Scene) -> String {
+    let roster: Value = serde_json::from_str(&file(scene, "razar_ai_agents.json")).unwrap();
+    roster["active"].as_str().unwrap().to_owned()
+}
+
+fn roster(names: [&str; 3]) -> Value {
+    json!({ "active": names[0], "agents": names, "escalation": "per-hop" })
+}
+
+#[test]
+fn the_originals_failover_ends_with_rstar() {
+    let mut answers = vec![declines(); 4];
+    answers.push(says("shop.py", RIGHT));
+    let (scene, model) = climbing(&answers, &roster(["K2 Coder", "Air Star", "rStar"]));
+    let before = file(&scene, "razar_ai_agents.json");
+    let host = run(&scene, &ALL, &["--remote-attempts", "5"], &[("RAZAR_RSTAR_THRESHOLD", "2")]);
+    scene.until_logged("resolved", "shop", "success", 1);
+    assert_eq!(asked(&model), ["agent-k2", "agent-k2", "agent-airstar", "agent-airstar", "agent-rstar"]);
+    assert_eq!((active(&scene).as_str(), file(&scene, "shop/shop.py").as_str()), ("rStar", RIGHT));
+    assert_eq!(file(&scene, "razar_ai_agents.bak"), before, "the copy is of what it was");
+    assert_eq!(host.interrupt().code, Some(0));
+    assert_eq!(active(&scene), "rStar", "who repaired it stays active");
+}
+
+#[test]
+fn the_originals_self_healing_rolls_back_when_nothing_has_helped() {
+    let (scene, model) = climbing(&vec![declines(); 3], &roster(["Kimi2", "AirStar", "RStar"]));
+    let mut config: Value = serde_json::from_str(&file(&scene, "boot_config.json")).unwrap();
+    config["components"][0]["vital"] = json!(true);
+    scene.write("boot_config.json", &config.to_string());
+    let before = file(&scene, "razar_ai_agents.json");
+    let ended: Ended =
+        run(&scene, &ALL, &["--remote-attempts", "3"], &[("RAZAR_RSTAR_THRESHOLD", "1")]).end();
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert_eq!(asked(&model), ["agent-k2", "agent-airstar", "agent-rstar"]);
+    assert_eq!(file(&scene, "razar_ai_agents.json"), before, "byte for byte");
+    for said in [
+        "Escalating shop from agent-k2 to AirStar",
+        "Escalating shop from agent-airstar to RStar",
+        "Active agent is now RStar",
+        "Restored agent configuration",
+        "Boot sequence halted; configuration rolled back to safe defaults",
+    ] {
+        scene.until_said(said);
+    }
+    assert!(scene.file("logs/razar.log").contains("rolled back to safe defaults"), "{}", scene.story());
+    let told = model.requests().last().unwrap().to_string();
+    assert!(told.contains("agent-airstar"), "earlier attempts are told: {told}");
+}
+
+#[test]
+fn who_has_no_key_is_one_rung_that_is_passed_over() {
+    let mut climbed = roster(["K2 Coder", "Air Star", "rStar"]);
+    climbed["escalation"] = json!("ladder");
+    let (scene, model) = climbing(&[says("shop.py", RIGHT)], &climbed);
+    let host = run(&scene, &["AIRSTAR"], &[], &[("RAZAR_RSTAR_THRESHOLD", "many")]);
+    scene.until_logged("resolved", "shop", "success", 1);
+    assert_eq!(asked(&model), ["agent-airstar"]);
+    scene.until_said(
+        "Skipping K2 Coder for shop (no-credential): the environment variable `K2_KEY` is not set",
+    );
+    let ended = host.interrupt();
+    assert!(ended.err.contains("Invalid RAZAR_RSTAR_THRESHOLD=many; using default 9"), "{}", ended.err);
+}
+
+#[test]
+fn a_long_task_that_is_stopped_leaves_nothing_behind() {
+    let (scene, model) = climbing(&[declines()], &roster(["K2 Coder", "Air Star", "rStar"]));
+    let before = file(&scene, "razar_ai_agents.json");
+    let host = run(&scene, &ALL, &["--long-task"], &[("RAZAR_RSTAR_THRESHOLD", "1")]);
+    scene.until_said("Round 2 of shop through the ladder follows");
+    assert_eq!(asked(&model)[..3], AGENTS, "who is escalated to is asked");
+    assert_eq!(active(&scene), "rStar");
+    assert_eq!(host.interrupt().code, Some(0));
+    assert_eq!(
+        (file(&scene, "razar_ai_agents.json"), file(&scene, "shop/shop.py").as_str()),
+        (before, BROKEN)
+    );
+    assert_eq!(scene.running(), Vec::<u32>::new());
+}
+
+#[test]
+fn a_host_that_was_killed_in_the_middle_is_followed_by_one_that_puts_the_roster_right() {
+    let (scene, _model) = climbing(&[declines()], &roster(["K2 Coder", "Air Star", "rStar"]));
+    let before = file(&scene, "razar_ai_agents.json");
+    let host = run(&scene, &ALL, &["--long-task"], &[("RAZAR_RSTAR_THRESHOLD", "1")]);
+    scene.until_said("Active agent is now rStar");
+    host.kill();
+    assert_eq!(active(&scene), "rStar");
+    let host = run(&scene, &ALL, &[], &[("RAZAR_RSTAR_THRESHOLD", "1")]);
+    scene.until_logged("quarantine", "shop", "quarantined", 1);
+    assert_eq!(host.interrupt().code, Some(0));
+    assert_eq!(file(&scene, "razar_ai_agents.json"), before);
+}
+
+#[test]
+fn a_roster_that_cannot_be_read_stops_everything_and_stays_as_it_is() {
+    let (scene, _model) = climbing(&[declines()], &json!({}));
+    scene.write("razar_ai_agents.json", "{ \"active\": \"K2");
+    let ended = run(&scene, &ALL, &[], &[]).end();
+    ended.complains(2, &["razar_ai_agents.json", "is not JSON", "never replaced"]);
+    assert_eq!(file(&scene, "razar_ai_agents.json"), "{ \"active\": \"K2");
+}
+
+#[test]
+fn an_operator_says_who_is_asked_next() {
+    let (scene, model) =
+        climbing(&vec![declines(); 9], &json!({ "agents": ["K2 Coder", "Air Star", "rStar"] }));
+    let host = run(&scene, &ALL, &[], &[]);
+    scene.until_logged("quarantine", "shop", "quarantined", 1);
+    let count = asked(&model).len();
+    let state = scene.state().display().to_string();
+    let escalate = |agent: &str| scene.host(&["escalate", "shop", "--agent", agent, "--state", &state]);
+    escalate("nobody").complains(1, &["is not on the ladder of `shop`"]);
+    let done = escalate("rstar");
+    assert_eq!(done.code, Some(0), "{}{}", done.out, done.err);
+    scene.until("rStar is asked again", || asked(&model).len() > count);
+    assert_eq!(asked(&model)[count], "agent-rstar");
+    assert_eq!(host.interrupt().code, Some(0));
+}
+
+#[test]
+fn the_roster_tells_who_is_left_alone_and_how_each_has_done() {
+    let quota = json!({ "fault": "quota", "retry_after": 0 });
+    let answers = [quota, declines(), declines(), declines(), says("shop.py", RIGHT)];
+    let (scene, model) = climbing(
+        &answers,
+        &json!({ "agents": [
+        "K2 Coder",
+        { "name": "Air Star", "price": { "input": 1000000, "output": 1000000 } },
+        "rStar",
+    ] }),
+    );
+    let host = run(&scene, &["K2", "AIRSTAR"], &[], &[]);
+    scene.until_logged("quarantine", "shop", "quarantined", 1);
+    assert_eq!(asked(&model)[..4], ["agent-k2", "agent-airstar", "agent-airstar", "agent-airstar"]);
+    scene.until_said("Skipping rStar for shop (no-credential)");
+    let state = scene.state().display().to_string();
+    let words = ["roster", "--config", "boot_config.json", "--state", &state, "--output", "json"];
+    let told = scene.host(&words).json();
+    assert_eq!(
+        (&told[0]["standing"], &told[0]["reason"]),
+        (&json!("cooling-down"), &json!("quota")),
+        "{told:?}"
+    );
+    assert_eq!((&told[0]["name"], &told[0]["active"]), (&json!("K2 Coder"), &json!(true)));
+    assert!(told[0]["until"].is_string() && told[0]["trouble"]["kind"] == "quota", "{told:?}");
+    let classes = told[1]["classes"].as_object().unwrap();
+    let deeds = classes.values().next().unwrap();
+    assert_eq!((&deeds["asked"], &deeds["failed"]), (&json!(3), &json!(3)), "{told:?}");
+    assert_eq!(told[2]["asked"], 0);
+    assert_eq!(host.interrupt().code, Some(0));
+    let offline = scene.host(&words);
+    assert_eq!((offline.code, offline.json().len()), (Some(0), 3), "{}", offline.err);
+    let plain = scene.host(&words[..5]);
+    assert!(plain.out.contains("K2 Coder (agent-k2, active): left alone until "), "{}", plain.out);
+}
