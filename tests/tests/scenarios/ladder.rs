@@ -22,6 +22,9 @@ fn declines() -> Value {
 fn climbing(answers: &[Value], roster: &Value) -> (Scene, ModelServer) {
     let (scene, model) = stage(answers, &json!({ "agents": null, "attempts": 3 }));
     let from = artifact::plugins().join("agent-openai");
+    let manifest = fs::read_to_string(from.join("plugin.toml")).unwrap();
+    // What it may be told besides.
+    let more = if manifest.contains("\"settings\"") { ", settings = \"{}\"" } else { "" };
     let mut grants = String::new();
     for agent in AGENTS {
         let to = scene.path("agents").join(agent);
@@ -29,7 +32,6 @@ fn climbing(answers: &[Value], roster: &Value) -> (Scene, ModelServer) {
         for entry in fs::read_dir(&from).unwrap().flatten() {
             fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
         }
-        let manifest = fs::read_to_string(from.join("plugin.toml")).unwrap();
         fs::write(
             to.join("plugin.toml"),
             manifest.replace("name = \"agent-openai\"", &format!("name = \"{agent}\"")),
@@ -39,7 +41,7 @@ fn climbing(answers: &[Value], roster: &Value) -> (Scene, ModelServer) {
         let key = agent.trim_start_matches("agent-").to_uppercase();
         grants += &format!(
             "[{agent}]\nhttp = [{{ url = \"{endpoint}\", methods = [\"POST\"], secret = {{ env = \"{key}_KEY\", header = \
-             \"authorization\", format = \"Bearer {{}}\" }} }}]\nconfig = {{ endpoint = \"{endpoint}\", model = \"{agent}\" }}\n"
+             \"authorization\", format = \"Bearer {{}}\" }} }}]\nconfig = {{ endpoint = \"{endpoint}\", model = \"{agent}\"{more} }}\n"
         );
     }
     scene.write("grants.toml", &grants);
@@ -93,6 +95,10 @@ fn the_originals_self_healing_rolls_back_when_nothing_has_helped() {
     let (scene, model) = climbing(&vec![declines(); 3], &roster(["Kimi2", "AirStar", "RStar"]));
     let mut config: Value = serde_json::from_str(&file(&scene, "boot_config.json")).unwrap();
     config["components"][0]["vital"] = json!(true);
+    // It never comes up, so the boot waits for its repair.
+    let probes = &mut config["components"][0]["probes"];
+    probes["startup"]["address"] = probes["liveness"]["address"].clone();
+    probes["startup"]["deadline"] = json!("2 s");
     scene.write("boot_config.json", &config.to_string());
     let before = file(&scene, "razar_ai_agents.json");
     let ended: Ended =
@@ -136,7 +142,7 @@ fn a_long_task_that_is_stopped_leaves_nothing_behind() {
     let host = run(&scene, &ALL, &["--long-task"], &[("RAZAR_RSTAR_THRESHOLD", "1")]);
     scene.until_said("Round 2 of shop through the ladder follows");
     assert_eq!(asked(&model)[..3], AGENTS, "who is escalated to is asked");
-    assert_eq!(active(&scene), "rStar");
+    scene.until("the roster names rStar", || active(&scene) == "rStar");
     assert_eq!(host.interrupt().code, Some(0));
     assert_eq!(
         (file(&scene, "razar_ai_agents.json"), file(&scene, "shop/shop.py").as_str()),
@@ -197,8 +203,11 @@ fn the_roster_tells_who_is_left_alone_and_how_each_has_done() {
         "rStar",
     ] }),
     );
+    let before = file(&scene, "razar_ai_agents.json");
     let host = run(&scene, &["K2", "AIRSTAR"], &[], &[]);
     scene.until_logged("quarantine", "shop", "quarantined", 1);
+    scene.until_said("Restored agent configuration");
+    assert_eq!(file(&scene, "razar_ai_agents.json"), before);
     assert_eq!(asked(&model)[..4], ["agent-k2", "agent-airstar", "agent-airstar", "agent-airstar"]);
     scene.until_said("Skipping rStar for shop (no-credential)");
     let state = scene.state().display().to_string();
