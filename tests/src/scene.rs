@@ -81,13 +81,13 @@ impl Scene {
     pub fn bare() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         // Nobody else listens on this address, so a port that is free once stays free. 127.0.0.0/16 is left to others.
-        let own = std::process::id().wrapping_mul(1 << 8) + COUNT.fetch_add(1, Ordering::Relaxed);
-        let [_, a, b, c] = own.to_be_bytes();
+        let [.., a, b] = std::process::id().to_be_bytes();
+        let own = COUNT.fetch_add(1, Ordering::Relaxed) % 254;
         let dir = tempfile::Builder::new().prefix("razar-").tempdir().expect("a temporary directory");
         fs::write(dir.path().join("service.py"), SERVICE).expect("a script");
         Self {
             dir,
-            address: Ipv4Addr::new(127, a.max(1), b, c.clamp(1, 254)),
+            address: Ipv4Addr::new(127, a.max(1), b, u8::try_from(own).unwrap_or(0) + 1),
             ports: RefCell::default(),
             runs: AtomicU32::new(0),
         }
