@@ -315,8 +315,19 @@ fn what_has_helped_is_tried_before_anybody_is_asked_and_forgotten_when_it_was_ta
 
 #[test]
 fn when_nobody_is_left_the_files_of_a_better_time_are_the_last_resort() {
+    last_resort(true);
+}
+
+#[test]
+fn where_older_code_must_not_meet_newer_data_nobody_goes_back() {
+    last_resort(false);
+}
+
+fn last_resort(last_good: bool) {
     let version = Digest::of(b"version");
-    let mut world = World::new(plan(vec![repaired("a")]), |_, _| Script::default());
+    let mut component = repaired("a");
+    component.repair.as_mut().unwrap().last_good = last_good;
+    let mut world = World::new(plan(vec![component]), |_, _| Script::default());
     world.boot();
     world.run(LONG);
     let ready = world.log.iter().find_map(|recorded| match recorded.fact {
@@ -341,6 +352,14 @@ fn when_nobody_is_left_the_files_of_a_better_time_are_the_last_resort() {
     });
     world.command(Command::Restart(id("a")));
     world.run(LONG);
-    assert_eq!(asked(&world), ["agent-one", "agent-one", "agent-two", "agent-two", "lastgood"]);
-    assert_eq!((world.status("a"), files(&world)), (Status::Ready, Files::Patched(manifest(5))));
+    let agents = ["agent-one", "agent-one", "agent-two", "agent-two"];
+    if last_good {
+        assert_eq!(asked(&world), [&agents[..], &["lastgood"]].concat());
+        assert_eq!((world.status("a"), files(&world)), (Status::Ready, Files::Patched(manifest(5))));
+    } else {
+        assert_eq!(
+            (asked(&world), world.status("a")),
+            (agents.map(str::to_owned).into(), Status::Quarantined)
+        );
+    }
 }

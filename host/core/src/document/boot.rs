@@ -238,6 +238,9 @@ pub struct Repair {
     pub hold: Option<Span>,
     /// How long it must stay well for real before the incident is closed; otherwise the patch is taken back. Default: `60 s`.
     pub canary: Option<Span>,
+    /// When nobody is left to ask, whether the files of the last time it was well are tried. Default: `true`; `false` where older
+    /// code must not meet newer data.
+    pub last_good: Option<bool>,
 }
 
 /// A test command.

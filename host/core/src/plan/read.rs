@@ -66,7 +66,8 @@ pub(super) const LIMITS: &[&str] = &[
     "tasks",
 ];
 pub(super) const PATCH: &[&str] = &["roots", "protect", "deletions"];
-pub(super) const REPAIR: &[&str] = &["agents", "attempts", "evaluators", "tests", "hold", "canary"];
+pub(super) const REPAIR: &[&str] =
+    &["agents", "attempts", "evaluators", "tests", "hold", "canary", "last_good"];
 pub(super) const TESTS: &[&str] = &["command", "timeout"];
 
 /// Reads the whole document; what could not be read is absent and reported.
@@ -218,6 +219,7 @@ fn repair(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option
         tests: fields.read("tests", problems, tests),
         hold: fields.read("hold", problems, span),
         canary: fields.read("canary", problems, span),
+        last_good: fields.read("last_good", problems, flag),
     })
 }
 

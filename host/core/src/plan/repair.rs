@@ -31,6 +31,8 @@ pub struct RepairPlan {
     pub hold: Millis,
     /// How long it must stay well for real before the incident is closed.
     pub canary: Millis,
+    /// The files of the last time it was well are tried when nobody is left to ask.
+    pub last_good: bool,
 }
 
 impl Default for RepairPlan {
@@ -41,6 +43,7 @@ impl Default for RepairPlan {
             tests: None,
             hold: Millis::seconds(5),
             canary: Millis::seconds(60),
+            last_good: true,
         }
     }
 }
@@ -109,7 +112,8 @@ pub(super) fn repair(
         &Place::Key(&place, "canary"),
         problems,
     );
-    Some(RepairPlan { ladder, evaluators, tests, hold, canary })
+    let last_good = written.last_good.unwrap_or(defaults.last_good);
+    Some(RepairPlan { ladder, evaluators, tests, hold, canary, last_good })
 }
 
 /// The ladder of a component that names its agents itself; what the roster says about them holds here, too.

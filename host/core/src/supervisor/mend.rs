@@ -78,7 +78,8 @@ impl Turn<'_> {
         if let Some(who) = remembered(component, incident) {
             return self.decide_attempt(at, who, None);
         }
-        let last_good = last_good(incident);
+        let wanted = plan.repair.as_ref().is_some_and(|repair| repair.last_good);
+        let last_good = last_good(incident).filter(|_| wanted);
         let (failure, purpose) = (incident.failure.clone(), incident.purpose);
         let nobody = Ladder::default();
         let ladder = plan.repair.as_ref().map_or(&nobody, |repair| &repair.ladder);
