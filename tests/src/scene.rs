@@ -203,6 +203,18 @@ impl Scene {
         command
     }
 
+    /// A folder with the packages of these agents and no others.
+    pub fn agents(&self, names: &[&str]) -> String {
+        artifact::warm_agents(&self.state());
+        for name in names {
+            for file in fs::read_dir(artifact::agents().join(name)).expect("a package").flatten() {
+                let own = format!("agents/{name}/{}", file.file_name().to_string_lossy());
+                fs::copy(file.path(), self.write(&own, "")).expect("a copy");
+            }
+        }
+        self.path("agents").display().to_string()
+    }
+
     /// Starts a command in the background.
     pub fn begin(&self, command: &mut Command) -> Run<'_> {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);

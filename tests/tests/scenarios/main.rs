@@ -19,6 +19,7 @@
 //! | `gullible` | logs that give orders, and agents that obey |
 //! | `repair` | what agents and operators propose, tried, applied, watched and taken back |
 //! | `recall` | what the host does without asking anybody |
+//! | `climb` | one incident from the bottom of the ladder to its top, and the next one |
 //! | `corpus` | some of the repair corpus, as the benchmark judges all of it |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
 //! | `evaluators` | evaluators asked by hand, and suites that work against them |
@@ -43,6 +44,7 @@ mod agents;
 mod alerts;
 mod boot;
 mod cheats;
+mod climb;
 mod conduct;
 mod control;
 mod corpus;

@@ -1,7 +1,6 @@
 //! What the host does without asking anybody: it tries what has repaired such a failure before, and when nobody is left to ask
 //! it goes back to the files of a better time. Both through the same trial and canary as anything else.
 
-use razar_tests::artifact;
 use razar_tests::model::ModelServer;
 use razar_tests::scene::Scene;
 use razar_tests::shop::{self, BROKEN, RIGHT, says};
@@ -90,11 +89,7 @@ fn an_agent_goes_back_to_what_the_host_offers_and_to_nothing_twice() {
             .expect("JSON");
     stack["components"][0]["repair"]["agents"] = json!(["agent-lastgood"]);
     scene.write("boot_config.json", &stack.to_string());
-    for file in std::fs::read_dir(artifact::agents().join("agent-lastgood")).expect("a package").flatten() {
-        let name = file.file_name().into_string().expect("text");
-        std::fs::copy(file.path(), scene.write(&format!("own/agent-lastgood/{name}"), "")).expect("a copy");
-    }
-    let plugins = scene.path("own").display().to_string();
+    let plugins = scene.agents(&["agent-lastgood"]);
     let run = scene.begin(&mut scene.run_command(&["--grants", "grants.toml", "--plugins", &plugins]));
     scene.until_said("Kept the files of shop");
     deploy(&scene, BROKEN);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use razar_core::effect::Process;
 use razar_core::id::{ComponentId, InstanceId};
@@ -73,14 +74,16 @@ pub(crate) enum Variable {
     Becoming,
 }
 
-/// Longer than any chain of programs that become each other is at work while somebody looks.
-const LOOKS: usize = 8;
+/// Longer than any chain of programs that become each other is at work while somebody looks; the pauses double, because one of
+/// them may have been stopped half-way, with arguments and without an environment, for as long as others have its processor.
+const LOOKS: u32 = 10;
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
 
 /// One variable in a process's environment as it was started.
 pub(crate) fn variable(pid: u32, name: &str) -> Variable {
     // More than once, because it may become another program between two looks, and then another one (`setsid sleep`); without
     // arguments it has not become one yet. Who is still without an environment after so many really has none.
-    for _ in 0..LOOKS {
+    for look in 0..LOOKS {
         let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return Variable::Unset };
         if !environ.is_empty() {
             let value = environ.split(|byte| *byte == 0).find_map(|pair| {
@@ -92,6 +95,7 @@ pub(crate) fn variable(pid: u32, name: &str) -> Variable {
         if fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|arguments| arguments.is_empty()) {
             return Variable::Becoming;
         }
+        std::thread::sleep(FIRST_PAUSE * (1 << look));
     }
     Variable::Unset
 }
