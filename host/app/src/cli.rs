@@ -33,7 +33,7 @@ pub(crate) struct Cli {
     pub(crate) logging: Logging,
 }
 
-/// How the host logs what it does itself.
+// How the host logs what it does itself.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Logging {
     /// What is logged on standard error, for instance `warn`, `info` or `razar_host=debug`
@@ -73,7 +73,7 @@ pub(crate) enum Output {
     Json,
 }
 
-/// Which state directory.
+// Which state directory.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct State {
     /// Where facts, logs and sockets live; one host at a time
@@ -81,7 +81,7 @@ pub(crate) struct State {
     pub(crate) state: PathBuf,
 }
 
-/// Which plugins, and what they may do.
+// Which plugins, and what they may do.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Plugins {
     /// A directory of plugin packages, one directory each with a `plugin.toml`; may be given more than once
@@ -92,7 +92,7 @@ pub(crate) struct Plugins {
     pub(crate) grants: Option<PathBuf>,
 }
 
-/// The stack.
+// The stack.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Stack {
     /// The boot configuration: services, layers, probes
@@ -273,7 +273,7 @@ pub(crate) enum Command {
     },
 }
 
-/// Arguments of `run`.
+// Arguments of `run`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Run {
     #[command(flatten)]
@@ -338,7 +338,7 @@ impl Wall {
     }
 }
 
-/// Arguments of `check`.
+// Arguments of `check`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
@@ -350,7 +350,7 @@ pub(crate) struct Check {
     pub(crate) output: Output,
 }
 
-/// Arguments of `conform`.
+// Arguments of `conform`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Conform {
     #[command(flatten)]
@@ -369,7 +369,7 @@ pub(crate) struct Conform {
     pub(crate) output: Output,
 }
 
-/// Arguments of `status`.
+// Arguments of `status`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Status {
     /// Only this one
@@ -381,7 +381,7 @@ pub(crate) struct Status {
     pub(crate) output: Output,
 }
 
-/// Arguments of `doctor`.
+// Arguments of `doctor`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Doctor {
     #[command(flatten)]
@@ -391,7 +391,7 @@ pub(crate) struct Doctor {
     pub(crate) output: Output,
 }
 
-/// One component.
+// One component.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct One {
     /// Which
@@ -403,7 +403,7 @@ pub(crate) struct One {
     pub(crate) output: Output,
 }
 
-/// Arguments of `handover`.
+// Arguments of `handover`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct HandOver {
     #[command(flatten)]
@@ -413,7 +413,7 @@ pub(crate) struct HandOver {
     pub(crate) note: Option<String>,
 }
 
-/// Arguments of `roster`.
+// Arguments of `roster`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Roster {
     #[command(flatten)]
@@ -427,7 +427,7 @@ pub(crate) struct Roster {
     pub(crate) output: Output,
 }
 
-/// Arguments of `escalate`.
+// Arguments of `escalate`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Escalate {
     #[command(flatten)]
@@ -440,7 +440,7 @@ pub(crate) struct Escalate {
     pub(crate) note: Option<String>,
 }
 
-/// One component, or the whole stack.
+// One component, or the whole stack.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct OneOrAll {
     /// Which; everything without
@@ -488,7 +488,7 @@ pub(crate) enum Quarantine {
     },
 }
 
-/// Arguments of `timeline`.
+// Arguments of `timeline`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Timeline {
     #[command(flatten)]
@@ -532,7 +532,7 @@ pub(crate) enum Plugin {
     Run(Box<PluginRun>),
 }
 
-/// Arguments of `plugin run`.
+// Arguments of `plugin run`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PluginRun {
     /// Which; with `--dev` the only one of that directory may be left out

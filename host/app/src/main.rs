@@ -164,6 +164,20 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// What describes a command's arguments must not take the place of what the command does.
+    #[test]
+    fn the_help_of_every_command_begins_with_what_it_does() {
+        let listed = Cli::command();
+        let mut built = Cli::command();
+        built.build();
+        for command in listed.get_subcommands() {
+            let name = command.get_name();
+            let about = |command: &clap::Command| command.get_about().map(ToString::to_string);
+            let own = built.find_subcommand(name).and_then(about);
+            assert!(own.is_some() && own == about(command), "{name}: {own:?}");
+        }
+    }
+
     #[test]
     fn the_bad_part_of_a_filter_is_quoted() {
         assert!(filter("info,razar_host=debug").is_ok());

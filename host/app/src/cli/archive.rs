@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Output, State};
 
-/// Arguments of `import`.
+/// Take over what the original system left behind
 ///
 /// Reads the JSON files, logs and quarantine files of the original system below DIR (its top directory, or its `logs`),
 /// in every shape they have, and records each of their records as a fact, so that `timeline` tells them. DIR is not
@@ -25,7 +25,7 @@ pub(crate) struct Import {
     pub(crate) output: Output,
 }
 
-/// Arguments of `backup`.
+/// Put everything that is remembered into one file
 ///
 /// One tar file with a consistent copy of the ledger, the files that operators read, and a list of digests; it is read
 /// back before it gets its name. A running host is not disturbed. Sockets, caches, what services print and what
@@ -44,7 +44,7 @@ pub(crate) struct Backup {
     pub(crate) output: Output,
 }
 
-/// Arguments of `restore`.
+/// Make a state directory of a backup
 ///
 /// The state directory must be empty or not exist. Every file is compared with its digest and every fact with its
 /// predecessor before the directory becomes usable, and the ledger again afterwards. Services that have been started since

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Output;
 
-/// Arguments of `diagnose`.
+// Arguments of `diagnose`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Diagnose {
     /// The log; `-` for standard input

@@ -68,7 +68,7 @@ const ANCHORS: &str = "What each anchor proves:
 Without `--key` the public key lies in the state directory itself: keep a copy elsewhere and name it.
 A witness behind a URL takes each note with POST (one JSON object) and gives them all with GET, one a line.";
 
-/// Arguments of `log verify`.
+// Arguments of `log verify`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LogVerify {
     /// A file that `log export` wrote; without one, the ledger of the state directory is checked
@@ -87,7 +87,7 @@ pub(crate) struct LogVerify {
     pub(crate) output: Output,
 }
 
-/// Arguments of `log tail`.
+// Arguments of `log tail`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LogTail {
     #[command(flatten)]
@@ -106,7 +106,7 @@ pub(crate) struct LogTail {
     pub(crate) output: Output,
 }
 
-/// Arguments of `log export`.
+// Arguments of `log export`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LogExport {
     /// The component the facts are about

@@ -56,7 +56,7 @@ pub(crate) enum Incident {
     Show(IncidentShow),
 }
 
-/// Arguments of `incident list` and `patch list`.
+// Arguments of `incident list` and `patch list`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct IncidentList {
     /// Only of this component
@@ -68,7 +68,7 @@ pub(crate) struct IncidentList {
     pub(crate) output: Output,
 }
 
-/// Arguments of `incident show`.
+// Arguments of `incident show`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct IncidentShow {
     /// Its number, or a component: then its newest one
@@ -80,7 +80,7 @@ pub(crate) struct IncidentShow {
     pub(crate) output: Output,
 }
 
-/// Arguments of `patch show` and `patch diff`.
+// Arguments of `patch show` and `patch diff`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PatchShow {
     /// The patch's digest or its beginning, the incident's number, or a component: then its newest one
@@ -92,7 +92,7 @@ pub(crate) struct PatchShow {
     pub(crate) output: Output,
 }
 
-/// Arguments of `patch apply`.
+// Arguments of `patch apply`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PatchApply {
     /// A unified diff, paths relative to the component's directory; `-` for standard input
@@ -107,7 +107,7 @@ pub(crate) struct PatchApply {
     pub(crate) output: Output,
 }
 
-/// Arguments of `patch check`.
+// Arguments of `patch check`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PatchCheck {
     /// Unified diffs, paths relative to the component's directory; `-` for standard input
