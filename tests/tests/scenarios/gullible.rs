@@ -17,7 +17,7 @@ fn stage(scene: &Scene, orders: &str, agent: &str) {
     scene.write("outside.py", "x = 1\n");
     std::os::unix::fs::symlink("../outside.py", scene.path("shop/link.py")).unwrap();
     let repair = json!({
-        "agents": [agent], "attempts": 20, "evaluators": [], "hold": "300 ms", "canary": "500 ms",
+        "agents": [agent], "attempts": 15, "evaluators": [], "hold": "300 ms", "canary": "500 ms",
     });
     let component = shop::component(scene, &json!({ "repair": repair }));
     scene.stack(&["all"], &[component]);
