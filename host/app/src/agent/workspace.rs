@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use razar_core::grant::WorkspacePermit;
 use razar_runtime::contract::agent::{Brief, Change, Proposal, Remedy, SourceFile};
 
 use super::tree::{Tree, Why};
@@ -42,7 +43,7 @@ pub(crate) enum Unfit {
 
 impl Workspace {
     /// Writes the tree below a directory of the host's, under a name of its own. What lay there before is removed.
-    pub(crate) fn make(below: &Path, name: &str, tree: &Tree) -> io::Result<Self> {
+    pub(crate) fn make(_: &WorkspacePermit, below: &Path, name: &str, tree: &Tree) -> io::Result<Self> {
         let private =
             |recursive: bool, dir: &Path| DirBuilder::new().recursive(recursive).mode(0o700).create(dir);
         private(true, below)?;
@@ -96,9 +97,16 @@ impl Workspace {
 
 #[cfg(test)]
 mod tests {
+    use razar_core::grant::{Grant, Request, Role, StandingGrant};
     use razar_core::redact::Redactor;
 
     use super::*;
+
+    fn permit() -> WorkspacePermit {
+        let request = Request { workspace: true, ..Request::default() };
+        let grant = Grant { workspace: true, ..Grant::default() };
+        StandingGrant::new(Role::Agent, &request, &grant).permit_workspace().unwrap()
+    }
 
     fn component() -> (tempfile::TempDir, Tree) {
         let dir = tempfile::tempdir().unwrap();
@@ -116,7 +124,7 @@ mod tests {
         let (_dir, tree) = component();
         let place = tempfile::tempdir().unwrap();
         let below = place.path().join("workspaces");
-        let copy = Workspace::make(&below, "web-1", &tree).unwrap();
+        let copy = Workspace::make(&permit(), &below, "web-1", &tree).unwrap();
         let file = copy.0.join("src/app.py");
         let text = fs::read_to_string(&file).unwrap();
         assert!(!text.contains("c4nary") && text.contains("[redacted-"), "{text}");
@@ -147,7 +155,7 @@ mod tests {
     fn only_who_says_that_he_worked_there_is_believed_to_have() {
         let (_dir, tree) = component();
         let place = tempfile::tempdir().unwrap();
-        let copy = Workspace::make(place.path(), "web-1", &tree).unwrap();
+        let copy = Workspace::make(&permit(), place.path(), "web-1", &tree).unwrap();
         fs::write(copy.0.join("new.py"), "x = 2\n").unwrap();
         let proposal = |extensions: &[(&str, &str)]| Proposal {
             remedy: Remedy::Decline("as it was".to_owned()),
@@ -174,7 +182,7 @@ mod tests {
             (".env", |path| fs::write(path, "KEY=x").unwrap()),
             ("big.py", |path| fs::write(path, "x".repeat(1 << 20)).unwrap()),
         ] {
-            let copy = Workspace::make(place.path(), "web-1", &tree).unwrap();
+            let copy = Workspace::make(&permit(), place.path(), "web-1", &tree).unwrap();
             put(&copy.0.join(name));
             assert!(matches!(copy.changes(&tree), Err(Unfit::Strange(path, _)) if path == name), "{name}");
         }
@@ -186,7 +194,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         fs::create_dir(place.path().join("web-1")).unwrap();
         fs::write(place.path().join("web-1/left.py"), "x").unwrap();
-        let copy = Workspace::make(place.path(), "web-1", &tree).unwrap();
+        let copy = Workspace::make(&permit(), place.path(), "web-1", &tree).unwrap();
         assert!(matches!(copy.changes(&tree), Err(Unfit::Unchanged)));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use razar_core::effect::Attempt;
+use razar_core::grant::Role;
 use razar_core::id::{Digest, PluginId};
 use razar_core::incident::{End, Incident, Spent, Trouble, Who};
 use razar_core::patch::{Change as Asked, Proposal, Tree};
@@ -59,6 +60,7 @@ async fn of_agent(
     };
     let (shop, component) = (Arc::clone(workshop), Arc::clone(plan));
     let name = format!("{}-{}", component.id, incident.id);
+    let editor = entry.and_then(|entry| entry.plugin.grant(Role::Agent)?.permit_workspace());
     let standing = recall::standing(workshop, incident, files).await.map_err(failed)?;
     let context = Context::of(plan, incident, &standing);
     let told = blocking(move || {
@@ -73,9 +75,10 @@ async fn of_agent(
         let context = context.with_past(&shop.state);
         let context = context.clone().with_log(&log).unwrap_or(context);
         let mut brief = context.brief(&mut tree);
-        let copy = Workspace::make(&shop.state.join(WORKSPACES), &name, &tree)
-            .map_err(|error| format!("cannot copy the files for the agent: {error}"))?;
-        copy.offer(&mut brief);
+        let below = shop.state.join(WORKSPACES);
+        let copy = editor.map(|permit| Workspace::make(&permit, &below, &name, &tree)).transpose();
+        let copy = copy.map_err(|error| format!("cannot copy the files for the agent: {error}"))?;
+        copy.iter().for_each(|copy| copy.offer(&mut brief));
         Ok((tree, brief, copy))
     });
     let (tree, brief, copy) = told.await.map_err(failed)?;
@@ -85,7 +88,10 @@ async fn of_agent(
     let Consulted { end, .. } = over;
     let proposal = match end {
         consult::End::Proposed(proposal) => {
-            let proposal = copy.told(&tree, proposal).map_err(unfit)?;
+            let proposal = match &copy {
+                Some(copy) => copy.told(&tree, proposal).map_err(unfit)?,
+                None => proposal,
+            };
             restored(&tree, &proposal).map_err(|stray| End::Refused {
                 code: "stray-secret".to_owned(),
                 why: words(&format!("{stray}: a secret stays in its file")),

@@ -41,6 +41,8 @@ pub struct GrantDocument {
     pub env: BTreeMap<String, String>,
     /// Key-value stores of its own by name, with how much may lie in each.
     pub keyvalue: BTreeMap<String, QuotaDocument>,
+    /// An agent's: a scratch copy of the component's files, for a tool of yours that edits files where they are.
+    pub workspace: bool,
     /// Changes to the limits of its role.
     pub limits: LimitsDocument,
 }
@@ -186,7 +188,7 @@ fn grant(source: &mut Source<'_>, at: &Path, document: &GrantDocument) -> Grant 
     let env = values(source, &at.key("env"), &document.env, env_name);
     let keyvalue = stores(source, &at.key("keyvalue"), &document.keyvalue);
     let limits = limits(source, &at.key("limits"), &document.limits);
-    Grant { http, tcp, dirs, names, config, env, keyvalue, limits }
+    Grant { http, tcp, dirs, names, config, env, keyvalue, workspace: document.workspace, limits }
 }
 
 fn http(source: &mut Source<'_>, at: &Path, documents: &[HttpGrantDocument]) -> Vec<HttpGrant> {

@@ -53,6 +53,8 @@ pub struct RequestDocument {
     pub env: Vec<String>,
     /// Key-value stores of its own, by name.
     pub keyvalue: Vec<String>,
+    /// An agent's: a scratch copy of the component's files, for a tool of the operator's that edits files where they are.
+    pub workspace: bool,
 }
 
 /// HTTP requests a plugin would like to send.
@@ -214,7 +216,7 @@ fn is_semver(text: &str) -> bool {
 }
 
 fn request(source: &mut Source<'_>, at: &Path, document: &RequestDocument) -> Request {
-    let mut request = Request::default();
+    let mut request = Request { workspace: document.workspace, ..Request::default() };
     for (index, entry) in document.http.iter().enumerate() {
         let rule = http_rule(source, &at.key("http").index(index), entry.url.as_deref(), &entry.methods);
         request.http.extend(rule);

@@ -22,12 +22,22 @@ pub enum Capability {
     Env,
     /// Keep values from call to call.
     KeyValue,
+    /// Be told of a scratch copy of the component's files, for a tool of the operator's that edits files.
+    Workspace,
 }
 
 impl Capability {
     /// All of them, in the order documents list them.
-    pub const ALL: [Self; 7] =
-        [Self::Http, Self::Tcp, Self::Dir, Self::NameLookup, Self::Config, Self::Env, Self::KeyValue];
+    pub const ALL: [Self; 8] = [
+        Self::Http,
+        Self::Tcp,
+        Self::Dir,
+        Self::NameLookup,
+        Self::Config,
+        Self::Env,
+        Self::KeyValue,
+        Self::Workspace,
+    ];
 
     /// The word in logs, labels and audit lines.
     pub const fn as_str(self) -> &'static str {
@@ -39,6 +49,7 @@ impl Capability {
             Self::Config => "config",
             Self::Env => "env",
             Self::KeyValue => "keyvalue",
+            Self::Workspace => "workspace",
         }
     }
 
@@ -52,6 +63,7 @@ impl Capability {
             Self::Config => "config",
             Self::Env => "env",
             Self::KeyValue => "keyvalue",
+            Self::Workspace => "workspace",
         }
     }
 }
@@ -91,9 +103,13 @@ impl Role {
     }
 
     /// Whether a plugin in this role may have the capability at all. Agents get no directory: sources and tools
-    /// reach them through the contract, redacted and bounded.
+    /// reach them through the contract, redacted and bounded; and nobody else is asked about a component's files.
     pub const fn may_hold(self, capability: Capability) -> bool {
-        !matches!((self, capability), (Self::Agent, Capability::Dir))
+        match capability {
+            Capability::Dir => !matches!(self, Self::Agent),
+            Capability::Workspace => matches!(self, Self::Agent),
+            _ => true,
+        }
     }
 }
 

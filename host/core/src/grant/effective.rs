@@ -17,6 +17,7 @@ use super::method::{Method, Methods};
 use super::net::{NameRule, TcpRule};
 use super::permit::{
     Dialable, DirPermit, HttpPermit, NamePermit, Reach, ResolvedName, StorePermit, TcpPermit, Way,
+    WorkspacePermit,
 };
 use super::scope::CallScope;
 use super::store::{Quota, store_name};
@@ -34,6 +35,7 @@ pub struct StandingGrant {
     config: BTreeMap<String, String>,
     env: BTreeMap<String, String>,
     keyvalue: BTreeMap<String, Quota>,
+    workspace: bool,
 }
 
 /// What both lists allow, pair by pair.
@@ -83,6 +85,7 @@ impl StandingGrant {
                 .filter(|(store, _)| request.keyvalue.contains(*store))
                 .map(|(store, quota)| (store.clone(), *quota))
                 .collect(),
+            workspace: role.may_hold(Capability::Workspace) && request.workspace && grant.workspace,
             request: request.clone(),
         }
     }
@@ -90,6 +93,11 @@ impl StandingGrant {
     /// Whose.
     pub const fn role(&self) -> Role {
         self.role
+    }
+
+    /// May a scratch copy be made for it?
+    pub fn permit_workspace(&self) -> Option<WorkspacePermit> {
+        self.workspace.then_some(WorkspacePermit(()))
     }
 
     /// Narrowed to what one call is about. Cheap: it is done for every call.
@@ -107,6 +115,7 @@ impl StandingGrant {
             config: self.config.clone(),
             env: self.env.clone(),
             keyvalue: self.keyvalue.clone(),
+            workspace: self.workspace,
             ..Grant::default()
         }
         .lines()

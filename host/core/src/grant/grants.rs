@@ -30,6 +30,8 @@ pub struct Request {
     pub env: BTreeSet<String>,
     /// Key-value stores of its own.
     pub keyvalue: BTreeSet<String>,
+    /// A scratch copy of the component's files.
+    pub workspace: bool,
 }
 
 /// An HTTP rule and the secret its requests carry.
@@ -58,6 +60,8 @@ pub struct Grant {
     pub env: BTreeMap<String, String>,
     /// Key-value stores of its own, with how much may lie in each.
     pub keyvalue: BTreeMap<String, Quota>,
+    /// A scratch copy of the component's files, which lies on the host's disk while it is asked.
+    pub workspace: bool,
     /// Changes to the role's limits.
     pub limits: LimitsOverride,
 }
@@ -75,9 +79,13 @@ impl Grant {
         lines.extend(self.keyvalue.iter().map(|(store, quota)| {
             (Capability::KeyValue, format!("{store}: {} under {} keys", quota.bytes, quota.keys))
         }));
+        lines.extend(self.workspace.then(|| (Capability::Workspace, COPY.to_owned())));
         lines
     }
 }
+
+/// What the capability is called that is there or not.
+const COPY: &str = "a scratch copy of the component's files";
 
 /// What a role has without a grant, each only within a call that is about it. It must still be requested.
 pub fn role_defaults(role: Role) -> Grant {
@@ -215,6 +223,15 @@ pub fn meet(roles: &[Role], request: &Request, grant: &Grant) -> Meeting {
     }
     for store in grant.keyvalue.keys().filter(|store| !request.keyvalue.contains(*store)) {
         meeting.unused(Capability::KeyValue, store.clone());
+    }
+
+    let copy_possible = roles.iter().any(|role| role.may_hold(Capability::Workspace));
+    if request.workspace && !(copy_possible && grant.workspace) {
+        let line = copy_possible.then(|| "workspace = true".to_owned());
+        meeting.unmet(Capability::Workspace, COPY.to_owned(), line);
+    }
+    if grant.workspace && !(copy_possible && request.workspace) {
+        meeting.unused(Capability::Workspace, COPY.to_owned());
     }
 
     for given in &grant.http {

@@ -42,7 +42,9 @@ pub use http::{HttpPlace, HttpRule, PathPattern, Scheme, UrlPattern};
 pub use limits::{LimitError, LimitField, Limits, LimitsOverride};
 pub use method::{Method, Methods};
 pub use net::{NameRule, TcpRule};
-pub use permit::{Dialable, DirPermit, HttpPermit, NamePermit, ResolvedName, StorePermit, TcpPermit};
+pub use permit::{
+    Dialable, DirPermit, HttpPermit, NamePermit, ResolvedName, StorePermit, TcpPermit, WorkspacePermit,
+};
 pub use scope::{CallScope, LogBegin, Target, TreePaths};
 pub use secret::{SecretRef, SecretSource};
 pub(crate) use secret::{config_key, env_name};

@@ -273,3 +273,8 @@ impl StorePermit {
         &self.quota
     }
 }
+
+/// A scratch copy of the component's files may be made, and the plugin told where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct WorkspacePermit(pub(super) ());

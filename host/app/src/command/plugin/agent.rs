@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use razar_core::grant::WorkspacePermit;
 use razar_core::redact::Redactor;
 use razar_runtime::contract::agent::{Agent, Change, Proposal, Remedy};
 use razar_runtime::outcome::{PluginError, PluginErrorKind};
@@ -24,7 +25,12 @@ const TIME: Duration = Duration::from_secs(300);
 /// Characters of a tool's arguments that are shown.
 const SHOWN: usize = 200;
 
-pub(super) async fn ask(asked: &Asked<'_>, agent: &dyn Agent, packages: &Packages) -> Result<Exit, Exit> {
+pub(super) async fn ask(
+    asked: &Asked<'_>,
+    agent: &dyn Agent,
+    editor: Option<WorkspacePermit>,
+    packages: &Packages,
+) -> Result<Exit, Exit> {
     let arguments = asked.arguments;
     let Some(file) = &arguments.failure else { return Err(asked.usage("which failure? `--failure FILE`")) };
     let of_file =
@@ -44,13 +50,14 @@ pub(super) async fn ask(asked: &Asked<'_>, agent: &dyn Agent, packages: &Package
     };
     let mut brief = context.brief(&mut tree);
     let place = tempfile::tempdir().map_err(|error| asked.usage(&format!("no copy can be made: {error}")))?;
-    let copy = Workspace::make(place.path(), "copy", &tree)
-        .map_err(|error| asked.usage(&format!("the files cannot be copied: {error}")))?;
-    copy.offer(&mut brief);
+    let copy = editor.map(|permit| Workspace::make(&permit, place.path(), "copy", &tree));
+    let copy =
+        copy.transpose().map_err(|error| asked.usage(&format!("the files cannot be copied: {error}")))?;
+    copy.iter().for_each(|copy| copy.offer(&mut brief));
     let bounds = Bounds::within(asked.time(TIME));
     let mut over = consult(agent, &brief, &tree, &arguments.settings, bounds).await;
-    if let End::Proposed(proposal) = over.end {
-        over.end = match copy.told(&tree, proposal) {
+    if let (End::Proposed(proposal), Some(copy)) = (&over.end, &copy) {
+        over.end = match copy.told(&tree, proposal.clone()) {
             Ok(proposal) => End::Proposed(proposal),
             Err(unfit) => End::Refused(PluginError {
                 kind: PluginErrorKind::Other("workspace".to_owned()),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use razar_core::grant::Role;
 use razar_core::id::PluginId;
 use razar_core::problem::{json_cause, json_place};
 use razar_runtime::Runtime;
@@ -88,7 +89,10 @@ pub(super) async fn run(arguments: &cli::PluginRun) -> Result<Exit, Exit> {
         };
     }
     match (entry.plugin.probe(), entry.plugin.agent()) {
-        (_, Some(agent)) if arguments.failure.is_some() => agent::ask(&asked, agent, &packages).await,
+        (_, Some(agent)) if arguments.failure.is_some() => {
+            let editor = entry.plugin.grant(Role::Agent).and_then(|grant| grant.permit_workspace());
+            agent::ask(&asked, agent, editor, &packages).await
+        }
         (Some(_), _) if arguments.failure.is_some() => Err(usage(format!(
             "`{name}` is a probe: `--failure` is for agents, `--address` and `--log-file` are for probes"
         ))),

@@ -15,6 +15,7 @@ fn request() -> Request {
         config: ["model".to_owned()].into(),
         env: ["TZ".to_owned()].into(),
         keyvalue: ["cache".to_owned()].into(),
+        workspace: false,
     }
 }
 
@@ -59,6 +60,20 @@ fn settings_may_be_given_and_need_not_be() {
     }
     let meeting = meet(&[Role::Agent], &Request::default(), &given("config = { settings = '{}' }"));
     assert_eq!(meeting.unused.len(), 1, "whoever does not ask has none");
+    let editor = Request { workspace: true, ..Request::default() };
+    let unmet = meet(&[Role::Agent], &editor, &Grant::default()).unmet;
+    assert_eq!(unmet.iter().map(Unmet::line).collect::<Vec<_>>(), [Some("workspace = true")]);
+    let copy = given("workspace = true");
+    assert_eq!(meet(&[Role::Agent], &editor, &copy), Meeting::default());
+    let standing = |role, request: &Request, grant: &Grant| {
+        StandingGrant::new(role, request, grant).permit_workspace().is_some()
+    };
+    assert!(standing(Role::Agent, &editor, &copy));
+    assert!(!standing(Role::Agent, &editor, &Grant::default()), "nobody gave it");
+    assert!(!standing(Role::Agent, &Request::default(), &copy), "nobody asked for it");
+    let probe = meet(&[Role::Probe], &editor, &copy);
+    assert_eq!((probe.unmet[0].line(), probe.unused.len()), (None, 1), "a probe has none");
+    assert!(!standing(Role::Probe, &editor, &copy));
     let of_environment = Request { env: ["settings".to_owned()].into(), ..Request::default() };
     assert_eq!(meet(&[Role::Agent], &of_environment, &Grant::default()).unmet.len(), 1);
 }
