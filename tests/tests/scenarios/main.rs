@@ -23,6 +23,7 @@
 //! | `corpus` | some of the repair corpus, as the benchmark judges all of it |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
 //! | `evaluators` | evaluators asked by hand, and suites that work against them |
+//! | `editor` | an agent that edits files where they are, and opencode itself where it is at hand
 //! | `agents` | agents asked by hand, and servers that do everything wrong |
 //! | `models` | the agents of the ladder, each against a server that speaks as its own does |
 //! | `shapes` | the example model server, compared with what real ones were seen to answer |
@@ -52,6 +53,7 @@ mod death;
 mod diagnose;
 mod disk;
 mod documents;
+mod editor;
 mod evaluators;
 mod gullible;
 mod ladder;
