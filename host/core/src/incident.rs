@@ -21,6 +21,7 @@ use crate::patch::Verdict;
 use crate::supervisor::BackOff;
 use crate::time::{Millis, Timestamp};
 
+pub use crate::ladder::Score;
 pub use trouble::{Spent, Trouble};
 
 /// Attempts that are remembered of one incident with their words, the newest.
@@ -248,6 +249,8 @@ pub struct Incident {
     pub tally: Vec<Tally>,
     /// Versions of the files from times when the component was well, the newest last, as they were known when it was opened.
     pub versions: Vec<(Timestamp, Digest)>,
+    /// How agents had done about failures of this class when it was opened.
+    pub scores: Vec<(PluginId, Score)>,
     /// Attempts of this round that did not help: neither who could not be asked nor who was interrupted counts.
     pub failed: u32,
     /// How often it went on with a higher agent.
@@ -305,6 +308,7 @@ impl Incident {
             asked: None,
             tally: Vec::new(),
             versions: Vec::new(),
+            scores: Vec::new(),
             failed: 0,
             escalations: 0,
             highest: None,
@@ -333,6 +337,14 @@ impl Incident {
     /// How often somebody was asked.
     pub fn tally(&self, who: &Who) -> Option<&Tally> {
         self.tally.iter().find(|tally| tally.who == *who)
+    }
+
+    /// The agent that proposed these changes, if one did and they passed their trial here.
+    pub(crate) fn maker(&self, manifest: Digest) -> Option<&PluginId> {
+        self.over.iter().find_map(|attempt| match &attempt.who {
+            Who::Agent(agent) if attempt.end.as_ref().and_then(End::approved) == Some(manifest) => Some(agent),
+            _ => None,
+        })
     }
 
     /// How far it is, in words.

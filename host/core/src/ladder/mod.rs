@@ -9,7 +9,9 @@
 //! nobody is askable: wait for whoever is left alone for a moment ─► climb again (long task) ─► nobody
 //! ```
 
+mod order;
 mod record;
+mod score;
 
 use crate::fact::Skip;
 use crate::id::PluginId;
@@ -18,7 +20,10 @@ use crate::plan::{Climbing, Hops, Ladder, Money, Rung};
 use crate::supervisor::Durable;
 use crate::time::{Millis, Timestamp};
 
+pub(crate) use order::{climbed, order};
 pub(crate) use record::{Cooling, Record};
+pub use score::Score;
+pub(crate) use score::Maker;
 
 /// Before the second round of a long task; doubles with each further one.
 const ROUND: Millis = Millis::seconds(5);
@@ -27,12 +32,11 @@ const LONGEST_ROUND: Millis = Millis::seconds(300);
 
 /// Everything that is looked at.
 pub(crate) struct Look<'a> {
+    /// As this incident climbs it: from its first rung on, in its order.
     pub(crate) ladder: &'a Ladder,
     pub(crate) incident: &'a Incident,
     /// What facts say about each agent, and who is in quarantine.
     pub(crate) durable: &'a Durable,
-    /// Where climbing begins, if not where the plan says.
-    pub(crate) start: Option<usize>,
     pub(crate) now: Timestamp,
 }
 
@@ -152,7 +156,7 @@ impl Look<'_> {
 
     /// Where climbing begins: at the active agent, never above one that this incident has asked already.
     pub(crate) fn first(&self) -> usize {
-        let start = self.start.unwrap_or(self.ladder.rules.start);
+        let start = self.ladder.rules.start;
         let place = |agent: &PluginId| self.ladder.rung(agent).map(|(at, _)| at);
         if let Some(floor) = self.incident.floor.as_ref().and_then(place) {
             return floor;

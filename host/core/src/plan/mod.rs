@@ -27,7 +27,7 @@ use crate::time::Millis;
 
 pub use build::{Context, MAX_DOCUMENT, Overrides, Plugins, SettingsProblem, build, count_components};
 pub use confine::{Confinement, Limit};
-pub use ladder::{Budget, Climbing, Hops, Ladder, RSTAR, Rung};
+pub use ladder::{Budget, Climbing, Hops, Ladder, RSTAR, Reorder, Rung};
 pub use money::{Money, Price};
 pub use patch::{Patchable, patchable};
 pub use repair::{RepairPlan, TestCommand};

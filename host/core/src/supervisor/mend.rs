@@ -3,12 +3,14 @@
 //!
 //! Taking back never waits for anything but the component's process: not for a policy, and not for the stack to be running.
 
+use std::borrow::Cow;
+
 use crate::effect::{Apply, Attempt, Authorized, Decided, Effect, Revert};
 use crate::fact::{Closing, Fact, QuarantineReason};
 use crate::failure::{Failure, FailureClass, FailureKind};
 use crate::id::{ComponentId, Digest, IncidentId, InstanceId, PluginId};
 use crate::incident::{Incident, Purpose, Stage, Who};
-use crate::ladder::{Look, Next, Passed};
+use crate::ladder::{Look, Next, Passed, climbed};
 use crate::plan::{Ladder, RepairPlan, plugin_of};
 use crate::time::Timestamp;
 
@@ -21,12 +23,17 @@ use super::{Component, Life, State, Turn};
 const REMEMBERED: usize = 3;
 
 impl State {
-    /// Everything that says who is asked next.
-    pub(crate) fn look<'a>(&'a self, incident: &'a Incident, ladder: &'a Ladder, now: Timestamp) -> Look<'a> {
+    /// The ladder as an incident climbs it, with what was known of the agents when it was opened: its order stays while it climbs.
+    fn climbed<'a>(&self, incident: &Incident, ladder: &'a Ladder) -> Cow<'a, Ladder> {
         // An earlier host left somebody active in the roster who is not to stay so.
         let before = self.before.as_ref().filter(|_| ladder.rules.roster);
         let start = before.map(|name| name.as_deref().map_or(0, |name| place(ladder, name)));
-        Look { ladder, incident, durable: &self.durable, start, now }
+        climbed(ladder, start.unwrap_or(ladder.rules.start), &incident.scores)
+    }
+
+    /// Everything that says who is asked next. The ladder is as the incident climbs it.
+    const fn look<'a>(&'a self, incident: &'a Incident, ladder: &'a Ladder, now: Timestamp) -> Look<'a> {
+        Look { ladder, incident, durable: &self.durable, now }
     }
 }
 
@@ -83,6 +90,7 @@ impl Turn<'_> {
         let (failure, purpose) = (incident.failure.clone(), incident.purpose);
         let nobody = Ladder::default();
         let ladder = plan.repair.as_ref().map_or(&nobody, |repair| &repair.ladder);
+        let ladder = &*self.state.climbed(incident, ladder);
         let (next, passed) = self.state.look(incident, ladder, self.now).next();
         for passed in passed {
             self.pass_over(at, ladder, passed);
@@ -310,7 +318,8 @@ impl Turn<'_> {
                 if !asks || incident.purpose != Purpose::Repair {
                     return Err(Refused::InIncident(id, incident.id));
                 }
-                if self.state.look(incident, ladder, self.now).has_had_its_attempts(&agent) {
+                let ladder = self.state.climbed(incident, ladder);
+                if self.state.look(incident, &ladder, self.now).has_had_its_attempts(&agent) {
                     return Err(Refused::AskedEnough(id, agent));
                 }
             }
