@@ -43,7 +43,7 @@ fn broken(components: Vec<ComponentPlan>) -> World {
 }
 
 fn tried(verdict: Verdict, number: u32) -> End {
-    End::Tried { verdict, why: String::new(), manifest: Digest::of(&number.to_le_bytes()) }
+    End::Tried { verdict, why: String::new(), manifest: Digest::of(&number.to_le_bytes()), lines: None }
 }
 
 fn unavailable(trouble: Trouble, retry_after: Option<u64>) -> End {

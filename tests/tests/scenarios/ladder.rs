@@ -14,19 +14,26 @@ use crate::repair::{KEY, file, stage};
 /// Agents of this stage, by plugin.
 const AGENTS: [&str; 3] = ["agent-k2", "agent-airstar", "agent-rstar"];
 
-fn declines() -> Value {
+pub(crate) fn declines() -> Value {
     json!({ "say": "I cannot see why.\n{\"decline\": \"no idea\"}" })
 }
 
-/// A stage with these agents as packages, each of which tells the model its own name as the model's.
+/// A stage with agents that climb this roster.
 fn climbing(answers: &[Value], roster: &Value) -> (Scene, ModelServer) {
     let (scene, model) = stage(answers, &json!({ "agents": null, "attempts": 3 }));
+    packages(&scene, &model, &AGENTS);
+    scene.write("razar_ai_agents.json", &format!("{roster:#}\n"));
+    (scene, model)
+}
+
+/// Stages these agents as packages, each of which tells the model its own name as the model's.
+pub(crate) fn packages(scene: &Scene, model: &ModelServer, agents: &[&str]) {
     let from = artifact::plugins().join("agent-openai");
     let manifest = fs::read_to_string(from.join("plugin.toml")).unwrap();
     // What it may be told besides.
     let more = if manifest.contains("\"settings\"") { ", settings = \"{}\"" } else { "" };
     let mut grants = String::new();
-    for agent in AGENTS {
+    for agent in agents {
         let to = scene.path("agents").join(agent);
         fs::create_dir_all(&to).unwrap();
         for entry in fs::read_dir(&from).unwrap().flatten() {
@@ -45,12 +52,15 @@ fn climbing(answers: &[Value], roster: &Value) -> (Scene, ModelServer) {
         );
     }
     scene.write("grants.toml", &grants);
-    scene.write("razar_ai_agents.json", &format!("{roster:#}\n"));
-    (scene, model)
 }
 
 /// A host with keys for these, and these numbers in its environment.
-fn run<'s>(scene: &'s Scene, keys: &[&str], more: &[&str], environment: &[(&str, &str)]) -> Run<'s> {
+pub(crate) fn run<'s>(
+    scene: &'s Scene,
+    keys: &[&str],
+    more: &[&str],
+    environment: &[(&str, &str)],
+) -> Run<'s> {
     let mut command = scene.run_command(&["--plugins", "agents", "--grants", "grants.toml"]);
     command.args(more).envs(environment.iter().copied());
     for key in keys {
@@ -62,7 +72,7 @@ fn run<'s>(scene: &'s Scene, keys: &[&str], more: &[&str], environment: &[(&str,
 const ALL: [&str; 3] = ["K2", "AIRSTAR", "RSTAR"];
 
 /// Who was asked, in order.
-fn asked(model: &ModelServer) -> Vec<String> {
+pub(crate) fn asked(model: &ModelServer) -> Vec<String> {
     model.requests().iter().map(|request| request["body"]["model"].as_str().unwrap().to_owned()).collect()
 }
 

@@ -249,6 +249,7 @@ impl Ready {
             retries: arguments.stack.retries,
             remote_attempts: arguments.remote_attempts,
             long_task: arguments.long_task,
+            tournament: arguments.tournament,
             ..overrides()
         };
         let roster = roster::of(&arguments.stack);

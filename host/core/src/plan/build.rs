@@ -62,6 +62,8 @@ pub struct Overrides {
     pub remote_attempts: Option<u32>,
     /// `--long-task`.
     pub long_task: bool,
+    /// `--tournament`, for every component.
+    pub tournament: bool,
 }
 
 /// The plugins a document may name.

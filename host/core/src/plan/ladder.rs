@@ -72,6 +72,8 @@ pub struct Climbing {
     pub start: usize,
     /// The ladder is the roster's, which says who is active.
     pub roster: bool,
+    /// All that can be asked are asked side by side, rStar excepted.
+    pub tournament: bool,
     /// How far the counts of earlier attempts may move an agent; not at all without it.
     pub reorder: Option<Reorder>,
 }
@@ -96,6 +98,7 @@ impl Default for Climbing {
             rounds: false,
             start: 0,
             roster: false,
+            tournament: false,
             reorder: None,
         }
     }

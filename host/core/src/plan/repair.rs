@@ -77,13 +77,14 @@ pub(super) fn repair(
         let hint = "leave it out for 3; an empty list of `agents` asks nobody".to_owned();
         problems.add(&Place::Key(&place, "attempts"), format!("must be from 1 to {MAX_ATTEMPTS}"), hint);
     }
-    let ladder = match &written.agents {
+    let mut ladder = match &written.agents {
         None => context.roster.map(|roster| roster.ladder(attempts)).unwrap_or_default(),
         Some(agents) => {
             let agents = named(agents, Role::Agent, plugins, &Place::Key(&place, "agents"), problems);
             own(agents, attempts, context)
         }
     };
+    ladder.rules.tournament |= written.tournament.unwrap_or(false);
     let tests = written.tests.as_ref().and_then(|tests| {
         let place = Place::Key(&place, "tests");
         let Some(command) = tests.command.clone() else {

@@ -101,6 +101,7 @@ pub(super) fn rules(overrides: &Overrides) -> Climbing {
         warning: overrides.warning_threshold.unwrap_or(defaults.warning),
         budget: Budget { attempts: overrides.remote_attempts, ..Budget::default() },
         rounds: overrides.long_task,
+        tournament: overrides.tournament,
         ..defaults
     }
 }

@@ -355,16 +355,17 @@ impl Durable {
                     && let incident::Stage::Canary(manifest) = incident.stage
                 {
                     incident.stage = incident::Stage::Failed(manifest);
-                    incident.later(&format!("did not hold: {}", failure.error));
+                    incident.later(manifest, &format!("did not hold: {}", failure.error));
                 }
             }),
             Fact::IncidentOpened { incident, component, failure, diff, .. } => {
                 self.last_incident = self.last_incident.max(incident.0);
                 let purpose = diff.map_or(Purpose::Repair, Purpose::Patch);
                 let mut opened = Incident::new(*incident, at, failure.clone(), purpose);
-                let scores = self.agents.iter().filter_map(|(agent, record)| {
-                    Some((agent.clone(), *record.scores.get(&failure.class)?))
-                });
+                let scores = self
+                    .agents
+                    .iter()
+                    .filter_map(|(agent, record)| Some((agent.clone(), *record.scores.get(&failure.class)?)));
                 opened.scores.extend(scores);
                 self.change(component, |c| {
                     opened.versions.clone_from(&c.versions);
@@ -474,7 +475,7 @@ impl Durable {
             Effect::Stop(stop) => c.life = Life::Stopping { effect: id, instance: stop.instance },
             Effect::Attempt(attempt) => {
                 if let Some(incident) = &mut c.incident {
-                    incident.begin(id, attempt.number, &attempt.who);
+                    incident.begin(id, attempt);
                 }
             }
             Effect::Apply(apply) => c.mended(incident::Stage::Applying(id, apply.manifest)),
@@ -518,7 +519,7 @@ impl Durable {
             EffectOutcome::NotStarted { .. } | EffectOutcome::Ended { .. } => c.life = Life::Down,
             EffectOutcome::Attempted { end, spent } => {
                 if let Some(incident) = c.asking(id) {
-                    incident.end(at, Some(end.clone()), spent);
+                    incident.end(id, at, Some(end.clone()), spent);
                 }
             }
             EffectOutcome::Saved { .. } => {}
@@ -540,9 +541,9 @@ impl Component {
         self.unjudged = None;
     }
 
-    /// The incident, if this is the question that it waits for the answer of.
+    /// The incident, if this is a question that it waits for the answer of.
     fn asking(&mut self, id: EffectId) -> Option<&mut Incident> {
-        self.incident.as_mut().filter(|incident| incident.stage == incident::Stage::Asking(id))
+        self.incident.as_mut().filter(|incident| incident.asking.iter().any(|asking| asking.effect == id))
     }
 
     const fn mended(&mut self, stage: incident::Stage) {
@@ -572,7 +573,7 @@ impl Component {
     fn not_changed(&mut self, effect: &Effect, error: &str, partly: bool) {
         match (effect, &mut self.incident) {
             (Effect::Apply(apply), Some(incident)) => {
-                incident.later(&format!("was not applied: {error}"));
+                incident.later(apply.manifest, &format!("was not applied: {error}"));
                 incident.stage =
                     if partly { incident::Stage::Failed(apply.manifest) } else { incident::Stage::Open };
             }
@@ -610,7 +611,7 @@ impl Component {
             Effect::Start(_) | Effect::Stop(_) => self.life = Life::Down,
             Effect::Attempt(_) => {
                 if let Some(incident) = self.asking(id) {
-                    incident.end(at, None, &Spent::default());
+                    incident.end(id, at, None, &Spent::default());
                 }
             }
             Effect::Apply(apply) => self.mended(incident::Stage::Interrupted(apply.manifest)),

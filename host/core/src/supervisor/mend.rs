@@ -11,7 +11,7 @@ use crate::failure::{Failure, FailureClass, FailureKind};
 use crate::id::{ComponentId, Digest, IncidentId, InstanceId, PluginId};
 use crate::incident::{Incident, Purpose, Stage, Who};
 use crate::ladder::{Look, Next, Passed, climbed};
-use crate::plan::{Ladder, RepairPlan, plugin_of};
+use crate::plan::{Ladder, RepairPlan, Rung, plugin_of};
 use crate::time::Timestamp;
 
 use super::input::Refused;
@@ -82,7 +82,7 @@ impl Turn<'_> {
         let Some(Some(plan)) = self.state.plans.get(at).cloned() else { return };
         let Some(component) = self.component(at) else { return };
         let Some(incident) = &component.incident else { return };
-        if let Some(who) = remembered(component, incident) {
+        if let Some(who) = remembered(component, incident).or_else(|| incident.runner_up()) {
             return self.decide_attempt(at, who, None);
         }
         let wanted = plan.repair.as_ref().is_some_and(|repair| repair.last_good);
@@ -96,7 +96,7 @@ impl Turn<'_> {
             self.pass_over(at, ladder, passed);
         }
         match next {
-            Next::Ask(rung) => self.ask(at, ladder, rung),
+            Next::Ask(rungs) => self.ask(at, ladder, &rungs),
             Next::Operator => {
                 if let Purpose::Patch(diff) = purpose {
                     self.decide_attempt(at, Who::Operator(diff), None);
@@ -147,39 +147,53 @@ impl Turn<'_> {
         self.record(Fact::RungSkipped { incident, component, agent, name, reason, why, until });
     }
 
-    /// Asks an agent of the ladder, once the roster file allows it.
-    fn ask(&mut self, at: usize, ladder: &Ladder, rung: usize) {
-        let Some((incident, component)) = self.incident_of(at) else { return };
+    /// Asks agents of the ladder, once the roster file allows it.
+    fn ask(&mut self, at: usize, ladder: &Ladder, rungs: &[usize]) {
+        let Some((_, component)) = self.incident_of(at) else { return };
         let copy = if ladder.rules.roster { self.state.roster_copy() } else { Copy::Refused };
         match copy {
             Copy::Kept | Copy::Refused => {}
             Copy::Awaited => return,
             Copy::Missing => return self.save_roster(component),
         }
-        let Some(asked) = ladder.rungs.get(rung) else { return };
+        // Nobody is gone on to while several are asked side by side.
+        if let [rung] = rungs {
+            self.escalate(at, ladder, *rung, copy);
+        }
+        for asked in rungs.iter().filter_map(|rung| ladder.rungs.get(*rung)) {
+            let (who, name) = (Who::Agent(asked.agent.clone()), asked.name.clone());
+            let name = (name != asked.agent.as_str()).then_some(name);
+            self.decide_attempt(at, who, name);
+        }
+    }
+
+    /// The incident goes on with a higher agent, if this is one. Who was asked side by side with others is passed now, so that as many
+    /// escalations lie behind an agent as if they had been climbed.
+    fn escalate(&mut self, at: usize, ladder: &Ladder, rung: usize, copy: Copy) {
+        let Some((incident, component)) = self.incident_of(at) else { return };
         let Some(climb) = self.component(at).and_then(|component| component.incident.as_ref()) else {
             return;
         };
         let reached = climb.highest.as_ref().and_then(|agent| ladder.rung(agent));
         let from = reached.map_or_else(|| self.state.look(climb, ladder, self.now).first(), |(at, _)| at);
-        if let Some(before) = ladder.rungs.get(from).filter(|_| rung > from) {
-            let escalations = climb.escalations.saturating_add(1);
-            let (warning, warned) = (ladder.rules.warning, climb.warned);
-            let (from, to, name) = (before.agent.clone(), asked.agent.clone(), asked.name.clone());
-            let whose = component.clone();
-            let active = name.clone();
-            self.record(Fact::Escalated { incident, component, from, to, name, escalations });
-            if warning > 0 && escalations >= warning && !warned {
-                let component = whose.clone();
-                self.record(Fact::EscalationWarned { incident, component, escalations });
-            }
-            if copy == Copy::Kept {
-                self.activate(whose, active);
-            }
+        let rungs = (ladder.rungs.get(from).filter(|_| rung > from), ladder.rungs.get(rung));
+        let (Some(before), Some(asked)) = rungs else { return };
+        let between = ladder.rungs.iter().take(rung).skip(from.saturating_add(1));
+        let was_asked =
+            |rung: &&Rung| climb.tally(&Who::Agent(rung.agent.clone())).is_some_and(|tally| tally.times > 0);
+        let passed = u32::try_from(between.filter(was_asked).count()).unwrap_or(u32::MAX);
+        let escalations = climb.escalations.saturating_add(passed).saturating_add(1);
+        let (warning, warned) = (ladder.rules.warning, climb.warned);
+        let (from, to, name) = (before.agent.clone(), asked.agent.clone(), asked.name.clone());
+        let (whose, active) = (component.clone(), name.clone());
+        self.record(Fact::Escalated { incident, component, from, to, name, escalations });
+        if warning > 0 && escalations >= warning && !warned {
+            let component = whose.clone();
+            self.record(Fact::EscalationWarned { incident, component, escalations });
         }
-        let (who, name) = (Who::Agent(asked.agent.clone()), asked.name.clone());
-        let name = (name != asked.agent.as_str()).then_some(name);
-        self.decide_attempt(at, who, name);
+        if copy == Copy::Kept {
+            self.activate(whose, active);
+        }
     }
 
     fn incident_of(&self, at: usize) -> Option<(IncidentId, ComponentId)> {
@@ -314,7 +328,7 @@ impl Turn<'_> {
         }
         match &component.incident {
             Some(incident) => {
-                let asks = matches!(incident.stage, Stage::Open | Stage::Asking(_));
+                let asks = matches!(incident.stage, Stage::Open | Stage::Asking);
                 if !asks || incident.purpose != Purpose::Repair {
                     return Err(Refused::InIncident(id, incident.id));
                 }
