@@ -254,8 +254,9 @@ impl Ready {
         };
         let roster = roster::of(&arguments.stack);
         let checked = read_plan(&arguments.stack.config, roster.as_deref(), &overrides, &packages);
-        if let Ok(Checked { roster: Some(roster), .. }) = &checked {
-            show_warnings(&roster.warnings, arguments.output);
+        if let Ok(Checked { plan, roster, .. }) = &checked {
+            show_warnings(&plan.warnings, arguments.output);
+            show_warnings(roster.as_ref().map_or(&[], |roster| &roster.warnings), arguments.output);
         }
         let brief = arguments.brief.as_deref().map(read_brief).transpose();
         let mut problems = packages.problems().to_vec();

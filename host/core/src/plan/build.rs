@@ -176,6 +176,7 @@ fn mean(config: BootConfig, context: &Context<'_>, problems: &mut Problems<'_>) 
         mission: context.overrides.mission.clone().or(config.mission),
         components,
         layers: layers.names,
+        warnings: problems.take_warnings(),
     })
 }
 

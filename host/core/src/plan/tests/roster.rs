@@ -119,3 +119,23 @@ fn who_names_nobody_climbs_the_rosters_ladder() {
     assert_eq!((own.rungs.len(), own.rules.roster, own.rules.rstar), (1, false, 2));
     assert_eq!(ladder(json!({ "agents": [] })).rungs, []);
 }
+
+#[test]
+fn an_agent_that_a_component_names_and_that_is_not_there_is_never_asked_and_holds_nothing_up() {
+    let repair = json!({ "agents": ["agent-idle", "agent-openai", "agent-opnai"] });
+    let component = json!({ "id": "a", "entrypoint": "x", "health": "process", "repair": repair });
+    let mut plan = plan(&json!({ "components": [component] }));
+    let said: Vec<(String, Option<String>)> =
+        plan.warnings.iter().map(|warning| (warning.to_string(), warning.hint.clone())).collect();
+    for (at, place, what, remedy) in [
+        (0, "repair.agents[0]", "agent plugin `agent-idle` is idle", "write it below `[agent-idle]`"),
+        (1, "repair.agents[2]", "there is no agent plugin `agent-opnai`", "did you mean `agent-openai`?"),
+    ] {
+        let (text, hint) = &said[at];
+        assert!(text.contains(place) && text.contains(what) && text.contains("it is not asked"), "{text}");
+        assert_eq!(hint.as_deref(), Some(remedy));
+    }
+    let ladder = plan.components.remove(0).repair.unwrap().ladder;
+    let out: Vec<bool> = ladder.rungs.iter().map(|rung| rung.out.is_some()).collect();
+    assert_eq!((out, said.len()), (vec![true, false, true], 2));
+}
