@@ -70,3 +70,4 @@ mod shapes;
 mod tournament;
 mod trial;
 mod wall;
+mod workspace;

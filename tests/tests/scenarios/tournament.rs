@@ -28,7 +28,8 @@ fn stage(answers: &[(&str, Value)], repair: &Value) -> (Scene, ModelServer) {
     let asides: Vec<Value> = answers.iter().map(aside).collect();
     let model = ModelServer::start(&scene, &json!({ "turns": [declines()], "asides": asides }), KEY);
     shop::files(&scene, BROKEN);
-    let mut special = json!({ "repair": { "attempts": 1, "evaluators": [], "hold": "300 ms", "canary": "500 ms" } });
+    let mut special =
+        json!({ "repair": { "attempts": 1, "evaluators": [], "hold": "300 ms", "canary": "500 ms" } });
     special["repair"].as_object_mut().unwrap().extend(repair.as_object().unwrap().clone());
     scene.stack(&["all"], &[shop::component(&scene, &special)]);
     packages(&scene, &model, &AGENTS);
@@ -83,7 +84,10 @@ fn the_smallest_patch_that_passes_is_applied_and_the_others_are_recorded() {
     let records = || scene.file("logs/razar_ai_invocations.json");
     scene.until("the records of all of them", || records().lines().count() >= 6);
     let event = |line: &str| serde_json::from_str::<Value>(line).unwrap()["event"].clone();
-    assert_eq!(records().lines().map(event).collect::<Vec<_>>(), [["invocation"; 3], ["attempt"; 3]].concat());
+    assert_eq!(
+        records().lines().map(event).collect::<Vec<_>>(),
+        [["invocation"; 3], ["attempt"; 3]].concat()
+    );
     let state = scene.state().display().to_string();
     let shown = scene.host(&["incident", "show", "shop", "--state", &state]).out;
     assert!(shown.contains("attempt 2 by Kimi-cho (agent-kimicho)"), "{shown}");
@@ -91,6 +95,7 @@ fn the_smallest_patch_that_passes_is_applied_and_the_others_are_recorded() {
     let patches = scene.host(&["patch", "list", "--state", &state]).out;
     assert!(patches.contains("by Kimi-cho (agent-kimicho): fixed, not taken"), "{patches}");
     assert_eq!(patches.lines().count(), 3, "each one is kept: {patches}");
+    assert!(!scene.state().join("workspaces").exists(), "none of them edits files");
     assert_eq!(host.interrupt().code, Some(0));
     assert_eq!(file(&scene, "razar_ai_agents.json"), before, "nobody was escalated to");
 }

@@ -65,6 +65,7 @@ async fn of_agent(
         let why = format!("no agent plugin `{agent}` is loaded");
         return Err(End::Unavailable { why, trouble: Trouble::NotLoaded, retry_after: None });
     };
+    let edits = entry.is_some_and(|entry| entry.package.manifest.workspace);
     let (shop, component) = (Arc::clone(workshop), Arc::clone(plan));
     let standing = recall::standing(workshop, incident, files).await.map_err(failed)?;
     let context = Context::of(plan, incident, &standing);
@@ -80,9 +81,11 @@ async fn of_agent(
         let context = context.with_past(&shop.state);
         let context = context.clone().with_log(&log).unwrap_or(context);
         let mut brief = context.brief(&mut tree);
-        let copy = Workspace::make(&shop.state.join(WORKSPACES), &name, &tree)
-            .map_err(|error| format!("cannot copy the files for the agent: {error}"))?;
-        copy.offer(&mut brief);
+        let copy = edits.then(|| Workspace::make(&shop.state.join(WORKSPACES), &name, &tree)).transpose();
+        let copy = copy.map_err(|error| format!("cannot copy the files for the agent: {error}"))?;
+        if let Some(copy) = &copy {
+            copy.offer(&mut brief);
+        }
         Ok((tree, brief, copy))
     });
     let (tree, brief, copy) = told.await.map_err(failed)?;
@@ -92,7 +95,10 @@ async fn of_agent(
     let Consulted { end, .. } = over;
     let proposal = match end {
         consult::End::Proposed(proposal) => {
-            let proposal = copy.told(&tree, proposal).map_err(unfit)?;
+            let proposal = match &copy {
+                Some(copy) => copy.told(&tree, proposal).map_err(unfit)?,
+                None => proposal,
+            };
             restored(&tree, &proposal).map_err(|stray| End::Refused {
                 code: "stray-secret".to_owned(),
                 why: words(&format!("{stray}: a secret stays in its file")),

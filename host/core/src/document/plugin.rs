@@ -30,6 +30,9 @@ pub struct PluginDocument {
     pub description: String,
     /// JSON Schema of what `health` entries may say to it, a file beside this one.
     pub settings: Option<String>,
+    /// It is an agent that edits files: the host makes it a copy of what an agent may see, and takes over what is different in it.
+    #[serde(default)]
+    pub workspace: bool,
     /// What it would like.
     #[serde(default)]
     pub request: RequestDocument,
@@ -90,6 +93,8 @@ pub struct PluginPackage {
     pub description: String,
     /// The file name of its settings' JSON Schema.
     pub settings: Option<FileName>,
+    /// It edits files, in a copy that the host makes.
+    pub workspace: bool,
     /// What it would like.
     pub request: Request,
 }
@@ -175,6 +180,7 @@ fn package(source: &mut Source<'_>, document: PluginDocument) -> Option<PluginPa
         wasm: wasm?,
         description: document.description,
         settings,
+        workspace: document.workspace,
         request,
     })
 }

@@ -126,7 +126,7 @@ fn keys_that_are_not_known_are_refused() {
         parse("plugin.toml", &GOOD.replace("settings =", "setings =")),
         &[
             "line 6, column 1: unknown field `setings`, expected one of `name`, `version`, `wasm`, `description`, \
-           `settings`, `request`\n  hint: did you mean `settings`?",
+           `settings`, `workspace`, `request`\n  hint: did you mean `settings`?",
         ],
     );
     assert_says(parse("plugin.toml", &GOOD.replace("methods", "method")), &["unknown field `method`"]);
