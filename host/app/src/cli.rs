@@ -297,6 +297,9 @@ pub(crate) struct Run {
     /// Climb the ladder again and again, with growing pauses, until a repair holds or somebody stops it
     #[arg(long)]
     pub(crate) long_task: bool,
+    /// Ask all agents that can be asked side by side, rStar excepted, and take the smallest patch that passes everything
+    #[arg(long)]
+    pub(crate) tournament: bool,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,

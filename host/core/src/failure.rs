@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub use class::{Peer, Telling};
 
 /// Where to look: the classes operators know from `razar.issue_analyzer`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FailureClass {
     /// Something it needs is not installed.
@@ -19,6 +19,9 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Dependency, Self::Logic, Self::External];
+
     /// The word in logs and labels.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -9,18 +9,23 @@
 //!            └──► closed: exhausted            not changed: back to Open       Failed ─► Reverting ─► Open
 //! ```
 //!
+//! In a tournament several are asked side by side. Whoever is heard last ends the round: the smallest changes that passed are taken, and
+//! the others are kept for the case that they do not hold.
+//!
 //! It is part of the fold over facts and must never read a clock, the plan or anything volatile.
 
 mod trouble;
 
 use serde::{Deserialize, Serialize};
 
+use crate::effect::Attempt;
 use crate::failure::Failure;
 use crate::id::{Digest, EffectId, IncidentId, PluginId};
 use crate::patch::Verdict;
 use crate::supervisor::BackOff;
 use crate::time::{Millis, Timestamp};
 
+pub use crate::ladder::Score;
 pub use trouble::{Spent, Trouble};
 
 /// Attempts that are remembered of one incident with their words, the newest.
@@ -38,6 +43,8 @@ pub enum Who {
     Memory(Digest),
     /// The host, which has kept this version of the files from a time when the component was well.
     Version(Digest),
+    /// The host, with changes that passed their trial in this incident, and were not taken because smaller ones were.
+    RunnerUp(Digest),
 }
 
 impl std::fmt::Display for Who {
@@ -47,6 +54,7 @@ impl std::fmt::Display for Who {
             Self::Operator(_) => f.write_str("operator"),
             Self::Memory(_) => f.write_str("memory"),
             Self::Version(_) => f.write_str("lastgood"),
+            Self::RunnerUp(_) => f.write_str("runner-up"),
         }
     }
 }
@@ -94,6 +102,9 @@ pub enum End {
         why: String,
         /// What names the changes, which are kept.
         manifest: Digest,
+        /// Lines that are new, and lines that go; nothing in facts of earlier versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lines: Option<u64>,
     },
 }
 
@@ -150,6 +161,39 @@ impl End {
     }
 }
 
+/// One attempt that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asking {
+    /// Its effect.
+    pub effect: EffectId,
+    /// Counts from 1.
+    pub number: u32,
+    /// Who is asked.
+    pub who: Who,
+    /// The agent's name as the roster spells it, if that is another one.
+    pub name: Option<String>,
+}
+
+/// Changes that passed their trial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// In which attempt.
+    pub number: u32,
+    /// Who proposed.
+    pub who: Who,
+    /// What names the changes.
+    pub manifest: Digest,
+    /// Lines that are new, and lines that go.
+    pub lines: u64,
+}
+
+impl Candidate {
+    /// The smaller one comes first, then whoever stands lower on the ladder: it was given the lower number.
+    const fn rank(&self) -> (u64, u32) {
+        (self.lines, self.number)
+    }
+}
+
 /// One attempt that is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempted {
@@ -157,11 +201,13 @@ pub struct Attempted {
     pub number: u32,
     /// Who proposed.
     pub who: Who,
+    /// The agent's name as the roster spells it, if that is another one.
+    pub name: Option<String>,
     /// When it ended.
     pub at: Timestamp,
     /// How it ended; none if it never did, because the host was killed.
     pub end: Option<End>,
-    /// What became of its patch after the trial, if that was not the last word: it failed in the canary, or was not applied.
+    /// What became of its patch after the trial, if that was not the last word: it was not taken, was not applied, or did not hold.
     pub later: Option<String>,
 }
 
@@ -182,7 +228,7 @@ pub enum Stage {
     /// Somebody is to be asked, or nobody is left.
     Open,
     /// Somebody is being asked, or what was proposed is being tried.
-    Asking(EffectId),
+    Asking,
     /// These changes may be made, once nothing of the component runs.
     Approved(Digest),
     /// They are being made.
@@ -214,7 +260,7 @@ impl Stage {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
-            Self::Asking(_) => "asking",
+            Self::Asking => "asking",
             Self::Approved(_) => "approved",
             Self::Applying(..) => "applying",
             Self::Interrupted(_) => "interrupted",
@@ -242,12 +288,20 @@ pub struct Incident {
     pub begun: u32,
     /// The newest ones that are over, oldest first.
     pub over: Vec<Attempted>,
-    /// Who is being asked, or was last.
+    /// Who is being asked, or was last; or whose changes were taken.
     pub asked: Option<Who>,
+    /// Attempts that are under way, by number.
+    pub asking: Vec<Asking>,
+    /// What has passed its trial while others are still being heard.
+    pub candidates: Vec<Candidate>,
+    /// What has passed its trial and was not taken.
+    pub spare: Vec<Candidate>,
     /// How often each was asked, whether it can be asked at all, and what it took.
     pub tally: Vec<Tally>,
     /// Versions of the files from times when the component was well, the newest last, as they were known when it was opened.
     pub versions: Vec<(Timestamp, Digest)>,
+    /// How agents had done about failures of this class when it was opened.
+    pub scores: Vec<(PluginId, Score)>,
     /// Attempts of this round that did not help: neither who could not be asked nor who was interrupted counts.
     pub failed: u32,
     /// How often it went on with a higher agent.
@@ -303,8 +357,12 @@ impl Incident {
             begun: 0,
             over: Vec::new(),
             asked: None,
+            asking: Vec::new(),
+            candidates: Vec::new(),
+            spare: Vec::new(),
             tally: Vec::new(),
             versions: Vec::new(),
+            scores: Vec::new(),
             failed: 0,
             escalations: 0,
             highest: None,
@@ -320,7 +378,7 @@ impl Incident {
     /// The component is not launched meanwhile.
     pub const fn keeps_down(&self) -> bool {
         match self.stage {
-            Stage::Open | Stage::Asking(_) => matches!(self.purpose, Purpose::Repair),
+            Stage::Open | Stage::Asking => matches!(self.purpose, Purpose::Repair),
             Stage::Canary(_) => false,
             Stage::Approved(_)
             | Stage::Applying(..)
@@ -335,13 +393,29 @@ impl Incident {
         self.tally.iter().find(|tally| tally.who == *who)
     }
 
+    /// The agent that proposed these changes, if one did and they passed their trial here.
+    pub(crate) fn maker(&self, manifest: Digest) -> Option<&PluginId> {
+        self.over.iter().find_map(|attempt| match &attempt.who {
+            Who::Agent(agent) if attempt.end.as_ref().and_then(End::approved) == Some(manifest) => {
+                Some(agent)
+            }
+            _ => None,
+        })
+    }
+
     /// How far it is, in words.
     pub fn words(&self) -> String {
         let id = self.id;
         let who = self.asked.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
         match self.stage {
             Stage::Open => format!("incident {id}: the next attempt is being prepared"),
-            Stage::Asking(_) => format!("incident {id}: attempt {}, by {who}, is under way", self.begun),
+            Stage::Asking => match &self.asking[..] {
+                [first, .., last] => {
+                    let (first, last) = (first.number, last.number);
+                    format!("incident {id}: attempts {first} to {last} are under way side by side")
+                }
+                _ => format!("incident {id}: attempt {}, by {who}, is under way", self.begun),
+            },
             Stage::Approved(_) | Stage::Applying(..) | Stage::Interrupted(_) => {
                 format!("incident {id}: the patch of {who} is being applied")
             }
@@ -352,15 +426,17 @@ impl Incident {
         }
     }
 
-    pub(crate) fn begin(&mut self, effect: EffectId, number: u32, who: &Who) {
-        self.stage = Stage::Asking(effect);
-        self.begun = number;
+    pub(crate) fn begin(&mut self, effect: EffectId, attempt: &Attempt) {
+        let Attempt { number, who, name, .. } = attempt;
+        self.stage = Stage::Asking;
+        self.begun = *number;
         self.asked = Some(who.clone());
         self.again = None;
-        if let Who::Agent(agent) = who
-            && self.wanted.as_ref() == Some(agent)
-        {
-            self.wanted = None;
+        self.asking.push(Asking { effect, number: *number, who: who.clone(), name: name.clone() });
+        match who {
+            Who::Agent(agent) if self.wanted.as_ref() == Some(agent) => self.wanted = None,
+            Who::RunnerUp(manifest) => self.spare.retain(|spare| spare.manifest != *manifest),
+            _ => {}
         }
         match self.tally.iter_mut().find(|tally| tally.who == *who) {
             Some(tally) => tally.times = tally.times.saturating_add(1),
@@ -375,9 +451,10 @@ impl Incident {
         }
     }
 
-    /// An attempt is over; none for one that nobody heard the end of.
-    pub(crate) fn end(&mut self, at: Timestamp, end: Option<End>, spent: &Spent) {
-        let Some(who) = self.asked.clone() else { return };
+    /// An attempt is over; no end for one that nobody heard the end of.
+    pub(crate) fn end(&mut self, effect: EffectId, at: Timestamp, end: Option<End>, spent: &Spent) {
+        let Some(place) = self.asking.iter().position(|asking| asking.effect == effect) else { return };
+        let Asking { number, who, name, .. } = self.asking.remove(place);
         if let Some(tally) = self.tally.iter_mut().find(|tally| tally.who == who) {
             tally.unavailable |= end.as_ref().is_some_and(ends_round);
             tally.input_tokens = tally.input_tokens.saturating_add(spent.input_tokens);
@@ -393,21 +470,52 @@ impl Incident {
         if end.as_ref().is_some_and(helps_not) {
             self.failed = self.failed.saturating_add(1);
         }
-        self.stage = match end.as_ref().and_then(End::approved) {
-            Some(manifest) => Stage::Approved(manifest),
-            None => Stage::Open,
-        };
+        if let Some(End::Tried { lines, manifest, .. }) = end.as_ref().filter(|end| end.approved().is_some())
+        {
+            let (who, manifest, lines) = (who.clone(), *manifest, lines.unwrap_or(u64::MAX));
+            self.candidates.push(Candidate { number, who, manifest, lines });
+        }
         if self.over.len() == TOLD {
             self.over.remove(0);
         }
-        self.over.push(Attempted { number: self.begun, who, at, end, later: None });
+        self.over.push(Attempted { number, who, name, at, end, later: None });
+        if self.asking.is_empty() {
+            self.stage = self.choose();
+        }
     }
 
-    /// What became of the newest patch after its trial: it was none that helped.
-    pub(crate) fn later(&mut self, what: &str) {
+    /// Everybody is heard: the smallest changes that passed are taken, whatever the order was in which they were heard of.
+    fn choose(&mut self) -> Stage {
+        let mut passed = std::mem::take(&mut self.candidates);
+        passed.sort_by_key(Candidate::rank);
+        let mut passed = passed.into_iter();
+        let Some(Candidate { number, who, manifest, .. }) = passed.next() else { return Stage::Open };
+        self.asked = Some(who);
+        for spare in passed {
+            if let Some(told) = self.over.iter_mut().rfind(|attempt| attempt.number == spare.number) {
+                told.later = Some(format!("was not taken: what attempt {number} proposes is smaller"));
+            }
+            // The same changes are not tried twice.
+            if spare.manifest != manifest {
+                self.spare.push(spare);
+            }
+        }
+        Stage::Approved(manifest)
+    }
+
+    /// What is tried before anybody is asked again: the smallest changes that passed their trial and were not taken.
+    pub(crate) fn runner_up(&self) -> Option<Who> {
+        self.spare.iter().min_by_key(|spare| spare.rank()).map(|spare| Who::RunnerUp(spare.manifest))
+    }
+
+    /// What became of a patch after its trial: it was none that helped.
+    pub(crate) fn later(&mut self, manifest: Digest, what: &str) {
         self.failed = self.failed.saturating_add(1);
-        if let Some(last) = self.over.last_mut() {
-            last.later = Some(what.to_owned());
+        let passed = |attempt: &&mut Attempted| {
+            attempt.later.is_none() && attempt.end.as_ref().and_then(End::approved) == Some(manifest)
+        };
+        if let Some(attempt) = self.over.iter_mut().rfind(passed) {
+            attempt.later = Some(what.to_owned());
         }
     }
 

@@ -12,7 +12,7 @@ use razar_core::fact::{Fact, Skip};
 use razar_core::id::{Digest, PluginId};
 use razar_core::incident::{End, Trouble};
 use razar_core::patch::Verdict;
-use razar_core::plan::{ComponentPlan, Hops, Ladder, Money, Price, RepairPlan, RestartPolicy, Rung};
+use razar_core::plan::{ComponentPlan, Hops, Ladder, Money, Price, Reorder, RepairPlan, RestartPolicy, Rung};
 use razar_core::supervisor::{Command, Refused, Status};
 use razar_core::time::Millis;
 use world::{Files, Script, World, component, id, plan};
@@ -43,7 +43,7 @@ fn broken(components: Vec<ComponentPlan>) -> World {
 }
 
 fn tried(verdict: Verdict, number: u32) -> End {
-    End::Tried { verdict, why: String::new(), manifest: Digest::of(&number.to_le_bytes()) }
+    End::Tried { verdict, why: String::new(), manifest: Digest::of(&number.to_le_bytes()), lines: None }
 }
 
 fn unavailable(trouble: Trouble, retry_after: Option<u64>) -> End {
@@ -335,6 +335,35 @@ fn a_roster_that_cannot_be_changed_holds_nobody_up() {
     world.boot();
     world.run(LONG);
     assert_eq!((asked(&world, "a").len(), roster(&world)), (2, vec!["save".to_owned()]));
+}
+
+#[test]
+fn whoever_has_helped_more_often_is_asked_first_if_the_operator_allows_it() {
+    for (bounds, later) in
+        [(None, &["one", "two", "one", "two"][..]), (Some(1), &["two", "two", "two", "two"])]
+    {
+        let mut climbed = ladder(&["one", "two", "three"], 1);
+        climbed.rules.reorder = bounds.map(|places| Reorder { places, after: 2 });
+        let mut world = broken(vec![climbing("a", climbed)]);
+        world.propose = Box::new(|_, number, who| match who {
+            "agent-two" => tried(Verdict::Fixed, number),
+            _ => tried(Verdict::NotFixed, number),
+        });
+        // What holds for its canary period is not well for ever.
+        world.mended = Box::new(|_| Script { ill_after: Some(20_000), ..Script::default() });
+        world.boot();
+        world.run(40_000);
+        world.crash_and_resume();
+        world.run(LONG);
+        let mut asked = asked(&world, "a");
+        asked.retain(|who| who != "memory");
+        // The first failure is of another class than the ones that follow, which are counted by themselves.
+        assert_eq!(asked[..6], ["one", "two", "one", "two", "one", "two"], "{bounds:?}");
+        assert_eq!(&asked[6..10], later, "{bounds:?}");
+        assert!(
+            !asked.contains(&"three".to_owned()) && closings(&world).iter().all(|how| *how == "repaired")
+        );
+    }
 }
 
 #[test]

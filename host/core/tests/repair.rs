@@ -37,7 +37,7 @@ fn broken(components: Vec<ComponentPlan>) -> World {
 }
 
 fn tried(verdict: Verdict, number: u32) -> End {
-    End::Tried { verdict, why: format!("{verdict:?}"), manifest: manifest(number) }
+    End::Tried { verdict, why: format!("{verdict:?}"), manifest: manifest(number), lines: None }
 }
 
 fn manifest(number: u32) -> Digest {

@@ -49,8 +49,8 @@ pub struct Agents {
     known: BTreeMap<PluginId, Agent>,
     classes: HashMap<IncidentId, FailureClass>,
     effects: HashMap<EffectId, Effect>,
-    /// Whose each patch is, and what it is about.
-    patches: HashMap<Digest, (PluginId, FailureClass)>,
+    /// Whose each patch is, what it is about, and in which attempt it was proposed.
+    patches: HashMap<Digest, (PluginId, FailureClass, (IncidentId, u32))>,
 }
 
 impl Agents {
@@ -92,7 +92,14 @@ impl Agents {
                 let Who::Agent(agent) = &attempt.who else { return };
                 let class = self.classes.get(&attempt.incident).copied().unwrap_or(FailureClass::External);
                 if let Some(manifest) = end.manifest() {
-                    self.patches.insert(manifest, (agent.clone(), class));
+                    let place = (attempt.incident, attempt.number);
+                    // Of two that propose the same side by side, it is the first one's, whoever is heard first.
+                    let earlier = |(.., (incident, number)): &(_, _, (IncidentId, u32))| {
+                        *incident == attempt.incident && *number < attempt.number
+                    };
+                    if !self.patches.get(&manifest).is_some_and(earlier) {
+                        self.patches.insert(manifest, (agent.clone(), class, place));
+                    }
                 }
                 let known = self.known.entry(agent.clone()).or_default();
                 known.last = Some((at, end.clone()));
@@ -106,7 +113,7 @@ impl Agents {
     }
 
     fn of_patch(&mut self, manifest: &Digest, change: impl FnOnce(&mut Deeds)) {
-        let Some((agent, class)) = self.patches.get(manifest) else { return };
+        let Some((agent, class, _)) = self.patches.get(manifest) else { return };
         let known = self.known.entry(agent.clone()).or_default();
         change(known.deeds.entry(class.as_str()).or_default());
     }
@@ -156,9 +163,14 @@ mod tests {
         });
         let ends = [
             End::Declined { why: "no idea".to_owned() },
-            End::Tried { verdict: Verdict::NotFixed, why: String::new(), manifest: Digest::of(b"other") },
-            End::Tried { verdict: Verdict::Fixed, why: String::new(), manifest },
-            End::Tried { verdict: Verdict::Fixed, why: String::new(), manifest },
+            End::Tried {
+                verdict: Verdict::NotFixed,
+                why: String::new(),
+                manifest: Digest::of(b"other"),
+                lines: None,
+            },
+            End::Tried { verdict: Verdict::Fixed, why: String::new(), manifest, lines: None },
+            End::Tried { verdict: Verdict::Fixed, why: String::new(), manifest, lines: None },
         ];
         for (number, end) in (1..).zip(ends) {
             let id = EffectId(number.into());

@@ -67,7 +67,10 @@ fn attempted(number: u64, small: u32, flag: bool, text: String) -> EffectOutcome
         0 => End::Unavailable { why: text, trouble, retry_after },
         1 => End::failed(trouble, text),
         2 => End::Declined { why: text },
-        _ => End::Tried { verdict: Verdict::NotFixed, why: text, manifest: Digest::of(b"patch") },
+        _ => {
+            let lines = flag.then_some(number);
+            End::Tried { verdict: Verdict::NotFixed, why: text, manifest: Digest::of(b"patch"), lines }
+        }
     };
     let spent = Spent {
         model: flag.then(|| "m".to_owned()),

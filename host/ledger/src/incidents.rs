@@ -46,6 +46,8 @@ pub struct Attempt {
     pub spent: Spent,
     /// What was done with its patch, in order.
     pub done: Vec<Done>,
+    /// Whether its patch was the one that was taken, once that is known of a patch that passed its trial.
+    pub taken: Option<bool>,
 }
 
 /// Something done with a patch.
@@ -76,6 +78,30 @@ impl What {
             Self::Reverted => "reverted",
             Self::NotChanged(_) => "not-changed",
         }
+    }
+}
+
+impl Incident {
+    fn attempt(&mut self, number: u32) -> Option<&mut Attempt> {
+        self.attempts.iter_mut().rfind(|attempt| attempt.number == number)
+    }
+
+    /// These changes are applied: of several attempts that passed, theirs was taken. Of two that propose the same, the first one's was.
+    fn take(&mut self, manifest: Digest) {
+        let open = self.attempts.iter_mut().filter(|made| made.taken.is_none() && made.approved().is_some());
+        let mut found = false;
+        for attempt in open {
+            let taken = !found && attempt.approved() == Some(manifest);
+            found |= taken;
+            attempt.taken = Some(taken);
+        }
+    }
+}
+
+impl Attempt {
+    /// Its patch, if that passed its trial.
+    fn approved(&self) -> Option<Digest> {
+        self.ended.as_ref().and_then(|(_, end)| end.approved())
     }
 }
 
@@ -134,7 +160,13 @@ impl Incidents {
                         ended: None,
                         spent: Spent::default(),
                         done: Vec::new(),
+                        taken: None,
                     });
+                }
+                if let Effect::Apply(apply) = effect
+                    && let Some(incident) = self.known.get_mut(&apply.incident)
+                {
+                    incident.take(apply.manifest);
                 }
                 if effect.incident().is_some() {
                     self.effects.insert(*id, effect.clone());
@@ -167,9 +199,10 @@ impl Incidents {
         let (manifest, what) = match (effect, outcome) {
             (Effect::Attempt(attempt), EffectOutcome::Attempted { end, spent }) => {
                 let incident = self.known.get_mut(&attempt.incident);
-                if let Some(last) = incident.and_then(|incident| incident.attempts.last_mut()) {
-                    last.ended = Some((at, end.clone()));
-                    last.spent = spent.clone();
+                let made = incident.and_then(|incident| incident.attempt(attempt.number));
+                if let Some(made) = made {
+                    made.ended = Some((at, end.clone()));
+                    made.spent = spent.clone();
                 }
                 return;
             }
@@ -186,7 +219,7 @@ impl Incidents {
         let attempts = self.known.values_mut().rev().filter(|incident| incident.component == *component);
         let made = attempts
             .flat_map(|incident| incident.attempts.iter_mut().rev())
-            .find(|attempt| attempt.ended.as_ref().and_then(|(_, end)| end.manifest()) == Some(manifest));
+            .find(|attempt| attempt.taken == Some(true) && attempt.approved() == Some(manifest));
         if let Some(attempt) = made {
             attempt.done.push(Done { at, what });
         }

@@ -2,8 +2,11 @@
 //! changes in it is judged like any other patch.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
 
 use razar_tests::model::ModelServer;
 use razar_tests::scene::Scene;
@@ -86,6 +89,46 @@ fn nobody_is_told_of_a_copy_who_was_not_given_one() {
 }
 
 #[test]
+fn an_agent_that_edits_files_is_told_where_and_nothing_of_it_stays() {
+    let scene = Scene::new();
+    let listener = TcpListener::bind((scene.address(), 0)).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let copy = scene.state().join("workspaces/shop-1-1");
+    let (seen, (tell, told)) = (copy.join("shop.py"), channel());
+    // It says that it cannot, and notes what it was asked and what lay in the copy at that moment.
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut line = String::new();
+            if BufReader::new(&stream).read_line(&mut line).unwrap_or(0) > 0 {
+                let _ = tell.send((line, fs::read_to_string(&seen).unwrap_or_default()));
+            }
+            let _ =
+                stream.write_all(b"HTTP/1.1 500 Broken\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    scene.write(
+        "grants.toml",
+        &format!(
+            "[{AGENT}]\nhttp = [{{ url = \"{url}/*\", methods = [\"GET\", \"POST\"] }}]\n\
+             config = {{ endpoint = \"{url}\", model = \"opencode/m\" }}\nworkspace = true\n"
+        ),
+    );
+    shop::files(&scene, BROKEN);
+    let repair = json!({ "agents": [AGENT], "attempts": 1, "evaluators": [] });
+    scene.stack(&["all"], &[shop::component(&scene, &json!({ "repair": repair }))]);
+    let agents = scene.agents(&[AGENT]);
+    let host = scene.run_with(&["--grants", "grants.toml", "--plugins", &agents]);
+    scene.until_logged("quarantine", "shop", "quarantined", 1);
+    let (asked, there) = told.try_recv().expect("it was asked");
+    let named = Path::new("workspaces").join("shop-1-1").display().to_string();
+    assert!(asked.contains("directory=") && asked.replace("%2F", "/").contains(&named), "{asked}");
+    assert_eq!(there, BROKEN);
+    assert!(!copy.exists());
+    assert_eq!(host.interrupt().code, Some(0));
+    assert!(!scene.state().join("workspaces").exists());
+}
+
+#[test]
 fn what_opencode_changes_in_the_copy_is_tried_and_applied() {
     let Ok(binary) = std::env::var("RAZAR_OPENCODE") else {
         // Whoever has it names it: it is neither part of this repository nor fetched by its tests.
@@ -108,7 +151,6 @@ fn what_opencode_changes_in_the_copy_is_tried_and_applied() {
     scene.until_logged("resolved", "shop", "success", 1);
     assert_eq!(fs::read_to_string(scene.path("shop/shop.py")).unwrap(), RIGHT);
     assert!(!scene.path("shop/seen").exists(), "it has no shell");
-    let left = fs::read_dir(scene.state().join("workspaces")).unwrap().count();
-    assert_eq!(left, 0, "the copy is gone");
     assert_eq!(run.interrupt().code, Some(0));
+    assert!(!scene.state().join("workspaces").exists(), "the copy is gone");
 }

@@ -14,19 +14,26 @@ use crate::repair::{KEY, file, stage};
 /// Agents of this stage, by plugin.
 const AGENTS: [&str; 3] = ["agent-k2", "agent-airstar", "agent-rstar"];
 
-fn declines() -> Value {
+pub(crate) fn declines() -> Value {
     json!({ "say": "I cannot see why.\n{\"decline\": \"no idea\"}" })
 }
 
-/// A stage with these agents as packages, each of which tells the model its own name as the model's.
+/// A stage with agents that climb this roster.
 fn climbing(answers: &[Value], roster: &Value) -> (Scene, ModelServer) {
     let (scene, model) = stage(answers, &json!({ "agents": null, "attempts": 3 }));
+    packages(&scene, &model, &AGENTS);
+    scene.write("razar_ai_agents.json", &format!("{roster:#}\n"));
+    (scene, model)
+}
+
+/// Stages these agents as packages, each of which tells the model its own name as the model's.
+pub(crate) fn packages(scene: &Scene, model: &ModelServer, agents: &[&str]) {
     let from = artifact::plugins().join("agent-openai");
     let manifest = fs::read_to_string(from.join("plugin.toml")).unwrap();
     // What it may be told besides.
     let more = if manifest.contains("\"settings\"") { ", settings = \"{}\"" } else { "" };
     let mut grants = String::new();
-    for agent in AGENTS {
+    for agent in agents {
         let to = scene.path("agents").join(agent);
         fs::create_dir_all(&to).unwrap();
         for entry in fs::read_dir(&from).unwrap().flatten() {
@@ -45,12 +52,15 @@ fn climbing(answers: &[Value], roster: &Value) -> (Scene, ModelServer) {
         );
     }
     scene.write("grants.toml", &grants);
-    scene.write("razar_ai_agents.json", &format!("{roster:#}\n"));
-    (scene, model)
 }
 
 /// A host with keys for these, and these numbers in its environment.
-fn run<'s>(scene: &'s Scene, keys: &[&str], more: &[&str], environment: &[(&str, &str)]) -> Run<'s> {
+pub(crate) fn run<'s>(
+    scene: &'s Scene,
+    keys: &[&str],
+    more: &[&str],
+    environment: &[(&str, &str)],
+) -> Run<'s> {
     let mut command = scene.run_command(&["--plugins", "agents", "--grants", "grants.toml"]);
     command.args(more).envs(environment.iter().copied());
     for key in keys {
@@ -62,7 +72,7 @@ fn run<'s>(scene: &'s Scene, keys: &[&str], more: &[&str], environment: &[(&str,
 const ALL: [&str; 3] = ["K2", "AIRSTAR", "RSTAR"];
 
 /// Who was asked, in order.
-fn asked(model: &ModelServer) -> Vec<String> {
+pub(crate) fn asked(model: &ModelServer) -> Vec<String> {
     model.requests().iter().map(|request| request["body"]["model"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -229,4 +239,39 @@ fn the_roster_tells_who_is_left_alone_and_how_each_has_done() {
     assert_eq!((offline.code, offline.json().len()), (Some(0), 3), "{}", offline.err);
     let plain = scene.host(&words[..5]);
     assert!(plain.out.contains("K2 Coder (agent-k2, active): left alone until "), "{}", plain.out);
+}
+
+#[test]
+fn who_has_helped_is_asked_first_the_next_time_if_the_roster_allows_it() {
+    let (scene, model) = climbing(
+        &[declines(), says("shop.py", RIGHT)],
+        &json!({ "agents": ["K2 Coder", "Air Star", "rStar"], "reorder": { "places": 1, "after": 1 } }),
+    );
+    // Of a list of its own nobody becomes active: the order is all that changes.
+    let mut config: Value = serde_json::from_str(&file(&scene, "boot_config.json")).unwrap();
+    config["components"][0]["repair"]["agents"] = json!(["agent-k2", "agent-airstar"]);
+    config["components"][0]["repair"]["attempts"] = json!(1);
+    scene.write("boot_config.json", &config.to_string());
+    let host = run(&scene, &ALL, &[], &[]);
+    scene.until_logged("resolved", "shop", "success", 1);
+    // Another bug: what helped against the first one does not fit.
+    scene.write("shop/shop.py", "def total(items):\n    return 0\n");
+    let state = scene.state().display().to_string();
+    let restarted = scene.host(&["restart", "shop", "--state", &state]);
+    assert_eq!(restarted.code, Some(0), "{}{}", restarted.out, restarted.err);
+    scene.until_logged("resolved", "shop", "success", 2);
+    assert_eq!(asked(&model), ["agent-k2", "agent-airstar", "agent-airstar"]);
+    let words = ["roster", "--config", "boot_config.json", "--state", &state, "--output", "json"];
+    let told = scene.host(&words).json();
+    let places = |at: usize| told[at]["places"].as_object().unwrap().values().collect::<Vec<_>>();
+    assert!(places(1).contains(&&json!({ "place": 1, "overtook": ["agent-k2"] })), "{told:?}");
+    assert!(places(0).contains(&&json!({ "place": 2, "overtook": [] })), "{told:?}");
+    assert!(places(2).iter().all(|place| place["place"] == 3), "{told:?}");
+    let plain = scene.host(&words[..5]).out;
+    let said = "failures: Air Star, K2 Coder, rStar (Air Star before K2 Coder: 2 of 2 attempts held, 0 of 1)";
+    assert!(
+        plain.contains(said) && plain.contains("K2 Coder, Air Star, rStar (as the roster says)"),
+        "{plain}"
+    );
+    assert_eq!(host.interrupt().code, Some(0));
 }

@@ -69,5 +69,6 @@ mod records;
 mod repair;
 mod services;
 mod shapes;
+mod tournament;
 mod trial;
 mod wall;

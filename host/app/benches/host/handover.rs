@@ -4,15 +4,15 @@
 //! next question: the answer is read, the gate judges it against the files as they are, the refusal is recorded, and all of it
 //! begins anew.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::figure::{Bar, Figure, median, quantile};
+use crate::model::{self, Asked};
 use crate::stack::Stack;
 
 const HANDOVERS: usize = 200;
@@ -24,14 +24,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A test is no business of a patch: the gate refuses it, and the next attempt is asked for.
 const ANSWER: &str = "FILE: tests/test_shop.py\n```python\nx = 1\n```\n";
 
-/// When it was asked, and when it had answered.
-type Asked = (Instant, Instant);
-
 pub(crate) fn measure() {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let endpoint = format!("http://{}/v1/chat/completions", listener.local_addr().unwrap());
     let (tell, told) = channel();
-    std::thread::spawn(move || listener.incoming().flatten().for_each(|stream| answer(stream, &tell)));
+    let tell = move |asked| {
+        // Nobody may be measuring any more.
+        let _ = tell.send(asked);
+    };
+    let address = model::serve(|_| model::chat(ANSWER), tell);
+    let endpoint = format!("http://{address}/v1/chat/completions");
     let mut stack = Stack::new();
     let grant = format!(
         "[agent-openai]\nhttp = [{{ url = \"{endpoint}\", methods = [\"POST\"] }}]\nconfig = {{ endpoint = \"{endpoint}\", model = \"m\" }}\n"
@@ -101,45 +101,4 @@ fn control(stack: &Stack, request: &Value) -> Value {
         Ok(serde_json::from_str(&line)?)
     };
     ask().unwrap_or_default()
-}
-
-/// One request and its answer.
-fn answer(stream: TcpStream, tell: &Sender<Asked>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let (mut line, mut length, mut chunked) = (String::new(), 0, false);
-    let asked = loop {
-        line.clear();
-        if reader.read_line(&mut line).unwrap_or(0) == 0 {
-            return;
-        }
-        let header = line.trim().to_ascii_lowercase();
-        if let Some(value) = header.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        chunked |= header.starts_with("transfer-encoding:") && header.contains("chunked");
-        if header.is_empty() {
-            break Instant::now();
-        }
-    };
-    while chunked {
-        line.clear();
-        reader.read_line(&mut line).unwrap();
-        let size = usize::from_str_radix(line.trim(), 16).unwrap();
-        reader.read_exact(&mut vec![0; size + 2]).unwrap();
-        chunked = size > 0;
-    }
-    reader.read_exact(&mut vec![0; length]).unwrap();
-    let choice =
-        json!({ "index": 0, "message": { "role": "assistant", "content": ANSWER }, "finish_reason": "stop" });
-    let usage = json!({ "prompt_tokens": 1, "completion_tokens": 1 });
-    let body = json!({ "id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice], "usage": usage });
-    let body = body.to_string();
-    let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    let mut stream = stream;
-    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
-    // Nobody may be measuring any more.
-    let _ = tell.send((asked, Instant::now()));
 }

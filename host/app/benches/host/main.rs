@@ -1,6 +1,6 @@
 //! The whole host, measured from outside: the real release binary, real processes, real sockets. Each part prints its
 //! figures.
-//! `cargo bench -p razar-host --bench host -- [once|trial|relaunch|boot|watch|handover] [--seconds N]`.
+//! `cargo bench -p razar-host --bench host -- [once|trial|relaunch|boot|watch|handover|climb] [--seconds N]`.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,9 +14,11 @@
 )]
 
 mod boot;
+mod climb;
 #[path = "../../../../tests/benches/figure.rs"]
 mod figure;
 mod handover;
+mod model;
 mod once;
 mod relaunch;
 mod service;
@@ -30,7 +32,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let seconds = words.iter().position(|word| word == "--seconds").and_then(|at| words.get(at + 1));
     let seconds = seconds.map_or(60, |seconds| seconds.parse().expect("`--seconds` takes a number"));
-    let chosen: Vec<&str> = ["once", "trial", "relaunch", "boot", "watch", "handover"]
+    let chosen: Vec<&str> = ["once", "trial", "relaunch", "boot", "watch", "handover", "climb"]
         .into_iter()
         .filter(|part| words.iter().any(|word| word == part))
         .collect();
@@ -49,6 +51,9 @@ fn main() {
     }
     if wanted("handover") {
         handover::measure();
+    }
+    if wanted("climb") {
+        climb::measure();
     }
     if wanted("watch") {
         watch::measure(Duration::from_secs(seconds));

@@ -108,6 +108,7 @@ pub(super) async fn check(arguments: cli::Check) -> Exit {
                 warnings.extend(roster.warnings.iter().cloned());
                 warnings.extend(hints::strange(&file.display().to_string(), roster, &packages));
             }
+            warnings.extend(checked.plan.warnings.iter().cloned());
             let file = config.display().to_string();
             problems.extend(preflight::problems(&file, &checked.document, &checked.plan));
             Some(checked.plan.components.len())

@@ -16,6 +16,8 @@ use crate::report::{diff, escape, moment};
 const MAX_DIFF: usize = 1 << 20;
 /// Longest reason in a list.
 const MAX_REASON: usize = 120;
+/// What is said of a patch that passed its trial beside one that was taken.
+const NOT_TAKEN: &str = "not taken";
 
 pub(super) fn incident(command: &cli::Incident) -> Exit {
     let (state, output) = match command {
@@ -63,7 +65,7 @@ pub(super) fn patches(arguments: &cli::IncidentList) -> Exit {
         if arguments.output == Output::Json {
             say(&Value::Object(patch_json(incident, attempt)).to_string());
         } else {
-            let (component, id, who) = (&incident.component, incident.id, &attempt.who);
+            let (component, id, who) = (&incident.component, incident.id, who(attempt));
             let short: String = manifest.to_string().chars().take(19).collect();
             say(&format!("{short} {component}, incident {id}, by {who}: {fate}"));
         }
@@ -101,7 +103,7 @@ pub(super) fn patch(arguments: &cli::PatchShow, only_diff: bool) -> Exit {
         }
         (_, true) => diff::lines(&patch).iter().for_each(|line| say(line)),
         (_, false) => {
-            let (component, who) = (&incident.component, &attempt.who);
+            let (component, who) = (&incident.component, who(attempt));
             say(&format!("patch {manifest} of {component}"));
             say(&format!("  incident {}, attempt {} by {who}", incident.id, attempt.number));
             attempt_lines(attempt).iter().for_each(|line| say(&format!("  {line}")));
@@ -187,7 +189,7 @@ fn show(incident: &Incident, output: Output) {
     line(format!("incident {} of {}: {}", incident.id, incident.component, state(incident)));
     line(format!("  opened {} UTC: {}", moment::date(incident.opened), reason(incident)));
     for attempt in &incident.attempts {
-        let (number, who) = (attempt.number, &attempt.who);
+        let (number, who) = (attempt.number, who(attempt));
         line(format!("  attempt {number} by {who}, {} UTC", moment::date(attempt.began)));
         attempt_lines(attempt).into_iter().for_each(|text| line(format!("    {text}")));
     }
@@ -204,10 +206,19 @@ fn reason(incident: &Incident) -> &str {
     incident.failure.as_ref().map_or("an operator takes a patch back", |failure| failure.error.as_str())
 }
 
+/// Who proposed, and as what the roster knows him.
+fn who(attempt: &Attempt) -> String {
+    match &attempt.name {
+        Some(name) => format!("{name} ({})", attempt.who),
+        None => attempt.who.to_string(),
+    }
+}
+
 /// What became of a patch, in a word or two.
 fn fate(attempt: &Attempt) -> String {
     let verdict = attempt.ended.as_ref().map_or("under way", |(_, end)| end.as_str());
     match attempt.done.last() {
+        None if attempt.taken == Some(false) => format!("{verdict}, {NOT_TAKEN}"),
         Some(done) => format!("{verdict}, {}", done.what.as_str()),
         None => verdict.to_owned(),
     }
@@ -221,6 +232,9 @@ fn attempt_lines(attempt: &Attempt) -> Vec<String> {
     }
     if let Some(manifest) = attempt.ended.as_ref().and_then(|(_, end)| end.manifest()) {
         lines.push(format!("patch {manifest}"));
+    }
+    if attempt.taken == Some(false) {
+        lines.push(format!("{NOT_TAKEN}: another attempt's patch was"));
     }
     for done in &attempt.done {
         lines.push(format!("{} {} UTC", done.what.as_str(), moment::date(done.at)));
@@ -246,11 +260,13 @@ fn attempt_json(attempt: &Attempt) -> Value {
     json!({
         "attempt": attempt.number,
         "who": attempt.who.to_string(),
+        "name": attempt.name,
         "began": moment::zulu(attempt.began),
         "ended": attempt.ended.as_ref().map(|(at, _)| moment::zulu(*at)),
         "outcome": end.map(razar_core::incident::End::as_str),
         "why": end.map(razar_core::incident::End::why),
         "patch": end.and_then(razar_core::incident::End::manifest),
+        "taken": attempt.taken,
         "done": done.collect::<Vec<_>>(),
     })
 }

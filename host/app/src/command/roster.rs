@@ -2,8 +2,10 @@
 //! running host or without one, and changes nothing.
 
 use razar_core::count::counted;
+use razar_core::id::PluginId;
+use razar_core::incident::Score;
 use razar_core::plan::{BootPlan, Overrides, Price, Roster};
-use razar_core::supervisor::{AgentStanding, AgentStatus, Settings, State};
+use razar_core::supervisor::{AgentOrder, AgentStanding, AgentStatus, Settings, State};
 use razar_ledger::agents::{Agents, Deeds};
 use razar_ledger::{LedgerError, LedgerReader};
 use serde_json::{Map, Value, json};
@@ -36,17 +38,40 @@ pub(super) async fn roster(arguments: cli::Roster) -> Exit {
             return Exit::Failed;
         }
     };
+    let orders = state.orders(&roster);
     for status in state.agents(&roster, moment::now()) {
         let known = deeds.get(&status.agent).map(|agent| &agent.deeds);
         let price = roster.listed(&status.agent).map(|listed| listed.rung.price).unwrap_or_default();
         let deeds: Vec<(&str, &Deeds)> =
             known.into_iter().flatten().map(|(class, deeds)| (*class, deeds)).collect();
         match output {
-            Output::Json => say(&told(&status, &deeds, price).to_string()),
+            Output::Json => say(&told(&status, &deeds, price, &orders).to_string()),
             Output::Human | Output::Plain => show(&status, &deeds, price),
         }
     }
+    if output != Output::Json {
+        orders.iter().for_each(|order| say(&escape::line(&in_order(order, &roster))));
+    }
     Exit::Done
+}
+
+/// Who is asked about failures of one class, in order, and why that is not the roster's order.
+fn in_order(order: &AgentOrder, roster: &Roster) -> String {
+    let name = |agent| roster.listed(agent).map_or("", |listed| listed.rung.name.as_str());
+    let names: Vec<&str> = order.agents.iter().map(name).collect();
+    let why = order.ahead.iter().map(|[(first, better), (second, worse)]| {
+        let Score { tried, held } = better;
+        format!(
+            "{} before {}: {held} of {tried} attempts held, {} of {}",
+            name(first),
+            name(second),
+            worse.held,
+            worse.tried
+        )
+    });
+    let why: Vec<String> = why.collect();
+    let why = if why.is_empty() { "as the roster says".to_owned() } else { why.join("; ") };
+    format!("asked about {} failures: {} ({why})", order.class.as_str(), names.join(", "))
 }
 
 /// Who is here is looked at only if directories are named: otherwise nobody is called missing.
@@ -130,7 +155,7 @@ fn average(deeds: &Deeds) -> razar_core::time::Millis {
     razar_core::time::Millis(deeds.took.0.checked_div(deeds.asked).unwrap_or(0))
 }
 
-fn told(status: &AgentStatus, deeds: &[(&str, &Deeds)], price: Price) -> Value {
+fn told(status: &AgentStatus, deeds: &[(&str, &Deeds)], price: Price, orders: &[AgentOrder]) -> Value {
     let (reason, why, until) = match &status.standing {
         AgentStanding::Available => (None, None, None),
         AgentStanding::Cooling(until, reason, why) => {
@@ -160,5 +185,18 @@ fn told(status: &AgentStatus, deeds: &[(&str, &Deeds)], price: Price) -> Value {
             "kind": trouble.as_str(), "at": moment::zulu(*at), "in_a_row": row,
         })),
         "classes": classes,
+        "places": places(&status.agent, orders),
     })
+}
+
+/// Its place in the order in force for each class of failure, from 1, and whom it has overtaken; nothing if the order is always the roster's.
+fn places(agent: &PluginId, orders: &[AgentOrder]) -> Map<String, Value> {
+    let place = |order: &AgentOrder| {
+        let at = order.agents.iter().position(|known| known == agent)?;
+        let overtaken =
+            order.ahead.iter().filter(|[(first, _), _]| first == agent).map(|[_, (second, _)]| second);
+        let value = json!({ "place": at + 1, "overtook": overtaken.collect::<Vec<_>>() });
+        Some((order.class.as_str().to_owned(), value))
+    };
+    orders.iter().filter_map(place).collect()
 }

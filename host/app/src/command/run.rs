@@ -249,12 +249,14 @@ impl Ready {
             retries: arguments.stack.retries,
             remote_attempts: arguments.remote_attempts,
             long_task: arguments.long_task,
+            tournament: arguments.tournament,
             ..overrides()
         };
         let roster = roster::of(&arguments.stack);
         let checked = read_plan(&arguments.stack.config, roster.as_deref(), &overrides, &packages);
-        if let Ok(Checked { roster: Some(roster), .. }) = &checked {
-            show_warnings(&roster.warnings, arguments.output);
+        if let Ok(Checked { plan, roster, .. }) = &checked {
+            show_warnings(&plan.warnings, arguments.output);
+            show_warnings(roster.as_ref().map_or(&[], |roster| &roster.warnings), arguments.output);
         }
         let brief = arguments.brief.as_deref().map(read_brief).transpose();
         let mut problems = packages.problems().to_vec();

@@ -23,7 +23,7 @@ use crate::agent::{secrets, tree};
 use crate::evidence;
 
 /// Where agents that edit files find their copies, below the state directory.
-const WORKSPACES: &str = "workspaces";
+pub(super) const WORKSPACES: &str = "workspaces";
 
 /// One conversation: some turns of a slow model.
 const TIME: Duration = Duration::from_secs(300);
@@ -39,15 +39,23 @@ pub(super) async fn proposal(
 ) -> Result<Proposal, End> {
     match &attempt.who {
         Who::Operator(diff) => Ok(Proposal::diff(workshop.driver.bytes(*diff).await.map_err(failed)?)),
-        Who::Memory(manifest) => recall::remembered(workshop, *manifest, files).await,
+        Who::Memory(manifest) => {
+            recall::remembered(workshop, *manifest, files, "when this repaired it").await
+        }
+        Who::RunnerUp(manifest) => {
+            recall::remembered(workshop, *manifest, files, "when this passed its trial").await
+        }
         Who::Version(version) => recall::version(workshop, *version, plan, files).await,
-        Who::Agent(agent) => of_agent(workshop, agent, plan, incident, files, spent).await,
+        Who::Agent(agent) => {
+            let name = format!("{}-{}-{}", plan.id, incident.id, attempt.number);
+            of_agent(workshop, (agent, name), plan, incident, files, spent).await
+        }
     }
 }
 
 async fn of_agent(
     workshop: &Arc<Workshop>,
-    agent: &PluginId,
+    (agent, name): (&PluginId, String),
     plan: &Arc<ComponentPlan>,
     incident: &Incident,
     files: &Tree,
@@ -59,7 +67,6 @@ async fn of_agent(
         return Err(End::Unavailable { why, trouble: Trouble::NotLoaded, retry_after: None });
     };
     let (shop, component) = (Arc::clone(workshop), Arc::clone(plan));
-    let name = format!("{}-{}", component.id, incident.id);
     let editor = entry.and_then(|entry| entry.plugin.grant(Role::Agent)?.permit_workspace());
     let standing = recall::standing(workshop, incident, files).await.map_err(failed)?;
     let context = Context::of(plan, incident, &standing);

@@ -94,7 +94,8 @@ impl Workshop {
         let files = digest_of(&now);
         let held = self.trials.hold(id, plan, &changes, files, &self.packages).await;
         let (verdict, why) = held;
-        Ok(End::Tried { verdict, why: words(&why), manifest: patch })
+        let lines = Some(changes.added().saturating_add(changes.removed()));
+        Ok(End::Tried { verdict, why: words(&why), manifest: patch, lines })
     }
 
     /// The component's files as they are.

@@ -1,5 +1,6 @@
-//! What the host itself proposes, without asking anybody: changes that have repaired such a failure before, and the files as
-//! they were while the component was well. It trusts neither: both go through the gate, a trial and the canary.
+//! What the host itself proposes, without asking anybody: changes that have repaired such a failure before, changes that passed a
+//! trial in this incident and were not taken, and the files as they were while the component was well. It trusts none of them: they
+//! go through the gate, a trial and the canary.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,8 +12,13 @@ use razar_core::plan::ComponentPlan;
 
 use super::{Workshop, failed, words};
 
-/// Changes that have held before, if the files are what they were then.
-pub(super) async fn remembered(workshop: &Workshop, manifest: Digest, now: &Tree) -> Result<Proposal, End> {
+/// Changes that were made or tried before, if the files are what they were then.
+pub(super) async fn remembered(
+    workshop: &Workshop,
+    manifest: Digest,
+    now: &Tree,
+    then: &str,
+) -> Result<Proposal, End> {
     let kept = workshop.driver.bytes(manifest).await.map_err(failed)?;
     let manifest = Manifest::read(&kept).map_err(|error| failed(error.to_string()))?;
     let mut proposal = Proposal::default();
@@ -20,7 +26,7 @@ pub(super) async fn remembered(workshop: &Workshop, manifest: Digest, now: &Tree
         let path = file.path().to_string();
         let before = file.at(Side::Before);
         if now.digest(&path) != before || before.is_none() && now.get(&path).is_some() {
-            let why = format!("`{path}` is not what it was when this repaired it");
+            let why = format!("`{path}` is not what it was {then}");
             return Err(End::Refused { code: "stale".to_owned(), why: words(&why) });
         }
         proposal.shown.extend(before.map(|digest| (path.clone(), digest)));

@@ -4,16 +4,17 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptionsExt as _};
 use razar_core::grant::Role;
-use razar_core::id::{Digest, EffectId};
+use razar_core::id::{ComponentId, Digest, EffectId};
 use razar_core::patch::{ChangeSet, Verdict};
 use razar_core::plan::{ComponentPlan, Plugins as _};
 use rustix::fs::OFlags;
 
+use super::ask::WORKSPACES;
 use crate::launcher::Launcher;
 use crate::packages::Packages;
 use crate::trial::start::{Held, Judged, Setting};
@@ -45,19 +46,26 @@ pub(crate) struct Trials {
     launcher: Launcher,
     places: Where,
     bases: Mutex<BTreeMap<(String, Digest), Base>>,
+    /// The trials of one component are held one after the other: the second one need not judge the files without a patch again.
+    turns: Mutex<BTreeMap<ComponentId, Arc<Turn>>>,
 }
+
+/// Whoever holds it holds a trial.
+type Turn = tokio::sync::Mutex<()>;
 
 impl Trials {
     pub(crate) const fn new(launcher: Launcher, places: Where) -> Self {
-        Self { launcher, places, bases: Mutex::new(BTreeMap::new()) }
+        Self { launcher, places, bases: Mutex::new(BTreeMap::new()), turns: Mutex::new(BTreeMap::new()) }
     }
 
-    /// Takes away what trials of a host that was killed, or ends now, have left. None may be under way.
+    /// Takes away what trials of a host that was killed, or ends now, have left, and agents' copies. None may be under way.
     pub(crate) fn sweep(state: &Path) {
-        if let Err(error) = std::fs::remove_dir_all(state.join(TRIALS))
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!("what is left of earlier trials cannot be removed: {error}");
+        for left in [TRIALS, WORKSPACES] {
+            if let Err(error) = std::fs::remove_dir_all(state.join(left))
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                tracing::warn!("what is left of earlier `{left}` cannot be removed: {error}");
+            }
         }
     }
 
@@ -70,6 +78,12 @@ impl Trials {
         files: Digest,
         packages: &Packages,
     ) -> (Verdict, String) {
+        let turn =
+            self.turns.lock().ok().map(|mut turns| Arc::clone(turns.entry(plan.id.clone()).or_default()));
+        let _turn = match &turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        };
         let known = (plan.id.to_string(), files);
         let base = self.bases.lock().ok().and_then(|bases| bases.get(&known).cloned());
         match self.held(attempt, plan, changes, base, packages).await {

@@ -230,6 +230,9 @@ pub struct Repair {
     /// How often each is asked in one incident. Default: 3.
     #[schemars(range(min = 1, max = 20))]
     pub attempts: Option<u32>,
+    /// Whether all agents that can be asked are asked side by side; the smallest patch that passes everything is applied. rStar never
+    /// takes part and is asked alone afterwards. Default: `false`; `--tournament` is for all components.
+    pub tournament: Option<bool>,
     /// The evaluator plugins that judge a patch besides. Default: every one there is.
     pub evaluators: Option<Vec<String>>,
     /// Its own tests, run natively in the sealed copy, without a network: they must fail before the patch and pass with it.

@@ -30,6 +30,8 @@ pub struct Roster {
     pub wait: Option<Span>,
     /// What one incident may take, over all agents. Without it, only the agents' attempts bound it.
     pub budget: Option<Budget>,
+    /// How far the counts of earlier attempts may move an agent. Without it, the order is always the one above.
+    pub reorder: Option<Reorder>,
 }
 
 /// One agent, or just its name.
@@ -87,6 +89,19 @@ pub struct Price {
     pub input: Option<Amount>,
     /// Written.
     pub output: Option<Amount>,
+}
+
+/// The order in which agents are asked may follow how many of their patches have held, for each class of failure by itself. rStar never
+/// moves, nobody moves past it, and whoever stands before the active agent stays there.
+#[derive(Debug, Clone, Default, PartialEq, JsonSchema)]
+#[schemars(deny_unknown_fields, extend("required" = ["places"]))]
+pub struct Reorder {
+    /// So many places an agent may move, forward or back.
+    #[schemars(range(min = 1, max = 31))]
+    pub places: Option<u32>,
+    /// Only agents with so many attempts at failures of that class change places. Default: 10.
+    #[schemars(range(min = 1, max = 10000))]
+    pub after: Option<u32>,
 }
 
 /// What one incident may take. Nobody is asked any more once one of them is used up.

@@ -6,10 +6,13 @@
 //!   askable? ── yes ──► ask it
 //!      │ no: not here, quarantined, had its attempts, unavailable in this incident, left alone for a time
 //!      ▼
+//! in a tournament: all that are askable, side by side; rStar, and whoever an operator wants, alone
 //! nobody is askable: wait for whoever is left alone for a moment ─► climb again (long task) ─► nobody
 //! ```
 
+mod order;
 mod record;
+mod score;
 
 use crate::fact::Skip;
 use crate::id::PluginId;
@@ -18,29 +21,33 @@ use crate::plan::{Climbing, Hops, Ladder, Money, Rung};
 use crate::supervisor::Durable;
 use crate::time::{Millis, Timestamp};
 
+pub(crate) use order::{climbed, order};
 pub(crate) use record::{Cooling, Record};
+pub(crate) use score::Maker;
+pub use score::Score;
 
 /// Before the second round of a long task; doubles with each further one.
 const ROUND: Millis = Millis::seconds(5);
+/// Most agents that are asked side by side: each needs memory and a connection.
+const SIDE_BY_SIDE: usize = 8;
 /// Where doubling ends.
 const LONGEST_ROUND: Millis = Millis::seconds(300);
 
 /// Everything that is looked at.
 pub(crate) struct Look<'a> {
+    /// As this incident climbs it: from its first rung on, in its order.
     pub(crate) ladder: &'a Ladder,
     pub(crate) incident: &'a Incident,
     /// What facts say about each agent, and who is in quarantine.
     pub(crate) durable: &'a Durable,
-    /// Where climbing begins, if not where the plan says.
-    pub(crate) start: Option<usize>,
     pub(crate) now: Timestamp,
 }
 
 /// What follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// This agent is asked.
-    Ask(usize),
+    /// These agents are asked, side by side if they are several.
+    Ask(Vec<usize>),
     /// The operator's own diff is tried.
     Operator,
     /// Somebody may be asked then.
@@ -94,11 +101,19 @@ impl Look<'_> {
         if self.is_spent() {
             return (Next::Nobody, Vec::new());
         }
-        let mut passed = Vec::new();
+        let (mut askable, mut passed) = (Vec::new(), Vec::new());
         let mut soonest: Option<Timestamp> = None;
         for (at, rung) in self.order() {
+            let alone = self.is_alone(rung);
+            if alone && !askable.is_empty() {
+                continue;
+            }
             let (reason, why, until) = match self.standing(at, rung) {
-                Standing::Askable => return (Next::Ask(at), passed),
+                Standing::Askable if alone => return (Next::Ask(vec![at]), passed),
+                Standing::Askable => {
+                    askable.push(at);
+                    continue;
+                }
                 Standing::Done | Standing::Unavailable => continue,
                 Standing::Cooling(until, reason, why) => {
                     soonest = Some(soonest.map_or(until, |known| known.min(until)));
@@ -110,6 +125,9 @@ impl Look<'_> {
                 passed.push(Passed { rung: at, reason, why, until });
             }
         }
+        if !askable.is_empty() {
+            return (Next::Ask(self.side_by_side(askable)), passed);
+        }
         let rules = &self.ladder.rules;
         let next = match soonest {
             Some(until) if until.since(self.now) <= rules.wait => Next::Wait(until),
@@ -120,6 +138,40 @@ impl Look<'_> {
             _ => Next::Nobody,
         };
         (next, passed)
+    }
+
+    /// It is asked by itself: rStar is never one of many, and its turn comes as it does in a climb.
+    fn is_alone(&self, rung: &Rung) -> bool {
+        let wanted = self.incident.wanted.as_ref() == Some(&rung.agent);
+        !self.ladder.rules.tournament || wanted || rung.is_rstar()
+    }
+
+    /// Of those that can be asked, as many as may be asked at once: first whoever was asked least, in the order of the ladder.
+    fn side_by_side(&self, mut askable: Vec<usize>) -> Vec<usize> {
+        askable.sort_by_key(|at| self.ladder.rungs.get(*at).map(|rung| self.times(&rung.agent)));
+        askable.truncate(self.room().clamp(1, SIDE_BY_SIDE));
+        askable.sort_unstable();
+        askable
+    }
+
+    /// So often an agent was asked in this round.
+    fn times(&self, agent: &PluginId) -> u32 {
+        self.incident.tally(&Who::Agent(agent.clone())).map_or(0, |tally| tally.times)
+    }
+
+    /// So many questions the budget still allows. What one takes nobody knows before: as much as those before it, on average.
+    fn room(&self) -> usize {
+        let (budget, incident) = (&self.ladder.rules.budget, self.incident);
+        let begun = u64::from(incident.begun);
+        let share = |most: u64, spent: u64| {
+            let each = spent.checked_div(begun).filter(|each| *each > 0)?;
+            Some(most.saturating_sub(spent) / each)
+        };
+        let attempts = budget.attempts.map(|most| u64::from(most).saturating_sub(begun));
+        let tokens = budget.tokens.and_then(|most| share(most, spent(incident)));
+        let money = budget.money.and_then(|most| share(most.0, cost(self.ladder, incident).0));
+        let least = attempts.into_iter().chain(tokens).chain(money).min();
+        least.map_or(usize::MAX, |least| usize::try_from(least).unwrap_or(usize::MAX))
     }
 
     /// The rungs in the order in which they are looked at.
@@ -152,7 +204,7 @@ impl Look<'_> {
 
     /// Where climbing begins: at the active agent, never above one that this incident has asked already.
     pub(crate) fn first(&self) -> usize {
-        let start = self.start.unwrap_or(self.ladder.rules.start);
+        let start = self.ladder.rules.start;
         let place = |agent: &PluginId| self.ladder.rung(agent).map(|(at, _)| at);
         if let Some(floor) = self.incident.floor.as_ref().and_then(place) {
             return floor;
@@ -202,7 +254,7 @@ impl Look<'_> {
 
     /// It is not asked any more in this round.
     pub(crate) fn has_had_its_attempts(&self, agent: &PluginId) -> bool {
-        let times = self.incident.tally(&Who::Agent(agent.clone())).map_or(0, |tally| tally.times);
+        let times = self.times(agent);
         self.ladder.rung(agent).is_some_and(|(at, rung)| times >= self.attempts(at, rung))
     }
 
@@ -219,12 +271,16 @@ impl Look<'_> {
     fn is_spent(&self) -> bool {
         let budget = &self.ladder.rules.budget;
         let incident = self.incident;
-        let tokens = || incident.tally.iter().map(|tally| tally.tokens()).fold(0, u64::saturating_add);
         budget.attempts.is_some_and(|most| incident.begun >= most)
             || budget.time.is_some_and(|most| self.now.since(incident.since) >= most)
-            || budget.tokens.is_some_and(|most| tokens() >= most)
+            || budget.tokens.is_some_and(|most| spent(incident) >= most)
             || budget.money.is_some_and(|most| cost(self.ladder, incident) >= most)
     }
+}
+
+/// Tokens that an incident has taken so far.
+fn spent(incident: &Incident) -> u64 {
+    incident.tally.iter().map(crate::incident::Tally::tokens).fold(0, u64::saturating_add)
 }
 
 /// What an incident has cost so far.

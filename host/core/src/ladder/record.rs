@@ -1,7 +1,11 @@
 //! What facts say about one agent over all incidents and components, and how long it is left alone because of that. The facts are
 //! counts and moments; limits are given by whoever asks.
 
+use std::collections::BTreeMap;
+
+use super::Score;
 use crate::fact::Skip;
+use crate::failure::FailureClass;
 use crate::incident::{End, Trouble};
 use crate::time::{Millis, Timestamp};
 
@@ -23,6 +27,8 @@ pub(crate) struct Record {
     pub(crate) row: u32,
     /// When it last answered.
     pub(crate) answered: Option<Timestamp>,
+    /// How it has done, by class of failure.
+    pub(crate) scores: BTreeMap<FailureClass, Score>,
 }
 
 /// One trouble.

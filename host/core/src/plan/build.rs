@@ -62,6 +62,8 @@ pub struct Overrides {
     pub remote_attempts: Option<u32>,
     /// `--long-task`.
     pub long_task: bool,
+    /// `--tournament`, for every component.
+    pub tournament: bool,
 }
 
 /// The plugins a document may name.
@@ -174,6 +176,7 @@ fn mean(config: BootConfig, context: &Context<'_>, problems: &mut Problems<'_>) 
         mission: context.overrides.mission.clone().or(config.mission),
         components,
         layers: layers.names,
+        warnings: problems.take_warnings(),
     })
 }
 

@@ -72,6 +72,19 @@ pub struct Climbing {
     pub start: usize,
     /// The ladder is the roster's, which says who is active.
     pub roster: bool,
+    /// All that can be asked are asked side by side, rStar excepted.
+    pub tournament: bool,
+    /// How far the counts of earlier attempts may move an agent; not at all without it.
+    pub reorder: Option<Reorder>,
+}
+
+/// How far the counts of earlier attempts may move an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reorder {
+    /// So many places, forward or back.
+    pub places: usize,
+    /// Only agents with so many attempts at failures of the class change places.
+    pub after: u32,
 }
 
 impl Default for Climbing {
@@ -85,6 +98,8 @@ impl Default for Climbing {
             rounds: false,
             start: 0,
             roster: false,
+            tournament: false,
+            reorder: None,
         }
     }
 }

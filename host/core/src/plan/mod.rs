@@ -23,11 +23,12 @@ use std::collections::BTreeMap;
 use crate::fact::Phase;
 use crate::id::{ComponentId, Digest, PluginId};
 use crate::patch::Rules;
+use crate::problem::Problem;
 use crate::time::Millis;
 
 pub use build::{Context, MAX_DOCUMENT, Overrides, Plugins, SettingsProblem, build, count_components};
 pub use confine::{Confinement, Limit};
-pub use ladder::{Budget, Climbing, Hops, Ladder, RSTAR, Rung};
+pub use ladder::{Budget, Climbing, Hops, Ladder, RSTAR, Reorder, Rung};
 pub use money::{Money, Price};
 pub use patch::{Patchable, patchable};
 pub use repair::{RepairPlan, TestCommand};
@@ -42,6 +43,8 @@ pub struct BootPlan {
     pub components: Vec<ComponentPlan>,
     /// The layers' names in boot order; empty when the document knows none.
     pub layers: Vec<String>,
+    /// What holds nothing up and is probably a mistake.
+    pub warnings: Vec<Problem>,
 }
 
 /// One service of the stack.

@@ -40,6 +40,8 @@ impl fmt::Display for Place<'_> {
 pub(super) struct Problems<'c> {
     file: &'c str,
     list: Vec<Problem>,
+    /// What holds nothing up and is probably a mistake.
+    warnings: Vec<Problem>,
     refused: HashSet<String>,
     left_out: usize,
     searches: u32,
@@ -53,6 +55,7 @@ impl<'c> Problems<'c> {
         Self {
             file,
             list: Vec::new(),
+            warnings: Vec::new(),
             refused: HashSet::new(),
             left_out: 0,
             searches: 0,
@@ -80,6 +83,19 @@ impl<'c> Problems<'c> {
         } else {
             self.left_out += 1;
         }
+    }
+
+    /// Notes what holds nothing up; as many as problems are listed.
+    pub(super) fn warn(&mut self, place: &Place<'_>, message: String, hint: String) {
+        if self.warnings.len() < MAX_PROBLEMS {
+            let (file, place) = (self.file.to_owned(), place.to_string());
+            self.warnings.push(Problem { file, place, message, hint: Some(hint) });
+        }
+    }
+
+    /// What was noted so.
+    pub(super) fn take_warnings(&mut self) -> Vec<Problem> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Something inside that place was refused, and with it the whole.

@@ -67,7 +67,7 @@ pub(super) const LIMITS: &[&str] = &[
 ];
 pub(super) const PATCH: &[&str] = &["roots", "protect", "deletions"];
 pub(super) const REPAIR: &[&str] =
-    &["agents", "attempts", "evaluators", "tests", "hold", "canary", "last_good"];
+    &["agents", "attempts", "tournament", "evaluators", "tests", "hold", "canary", "last_good"];
 pub(super) const TESTS: &[&str] = &["command", "timeout"];
 
 /// Reads the whole document; what could not be read is absent and reported.
@@ -215,6 +215,7 @@ fn repair(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option
     Some(Repair {
         agents: fields.read("agents", problems, texts),
         attempts: fields.read("attempts", problems, count),
+        tournament: fields.read("tournament", problems, flag),
         evaluators: fields.read("evaluators", problems, texts),
         tests: fields.read("tests", problems, tests),
         hold: fields.read("hold", problems, span),

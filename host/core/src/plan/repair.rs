@@ -77,13 +77,14 @@ pub(super) fn repair(
         let hint = "leave it out for 3; an empty list of `agents` asks nobody".to_owned();
         problems.add(&Place::Key(&place, "attempts"), format!("must be from 1 to {MAX_ATTEMPTS}"), hint);
     }
-    let ladder = match &written.agents {
+    let mut ladder = match &written.agents {
         None => context.roster.map(|roster| roster.ladder(attempts)).unwrap_or_default(),
         Some(agents) => {
             let agents = named(agents, Role::Agent, plugins, &Place::Key(&place, "agents"), problems);
             own(agents, attempts, context)
         }
     };
+    ladder.rules.tournament |= written.tournament.unwrap_or(false);
     let tests = written.tests.as_ref().and_then(|tests| {
         let place = Place::Key(&place, "tests");
         let Some(command) = tests.command.clone() else {
@@ -146,7 +147,8 @@ fn span(
     span
 }
 
-/// Plugins by name, each once, all of this role.
+/// Plugins by name, each once. An evaluator that is not there is a mistake: what it would have refused must not pass. An agent that is not
+/// there is one that is never asked.
 fn named(
     written: &[String],
     role: Role,
@@ -158,29 +160,36 @@ fn named(
     let mut found: Vec<PluginId> = Vec::new();
     for (index, name) in written.iter().enumerate() {
         let place = Place::Index(place, index);
-        let parsed = name.parse::<PluginId>();
-        match parsed {
+        let id = match name.parse::<PluginId>() {
             Ok(id) if found.contains(&id) => {
                 problems.add(&place, format!("`{id}` is named twice"), "keep one of them".to_owned());
+                continue;
             }
-            Ok(id) if known.contains(&id) => found.push(id),
-            Ok(id) if let Some(remedy) = plugins.how_to_wake(&id) => {
-                problems.add(
-                    &place,
-                    format!("the {role} plugin `{id}` is idle: nothing is granted to it"),
-                    remedy,
-                );
+            Ok(id) if known.contains(&id) => {
+                found.push(id);
+                continue;
             }
-            _ => {
+            Ok(id) => Some(id),
+            Err(_) => None,
+        };
+        let (message, hint) = match id.as_ref().and_then(|id| plugins.how_to_wake(id)) {
+            Some(remedy) => {
+                (format!("the {role} plugin {} is idle: nothing is granted to it", quote(name)), remedy)
+            }
+            None => {
                 let near = problems.nearest(name, known.iter().map(PluginId::as_str));
-                let hint = match near {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => {
-                        format!("name a directory with such a plugin: `--plugins DIR`; the word is `{role}`")
-                    }
-                };
-                problems.add(&place, format!("there is no {role} plugin {}", quote(name)), hint);
+                let elsewhere =
+                    || format!("name a directory with such a plugin: `--plugins DIR`; the word is `{role}`");
+                let hint = near.map_or_else(elsewhere, |near| format!("did you mean `{near}`?"));
+                (format!("there is no {role} plugin {}", quote(name)), hint)
             }
+        };
+        match id.filter(|_| role == Role::Agent) {
+            Some(id) => {
+                problems.warn(&place, format!("{message}; it is not asked"), hint);
+                found.push(id);
+            }
+            None => problems.add(&place, message, hint),
         }
     }
     found

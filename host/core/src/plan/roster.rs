@@ -6,7 +6,7 @@ pub(super) mod read;
 mod rewrite;
 
 use super::build::Overrides;
-use super::ladder::{ATTEMPTS, Budget, COOLDOWN, Climbing, Hops, Ladder, RSTAR, Rung};
+use super::ladder::{ATTEMPTS, Budget, COOLDOWN, Climbing, Hops, Ladder, RSTAR, Reorder, Rung};
 use super::money::{Money, Price};
 use super::place::{Place, Problems, quote};
 use super::{Plugins, json};
@@ -29,6 +29,10 @@ const MAX_AGENTS: usize = 32;
 const MAX_ATTEMPTS: u32 = 20;
 /// Longest time that somebody is left alone at first, or waited for.
 const MAX_SPAN: Millis = Millis::seconds(24 * 3_600);
+/// So many attempts an agent needs before it changes places, unless somebody says otherwise.
+const AFTER: u32 = 10;
+/// More attempts than this of one class nobody waits for.
+const MAX_AFTER: u32 = 10_000;
 /// Longest name.
 const MAX_NAME: usize = 64;
 
@@ -97,6 +101,7 @@ pub(super) fn rules(overrides: &Overrides) -> Climbing {
         warning: overrides.warning_threshold.unwrap_or(defaults.warning),
         budget: Budget { attempts: overrides.remote_attempts, ..Budget::default() },
         rounds: overrides.long_task,
+        tournament: overrides.tournament,
         ..defaults
     }
 }
@@ -145,6 +150,8 @@ fn mean(
         tokens: budget.tokens,
         money: budget.money.map(|amount| amount.0),
     };
+    rules.reorder =
+        written.reorder.and_then(|written| reorder(&written, &Place::Key(&root, "reorder"), problems));
     let place = Place::Key(&root, "agents");
     let entries = written.agents.unwrap_or_default();
     if entries.len() > MAX_AGENTS {
@@ -186,6 +193,28 @@ fn mean(
         });
     }
     roster
+}
+
+/// How far somebody may be moved.
+fn reorder(written: &document::Reorder, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<Reorder> {
+    let hint = || r#"write "reorder": { "places": 1 }, or leave it out for the order of `agents`"#.to_owned();
+    let Some(places) = written.places else {
+        if !problems.refused(&Place::Key(place, "places")) {
+            problems.add(place, "does not say how far", hint());
+        }
+        return None;
+    };
+    let most = MAX_AGENTS - 1;
+    let places = usize::try_from(places).unwrap_or(usize::MAX);
+    if !(1..=most).contains(&places) {
+        problems.add(&Place::Key(place, "places"), format!("must be from 1 to {most}"), hint());
+    }
+    let after = written.after.unwrap_or(AFTER);
+    if !(1..=MAX_AFTER).contains(&after) {
+        let hint = format!("leave it out for {AFTER}");
+        problems.add(&Place::Key(place, "after"), format!("must be from 1 to {MAX_AFTER}"), hint);
+    }
+    Some(Reorder { places, after })
 }
 
 /// The place of the active agent.

@@ -1,10 +1,11 @@
 //! What an operator is told about the agents of a roster: derived, never stored.
 
 use crate::fact::Skip;
+use crate::failure::FailureClass;
 use crate::id::PluginId;
-use crate::incident::Trouble;
-use crate::ladder::{Cooling, Record};
-use crate::plan::{Hops, Roster};
+use crate::incident::{Score, Trouble};
+use crate::ladder::{Cooling, Record, order};
+use crate::plan::{Hops, Roster, Rung};
 use crate::time::Timestamp;
 
 use super::State;
@@ -50,7 +51,42 @@ impl AgentStanding {
     }
 }
 
+/// The order in which the agents of a roster would be asked about failures of one class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentOrder {
+    /// Which class.
+    pub class: FailureClass,
+    /// The agents, from the first to the last.
+    pub agents: Vec<PluginId>,
+    /// Who comes before whom although the roster says otherwise, each with what decided it.
+    pub ahead: Vec<[(PluginId, Score); 2]>,
+}
+
 impl State {
+    /// The order in force for each class of failure; none if it is always the roster's.
+    pub fn orders(&self, roster: &Roster) -> Vec<AgentOrder> {
+        let Some(bounds) = roster.rules.reorder else { return Vec::new() };
+        let rungs: Vec<Rung> = roster.agents.iter().map(|listed| listed.rung.clone()).collect();
+        let of_class = |class: FailureClass| {
+            let score = |agent: &PluginId| {
+                let known = self.durable.agents.get(agent).and_then(|record| record.scores.get(&class));
+                known.copied().unwrap_or_default()
+            };
+            let scores: Vec<(PluginId, Score)> =
+                rungs.iter().map(|rung| (rung.agent.clone(), score(&rung.agent))).collect();
+            let order = order(&rungs, roster.rules.start, bounds, &scores);
+            let scored = |at: usize| scores.get(at).cloned();
+            let pairs = order.iter().enumerate().flat_map(|(now, first)| {
+                let later = order.iter().skip(now + 1).filter(move |second| *second < first);
+                later.filter_map(move |second| Some([scored(*first)?, scored(*second)?]))
+            });
+            let ahead = pairs.collect();
+            let agents = order.iter().filter_map(|at| rungs.get(*at)).map(|rung| rung.agent.clone());
+            AgentOrder { class, agents: agents.collect(), ahead }
+        };
+        FailureClass::ALL.into_iter().map(of_class).collect()
+    }
+
     /// The agents of a roster, in its order.
     pub fn agents(&self, roster: &Roster, now: Timestamp) -> Vec<AgentStatus> {
         let agents = roster.agents.iter().enumerate().map(|(at, listed)| {

@@ -1,16 +1,18 @@
 //! The part of the state that is a fold over facts: [`Durable::apply`] is the only function that changes it, so a
 //! replay of the ledger gives exactly what the host had. It must never read the plan or anything volatile.
 
+mod credit;
+
 use std::collections::{BTreeMap, HashMap};
 
 use super::custody::{Custody, Quarantine};
 use super::roster::RosterFile;
-use crate::effect::{Attempt, Effect, EffectOutcome, Process};
+use crate::effect::{Effect, EffectOutcome, Process};
 use crate::fact::{Closing, Fact, Phase};
 use crate::failure::{Failure, FailureClass, FailureKind};
 use crate::id::{BootId, ComponentId, Digest, EffectId, IncidentId, InstanceId, PluginId};
-use crate::incident::{self, Incident, Purpose, Spent, Who};
-use crate::ladder::Record;
+use crate::incident::{self, Incident, Purpose, Spent};
+use crate::ladder::{Maker, Record};
 use crate::memory::Memory;
 use crate::time::{Millis, Timestamp};
 
@@ -137,6 +139,8 @@ pub struct Component {
     pub memory: Memory,
     /// Its files while it was well, and when that was, the newest last.
     pub versions: Vec<(Timestamp, Digest)>,
+    /// Whose patches are in its files, as far as agents made them.
+    pub(crate) makers: Vec<Maker>,
 }
 
 /// A failure waiting for a decision.
@@ -228,6 +232,7 @@ impl Component {
             patches: Vec::new(),
             memory: Memory::default(),
             versions: Vec::new(),
+            makers: Vec::new(),
         }
     }
 
@@ -259,6 +264,7 @@ impl Component {
             patches: std::mem::take(&mut self.patches),
             memory: std::mem::take(&mut self.memory),
             versions: std::mem::take(&mut self.versions),
+            makers: std::mem::take(&mut self.makers),
             ..Self::new(self.id.clone())
         };
     }
@@ -349,13 +355,18 @@ impl Durable {
                     && let incident::Stage::Canary(manifest) = incident.stage
                 {
                     incident.stage = incident::Stage::Failed(manifest);
-                    incident.later(&format!("did not hold: {}", failure.error));
+                    incident.later(manifest, &format!("did not hold: {}", failure.error));
                 }
             }),
             Fact::IncidentOpened { incident, component, failure, diff, .. } => {
                 self.last_incident = self.last_incident.max(incident.0);
                 let purpose = diff.map_or(Purpose::Repair, Purpose::Patch);
                 let mut opened = Incident::new(*incident, at, failure.clone(), purpose);
+                let scores = self
+                    .agents
+                    .iter()
+                    .filter_map(|(agent, record)| Some((agent.clone(), *record.scores.get(&failure.class)?)));
+                opened.scores.extend(scores);
                 self.change(component, |c| {
                     opened.versions.clone_from(&c.versions);
                     if purpose == Purpose::Repair {
@@ -369,7 +380,10 @@ impl Durable {
                 self.last_incident = self.last_incident.max(incident.0);
                 self.change(component, |c| c.roll_back(at, *incident, *manifest));
             }
-            Fact::IncidentClosed { component, outcome, .. } => {
+            Fact::IncidentClosed { incident, component, outcome } => {
+                if let Closing::Repaired { manifest } = outcome {
+                    self.credit(component, *incident, *manifest);
+                }
                 self.roster.closed(component, matches!(outcome, Closing::Repaired { .. }));
                 self.change(component, |c| {
                     if let (Some(incident), Closing::Repaired { manifest }) = (c.incident.take(), outcome)
@@ -461,7 +475,7 @@ impl Durable {
             Effect::Stop(stop) => c.life = Life::Stopping { effect: id, instance: stop.instance },
             Effect::Attempt(attempt) => {
                 if let Some(incident) = &mut c.incident {
-                    incident.begin(id, attempt.number, &attempt.who);
+                    incident.begin(id, attempt);
                 }
             }
             Effect::Apply(apply) => c.mended(incident::Stage::Applying(id, apply.manifest)),
@@ -488,14 +502,11 @@ impl Durable {
                 let boot = self.boot.as_ref().map(|boot| boot.id);
                 return self.roster.finished(boot, roster, outcome);
             }
-            (
-                Effect::Attempt(Attempt { who: Who::Agent(agent), .. }),
-                EffectOutcome::Attempted { end, .. },
-            ) => {
-                let record = self.agents.entry(agent.clone()).or_default();
-                record.asked = record.asked.saturating_add(1);
-                record.take(at, end);
+            (Effect::Attempt(attempt), EffectOutcome::Attempted { end, .. }) => {
+                self.attempted(at, attempt, end);
             }
+            (Effect::Apply(apply), EffectOutcome::Changed) => self.applied(apply),
+            (Effect::Revert(revert), EffectOutcome::Changed) => self.reverted(revert),
             _ => {}
         }
         self.change(effect.component(), |c| match outcome {
@@ -508,7 +519,7 @@ impl Durable {
             EffectOutcome::NotStarted { .. } | EffectOutcome::Ended { .. } => c.life = Life::Down,
             EffectOutcome::Attempted { end, spent } => {
                 if let Some(incident) = c.asking(id) {
-                    incident.end(at, Some(end.clone()), spent);
+                    incident.end(id, at, Some(end.clone()), spent);
                 }
             }
             EffectOutcome::Saved { .. } => {}
@@ -530,9 +541,9 @@ impl Component {
         self.unjudged = None;
     }
 
-    /// The incident, if this is the question that it waits for the answer of.
+    /// The incident, if this is a question that it waits for the answer of.
     fn asking(&mut self, id: EffectId) -> Option<&mut Incident> {
-        self.incident.as_mut().filter(|incident| incident.stage == incident::Stage::Asking(id))
+        self.incident.as_mut().filter(|incident| incident.asking.iter().any(|asking| asking.effect == id))
     }
 
     const fn mended(&mut self, stage: incident::Stage) {
@@ -562,7 +573,7 @@ impl Component {
     fn not_changed(&mut self, effect: &Effect, error: &str, partly: bool) {
         match (effect, &mut self.incident) {
             (Effect::Apply(apply), Some(incident)) => {
-                incident.later(&format!("was not applied: {error}"));
+                incident.later(apply.manifest, &format!("was not applied: {error}"));
                 incident.stage =
                     if partly { incident::Stage::Failed(apply.manifest) } else { incident::Stage::Open };
             }
@@ -600,7 +611,7 @@ impl Component {
             Effect::Start(_) | Effect::Stop(_) => self.life = Life::Down,
             Effect::Attempt(_) => {
                 if let Some(incident) = self.asking(id) {
-                    incident.end(at, None, &Spent::default());
+                    incident.end(id, at, None, &Spent::default());
                 }
             }
             Effect::Apply(apply) => self.mended(incident::Stage::Interrupted(apply.manifest)),

@@ -3,13 +3,15 @@
 //!
 //! Taking back never waits for anything but the component's process: not for a policy, and not for the stack to be running.
 
+use std::borrow::Cow;
+
 use crate::effect::{Apply, Attempt, Authorized, Decided, Effect, Revert};
 use crate::fact::{Closing, Fact, QuarantineReason};
 use crate::failure::{Failure, FailureClass, FailureKind};
 use crate::id::{ComponentId, Digest, IncidentId, InstanceId, PluginId};
 use crate::incident::{Incident, Purpose, Stage, Who};
-use crate::ladder::{Look, Next, Passed};
-use crate::plan::{Ladder, RepairPlan, plugin_of};
+use crate::ladder::{Look, Next, Passed, climbed};
+use crate::plan::{Ladder, RepairPlan, Rung, plugin_of};
 use crate::time::Timestamp;
 
 use super::input::Refused;
@@ -21,12 +23,17 @@ use super::{Component, Life, State, Turn};
 const REMEMBERED: usize = 3;
 
 impl State {
-    /// Everything that says who is asked next.
-    pub(crate) fn look<'a>(&'a self, incident: &'a Incident, ladder: &'a Ladder, now: Timestamp) -> Look<'a> {
+    /// The ladder as an incident climbs it, with what was known of the agents when it was opened: its order stays while it climbs.
+    fn climbed<'a>(&self, incident: &Incident, ladder: &'a Ladder) -> Cow<'a, Ladder> {
         // An earlier host left somebody active in the roster who is not to stay so.
         let before = self.before.as_ref().filter(|_| ladder.rules.roster);
         let start = before.map(|name| name.as_deref().map_or(0, |name| place(ladder, name)));
-        Look { ladder, incident, durable: &self.durable, start, now }
+        climbed(ladder, start.unwrap_or(ladder.rules.start), &incident.scores)
+    }
+
+    /// Everything that says who is asked next. The ladder is as the incident climbs it.
+    const fn look<'a>(&'a self, incident: &'a Incident, ladder: &'a Ladder, now: Timestamp) -> Look<'a> {
+        Look { ladder, incident, durable: &self.durable, now }
     }
 }
 
@@ -75,7 +82,7 @@ impl Turn<'_> {
         let Some(Some(plan)) = self.state.plans.get(at).cloned() else { return };
         let Some(component) = self.component(at) else { return };
         let Some(incident) = &component.incident else { return };
-        if let Some(who) = remembered(component, incident) {
+        if let Some(who) = remembered(component, incident).or_else(|| incident.runner_up()) {
             return self.decide_attempt(at, who, None);
         }
         let wanted = plan.repair.as_ref().is_some_and(|repair| repair.last_good);
@@ -83,12 +90,13 @@ impl Turn<'_> {
         let (failure, purpose) = (incident.failure.clone(), incident.purpose);
         let nobody = Ladder::default();
         let ladder = plan.repair.as_ref().map_or(&nobody, |repair| &repair.ladder);
+        let ladder = &*self.state.climbed(incident, ladder);
         let (next, passed) = self.state.look(incident, ladder, self.now).next();
         for passed in passed {
             self.pass_over(at, ladder, passed);
         }
         match next {
-            Next::Ask(rung) => self.ask(at, ladder, rung),
+            Next::Ask(rungs) => self.ask(at, ladder, &rungs),
             Next::Operator => {
                 if let Purpose::Patch(diff) = purpose {
                     self.decide_attempt(at, Who::Operator(diff), None);
@@ -139,39 +147,53 @@ impl Turn<'_> {
         self.record(Fact::RungSkipped { incident, component, agent, name, reason, why, until });
     }
 
-    /// Asks an agent of the ladder, once the roster file allows it.
-    fn ask(&mut self, at: usize, ladder: &Ladder, rung: usize) {
-        let Some((incident, component)) = self.incident_of(at) else { return };
+    /// Asks agents of the ladder, once the roster file allows it.
+    fn ask(&mut self, at: usize, ladder: &Ladder, rungs: &[usize]) {
+        let Some((_, component)) = self.incident_of(at) else { return };
         let copy = if ladder.rules.roster { self.state.roster_copy() } else { Copy::Refused };
         match copy {
             Copy::Kept | Copy::Refused => {}
             Copy::Awaited => return,
             Copy::Missing => return self.save_roster(component),
         }
-        let Some(asked) = ladder.rungs.get(rung) else { return };
+        // Nobody is gone on to while several are asked side by side.
+        if let [rung] = rungs {
+            self.escalate(at, ladder, *rung, copy);
+        }
+        for asked in rungs.iter().filter_map(|rung| ladder.rungs.get(*rung)) {
+            let (who, name) = (Who::Agent(asked.agent.clone()), asked.name.clone());
+            let name = (name != asked.agent.as_str()).then_some(name);
+            self.decide_attempt(at, who, name);
+        }
+    }
+
+    /// The incident goes on with a higher agent, if this is one. Who was asked side by side with others is passed now, so that as many
+    /// escalations lie behind an agent as if they had been climbed.
+    fn escalate(&mut self, at: usize, ladder: &Ladder, rung: usize, copy: Copy) {
+        let Some((incident, component)) = self.incident_of(at) else { return };
         let Some(climb) = self.component(at).and_then(|component| component.incident.as_ref()) else {
             return;
         };
         let reached = climb.highest.as_ref().and_then(|agent| ladder.rung(agent));
         let from = reached.map_or_else(|| self.state.look(climb, ladder, self.now).first(), |(at, _)| at);
-        if let Some(before) = ladder.rungs.get(from).filter(|_| rung > from) {
-            let escalations = climb.escalations.saturating_add(1);
-            let (warning, warned) = (ladder.rules.warning, climb.warned);
-            let (from, to, name) = (before.agent.clone(), asked.agent.clone(), asked.name.clone());
-            let whose = component.clone();
-            let active = name.clone();
-            self.record(Fact::Escalated { incident, component, from, to, name, escalations });
-            if warning > 0 && escalations >= warning && !warned {
-                let component = whose.clone();
-                self.record(Fact::EscalationWarned { incident, component, escalations });
-            }
-            if copy == Copy::Kept {
-                self.activate(whose, active);
-            }
+        let rungs = (ladder.rungs.get(from).filter(|_| rung > from), ladder.rungs.get(rung));
+        let (Some(before), Some(asked)) = rungs else { return };
+        let between = ladder.rungs.iter().take(rung).skip(from.saturating_add(1));
+        let was_asked =
+            |rung: &&Rung| climb.tally(&Who::Agent(rung.agent.clone())).is_some_and(|tally| tally.times > 0);
+        let passed = u32::try_from(between.filter(was_asked).count()).unwrap_or(u32::MAX);
+        let escalations = climb.escalations.saturating_add(passed).saturating_add(1);
+        let (warning, warned) = (ladder.rules.warning, climb.warned);
+        let (from, to, name) = (before.agent.clone(), asked.agent.clone(), asked.name.clone());
+        let (whose, active) = (component.clone(), name.clone());
+        self.record(Fact::Escalated { incident, component, from, to, name, escalations });
+        if warning > 0 && escalations >= warning && !warned {
+            let component = whose.clone();
+            self.record(Fact::EscalationWarned { incident, component, escalations });
         }
-        let (who, name) = (Who::Agent(asked.agent.clone()), asked.name.clone());
-        let name = (name != asked.agent.as_str()).then_some(name);
-        self.decide_attempt(at, who, name);
+        if copy == Copy::Kept {
+            self.activate(whose, active);
+        }
     }
 
     fn incident_of(&self, at: usize) -> Option<(IncidentId, ComponentId)> {
@@ -306,11 +328,12 @@ impl Turn<'_> {
         }
         match &component.incident {
             Some(incident) => {
-                let asks = matches!(incident.stage, Stage::Open | Stage::Asking(_));
+                let asks = matches!(incident.stage, Stage::Open | Stage::Asking);
                 if !asks || incident.purpose != Purpose::Repair {
                     return Err(Refused::InIncident(id, incident.id));
                 }
-                if self.state.look(incident, ladder, self.now).has_had_its_attempts(&agent) {
+                let ladder = self.state.climbed(incident, ladder);
+                if self.state.look(incident, &ladder, self.now).has_had_its_attempts(&agent) {
                     return Err(Refused::AskedEnough(id, agent));
                 }
             }

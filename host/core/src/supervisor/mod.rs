@@ -46,7 +46,7 @@ use crate::incident::Incident;
 use crate::plan::{BootPlan, ComponentPlan, ProbePlan};
 use crate::time::Timestamp;
 
-pub use agents::{AgentStanding, AgentStatus};
+pub use agents::{AgentOrder, AgentStanding, AgentStatus};
 pub use conduct::PluginOut;
 pub use custody::{Custody, Quarantine};
 pub use durable::{BackOff, Boot, Component, Durable, Life, Plugin, Stage, Unjudged};

@@ -48,7 +48,7 @@ pub(crate) fn plan(components: usize) -> BootPlan {
         patch: Rules::default(),
         repair: None,
     };
-    BootPlan { mission: None, components: (0..components).map(component).collect(), layers: Vec::new() }
+    BootPlan { components: (0..components).map(component).collect(), ..BootPlan::default() }
 }
 
 pub(crate) struct Fleet {

@@ -72,7 +72,7 @@ pub(crate) fn asked_by(plugin: &str, mut component: ComponentPlan) -> ComponentP
 }
 
 pub(crate) fn plan(components: Vec<ComponentPlan>) -> BootPlan {
-    BootPlan { mission: None, components, layers: Vec::new() }
+    BootPlan { mission: None, components, ..BootPlan::default() }
 }
 
 /// What one launch of one component does.
@@ -153,6 +153,7 @@ pub(crate) enum Files {
 
 type Behave = Box<dyn Fn(&ComponentId, u32) -> Script>;
 type Propose = Box<dyn Fn(&ComponentId, u32, &str) -> End>;
+type Takes = Box<dyn Fn(u32) -> u64>;
 type Mended = Box<dyn Fn(Digest) -> Script>;
 
 pub(crate) struct World {
@@ -168,6 +169,8 @@ pub(crate) struct World {
     pub(crate) behave: Behave,
     /// What comes of each attempt, by its number and by who is asked.
     pub(crate) propose: Propose,
+    /// How long each attempt takes, by its number.
+    pub(crate) takes: Takes,
     /// What a launch does once files are patched.
     pub(crate) mended: Mended,
     pub(crate) files: HashMap<ComponentId, Files>,
@@ -196,6 +199,7 @@ impl World {
             watched: HashSet::new(),
             behave: Box::new(behave),
             propose: Box::new(|_, _, _| End::Declined { why: "no idea".to_owned() }),
+            takes: Box::new(|_| 300),
             mended: Box::new(|_| Script::default()),
             files: HashMap::new(),
             read_only: false,
@@ -418,7 +422,7 @@ impl World {
                 let Attempt { component, number, who, .. } = attempt.effect().clone();
                 self.feed(Input::EffectStarted { id });
                 let asked = Answer { component, number, who: who.to_string() };
-                self.push(self.now.0 + 300, Event::Answer(id, Box::new(asked)));
+                self.push(self.now.0 + (self.takes)(number), Event::Answer(id, Box::new(asked)));
             }
             Decided::Apply(apply) => {
                 let (component, manifest) = (apply.effect().component.clone(), apply.effect().manifest);

@@ -144,9 +144,14 @@ impl Patches {
                 .entry(digest)
                 .or_insert_with(|| patch(&digest).map(|patch| Shown::of(&patch)).unwrap_or_default());
         }
+        let applied = |(_, event): &(Timestamp, PatchEvent)| match event.what {
+            PatchStep::Applied { manifest } => Some((event.incident, manifest)),
+            _ => None,
+        };
+        let applied: Vec<(IncidentId, Digest)> = events.iter().filter_map(applied).collect();
         let records = events.iter().flat_map(|(at, event)| {
             let shown = event.manifest().and_then(|digest| shown.get(&digest));
-            event.told(*at, shown)
+            event.told(*at, shown, event.is_passed_over(&applied))
         });
         escape::json_file(&records.collect::<Vec<Record>>())
     }
@@ -245,7 +250,13 @@ impl PatchEvent {
         record
     }
 
-    fn told(&self, at: Timestamp, shown: Option<&Shown>) -> Vec<Record> {
+    /// Its patch passed its trial, and another one of the incident was put in place.
+    fn is_passed_over(&self, applied: &[(IncidentId, Digest)]) -> bool {
+        let mut here = applied.iter().filter(|(incident, _)| *incident == self.incident).peekable();
+        here.peek().is_some() && here.all(|(_, manifest)| Some(*manifest) != self.manifest())
+    }
+
+    fn told(&self, at: Timestamp, shown: Option<&Shown>, passed_over: bool) -> Vec<Record> {
         let files = shown.map(|shown| shown.files.as_slice()).unwrap_or_default();
         match &self.what {
             PatchStep::Attempted { who, attempt, outcome } => {
@@ -254,7 +265,7 @@ impl PatchEvent {
                 let mut answer = self.record(at, if suggested { "suggestion" } else { "no_suggestion" });
                 answer.insert("name", agent.clone().into());
                 if suggested {
-                    answer.insert("applied", success.into());
+                    answer.insert("applied", (success && !passed_over).into());
                 }
                 let mut tried = self.record(at, "patch_attempt");
                 tried.insert("agent", agent.into());

@@ -81,7 +81,8 @@ fn repair() -> Vec<Vec<Fact>> {
             EffectOutcome::Attempted { end, spent: Spent::default() },
         )
     };
-    let tried = |verdict| End::Tried { verdict, why: "suite and shadow start".to_owned(), manifest };
+    let tried =
+        |verdict| End::Tried { verdict, why: "suite and shadow start".to_owned(), manifest, lines: None };
     let apply = Effect::Apply(Apply { component: component.clone(), incident, manifest });
     let revert = Effect::Revert(Revert { component: component.clone(), incident, manifest });
     let refused =

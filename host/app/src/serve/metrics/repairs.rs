@@ -143,7 +143,12 @@ mod tests {
         let repairs = Repairs::new(&registry, &BootPlan::default()).unwrap();
         let agent = || Who::Agent("agent-k2".parse().unwrap());
         let failed = || End::failed(Trouble::Deadline, "late");
-        let fixed = End::Tried { verdict: Verdict::Fixed, why: String::new(), manifest: Digest::of(b"") };
+        let fixed = End::Tried {
+            verdict: Verdict::Fixed,
+            why: String::new(),
+            manifest: Digest::of(b""),
+            lines: Some(2),
+        };
         let declined = || End::Declined { why: String::new() };
         for recorded in [
             attempt(1, agent(), Some("K2 Coder"), declined(), 1),

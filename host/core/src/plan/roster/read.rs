@@ -1,17 +1,19 @@
 //! From JSON to the roster's types. Judges form only.
 
-use crate::document::roster::{Agent, Amount, Auth, Budget, Entry, Price, Roster};
+use crate::document::roster::{Agent, Amount, Auth, Budget, Entry, Price, Reorder, Roster};
 use crate::plan::json::Node;
 use crate::plan::money::Money;
 use crate::plan::place::{Place, Problems};
 use crate::plan::read::{Fields, count, list, span, text, wrong};
 
-pub(in crate::plan) const ROSTER: &[&str] = &["$schema", "active", "agents", "escalation", "wait", "budget"];
+pub(in crate::plan) const ROSTER: &[&str] =
+    &["$schema", "active", "agents", "escalation", "wait", "budget", "reorder"];
 pub(in crate::plan) const AGENT: &[&str] =
     &["name", "endpoint", "auth", "plugin", "attempts", "cooldown", "price"];
 pub(in crate::plan) const AUTH: &[&str] = &["type", "token", "key"];
 pub(in crate::plan) const PRICE: &[&str] = &["input", "output"];
 pub(in crate::plan) const BUDGET: &[&str] = &["attempts", "time", "tokens", "money"];
+pub(in crate::plan) const REORDER: &[&str] = &["places", "after"];
 
 /// Reads the whole document; what could not be read is absent and reported.
 pub(super) fn roster(node: &Node, problems: &mut Problems<'_>) -> Option<Roster> {
@@ -23,6 +25,7 @@ pub(super) fn roster(node: &Node, problems: &mut Problems<'_>) -> Option<Roster>
         escalation: top.read("escalation", problems, text),
         wait: top.read("wait", problems, span),
         budget: top.read("budget", problems, budget),
+        reorder: top.read("reorder", problems, reorder),
     })
 }
 
@@ -84,6 +87,14 @@ fn budget(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option
         time: fields.read("time", problems, span),
         tokens: fields.read("tokens", problems, tokens),
         money: fields.read("money", problems, amount),
+    })
+}
+
+fn reorder(node: &Node, place: &Place<'_>, problems: &mut Problems<'_>) -> Option<Reorder> {
+    let fields = Fields::open(node, place, REORDER, problems)?;
+    Some(Reorder {
+        places: fields.read("places", problems, count),
+        after: fields.read("after", problems, count),
     })
 }
 

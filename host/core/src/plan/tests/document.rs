@@ -60,7 +60,7 @@ fn the_reader_knows_the_keys_of_the_schema() {
 
 #[test]
 fn the_reader_knows_the_keys_of_the_rosters_schema() {
-    use crate::plan::roster::read::{AGENT, AUTH, BUDGET, PRICE, ROSTER};
+    use crate::plan::roster::read::{AGENT, AUTH, BUDGET, PRICE, REORDER, ROSTER};
     let schema = roster::schema();
     let definitions = &schema["$defs"];
     for (object, known) in [
@@ -69,6 +69,7 @@ fn the_reader_knows_the_keys_of_the_rosters_schema() {
         (&definitions["Auth"], AUTH),
         (&definitions["Price"], PRICE),
         (&definitions["Budget"], BUDGET),
+        (&definitions["Reorder"], REORDER),
     ] {
         let mut known: Vec<String> = known.iter().map(|key| (*key).to_owned()).collect();
         known.sort();

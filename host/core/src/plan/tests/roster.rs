@@ -62,6 +62,9 @@ fn a_mistake_is_named_with_its_remedy() {
         (json!({ "agents": ["—"] }), "agents[0]: nobody can tell which plugin `—` is"),
         (json!({ "active": "Crown", "agents": ["rStar"] }), "active: `Crown` is not one of the agents"),
         (json!({ "escalation": "fast", "agents": [] }), "escalation: `fast` is no way to climb"),
+        (json!({ "reorder": {}, "agents": [] }), "reorder: does not say how far"),
+        (json!({ "reorder": { "places": 0 } }), "reorder.places: must be from 1 to 31"),
+        (json!({ "reorder": { "places": 1, "after": 0 } }), "reorder.after: must be from 1 to 10000"),
         (json!({ "agents": [{ "name": "x", "attempts": 0 }] }), "agents[0].attempts: must be from 1 to 20"),
         (json!({ "agents": [{ "name": "x", "price": { "input": -1 } }] }), "must be an amount"),
     ] {
@@ -96,7 +99,9 @@ fn a_token_in_the_roster_is_never_used_and_a_variable_is_understood() {
 #[test]
 fn who_names_nobody_climbs_the_rosters_ladder() {
     let overrides = Overrides { rstar_threshold: Some(2), remote_attempts: Some(5), ..Overrides::default() };
-    let document = json!({ "agents": ["K2 Coder", "House", "rStar"], "budget": { "attempts": 9 } });
+    let document = json!({
+        "agents": ["K2 Coder", "House", "rStar"], "budget": { "attempts": 9 }, "reorder": { "places": 2 },
+    });
     let roster = Roster::read(document.to_string().as_bytes(), "roster.json", &Shipped, &overrides).unwrap();
     let context = Context { roster: Some(&roster), ..context(&overrides) };
     let component =
@@ -109,7 +114,28 @@ fn who_names_nobody_climbs_the_rosters_ladder() {
     let climbed = ladder(json!({ "attempts": 2 }));
     assert_eq!((climbed.rungs.len(), climbed.rungs[0].attempts, climbed.rules.roster), (3, 2, true));
     assert_eq!((climbed.rules.rstar, climbed.rules.budget.attempts), (2, Some(5)));
+    assert_eq!(climbed.rules.reorder, Some(crate::plan::Reorder { places: 2, after: 10 }));
     let own = ladder(json!({ "agents": ["agent-openai"] }));
     assert_eq!((own.rungs.len(), own.rules.roster, own.rules.rstar), (1, false, 2));
     assert_eq!(ladder(json!({ "agents": [] })).rungs, []);
+}
+
+#[test]
+fn an_agent_that_a_component_names_and_that_is_not_there_is_never_asked_and_holds_nothing_up() {
+    let repair = json!({ "agents": ["agent-idle", "agent-openai", "agent-opnai"] });
+    let component = json!({ "id": "a", "entrypoint": "x", "health": "process", "repair": repair });
+    let mut plan = plan(&json!({ "components": [component] }));
+    let said: Vec<(String, Option<String>)> =
+        plan.warnings.iter().map(|warning| (warning.to_string(), warning.hint.clone())).collect();
+    for (at, place, what, remedy) in [
+        (0, "repair.agents[0]", "agent plugin `agent-idle` is idle", "write it below `[agent-idle]`"),
+        (1, "repair.agents[2]", "there is no agent plugin `agent-opnai`", "did you mean `agent-openai`?"),
+    ] {
+        let (text, hint) = &said[at];
+        assert!(text.contains(place) && text.contains(what) && text.contains("it is not asked"), "{text}");
+        assert_eq!(hint.as_deref(), Some(remedy));
+    }
+    let ladder = plan.components.remove(0).repair.unwrap().ladder;
+    let out: Vec<bool> = ladder.rungs.iter().map(|rung| rung.out.is_some()).collect();
+    assert_eq!((out, said.len()), (vec![true, false, true], 2));
 }

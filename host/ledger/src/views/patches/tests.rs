@@ -73,6 +73,25 @@ fn what_agents_were_asked_and_what_was_done_is_told_in_the_records_operators_kno
 }
 
 #[test]
+fn what_passed_and_was_not_taken_is_not_called_applied() {
+    let (taken, other) = (Digest::of(b"taken"), Digest::of(b"other"));
+    let mut patches = Patches::default();
+    let applied = |patches: &mut Patches| -> Vec<Value> {
+        let records: Vec<Value> = serde_json::from_str(&patches.render(|_| None)).unwrap();
+        records
+            .iter()
+            .filter(|record| record["event"] == "suggestion")
+            .map(|r| r["applied"].clone())
+            .collect()
+    };
+    patches.fold(AT, asked(1, Attempt::Accepted { manifest: other }));
+    patches.fold(AT, asked(2, Attempt::Accepted { manifest: taken }));
+    assert_eq!(applied(&mut patches), [true, true], "nobody knows yet");
+    patches.fold(AT, event(PatchStep::Applied { manifest: taken }));
+    assert_eq!(applied(&mut patches), [false, true]);
+}
+
+#[test]
 fn the_history_has_a_line_for_each_time_files_were_changed() {
     let mut lines = String::new();
     for event in story(Digest::of(b"patch")) {
