@@ -1,5 +1,5 @@
-//! That no attack is forgotten: each of the list in `elsewhere.toml` is a case of the corpus or of `patches`, or has a test that exists, or
-//! is named as later work with a reason. Whoever renames a test finds the table here.
+//! That no attack is forgotten: each of the list in `elsewhere.toml` is a case of the corpus or of `patches`, or has a test that
+//! exists. Whoever renames a test finds the table here.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,9 +9,6 @@ use razar_tests::repository;
 use toml::{Table, Value};
 
 use crate::{corpus, patches};
-
-/// What can only be built once something else is: nothing else may wait.
-const LATER: [&str; 2] = ["F14", "F15"];
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![Trial::test("hostile::every_attack_is_proven_somewhere", || match wrong().as_slice() {
@@ -27,10 +24,9 @@ fn wrong() -> Vec<String> {
     let patches = patches::names();
     let names = corpus::cases().iter().map(|case| case.name()).chain(patches.iter().map(String::as_str));
     let cases: BTreeSet<&str> = names.map(attack_of).collect();
-    let (proven, later) = (entries(&table, "proven"), entries(&table, "later"));
     let mut wrong = Vec::new();
     let mut somewhere = cases.clone();
-    for entry in &proven {
+    for entry in entries(&table, "proven") {
         let (attack, file, test) = (word(entry, "attack"), word(entry, "file"), word(entry, "test"));
         somewhere.insert(attack);
         if word(entry, "promise").is_empty() {
@@ -42,15 +38,6 @@ fn wrong() -> Vec<String> {
         }
         if !attacks.contains(attack) {
             wrong.push(format!("{attack}: it is not in the list of attacks"));
-        }
-    }
-    for entry in &later {
-        let attack = word(entry, "attack");
-        if !LATER.contains(&attack) || word(entry, "reason").is_empty() {
-            wrong.push(format!("{attack}: it may not wait, or nobody says for what"));
-        }
-        if !somewhere.insert(attack) {
-            wrong.push(format!("{attack}: it is proven already and need not wait"));
         }
     }
     wrong.extend(attacks.difference(&somewhere).map(|attack| format!("{attack}: it is proven nowhere")));

@@ -4,6 +4,7 @@ mod archive;
 mod diagnose;
 mod log;
 mod patch;
+mod plugin;
 
 use std::path::PathBuf;
 
@@ -13,7 +14,9 @@ pub(crate) use archive::{Backup, Import, Restore};
 pub(crate) use diagnose::Diagnose;
 pub(crate) use log::{Log, LogExport, LogTail, LogVerify};
 pub(crate) use patch::{Incident, IncidentList, Patch, PatchApply, PatchCheck, PatchShow};
+pub(crate) use plugin::PluginAdd;
 
+use crate::packages::Sources;
 use crate::witness::Place;
 
 /// Boots services in order, watches them with sandboxed WebAssembly probes, isolates what fails.
@@ -90,6 +93,17 @@ pub(crate) struct Plugins {
     /// What each plugin is granted beyond what its role always has; nothing without
     #[arg(long, value_name = "FILE")]
     pub(crate) grants: Option<PathBuf>,
+    /// Whose signatures are believed, as `config/signers.toml` has an example; whatever a `plugins.lock` says was signed is
+    /// verified again with these keys, and what nobody signed is refused if the file says so
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signers: Option<PathBuf>,
+}
+
+impl Plugins {
+    /// The same, as it is read.
+    pub(crate) fn sources(&self) -> Sources<'_> {
+        Sources { dirs: &self.plugins, grants: self.grants.as_deref(), signers: self.signers.as_deref() }
+    }
 }
 
 // The stack.
@@ -526,6 +540,13 @@ pub(crate) enum Plugin {
         #[arg(long, value_enum, default_value_t)]
         output: Output,
     },
+    /// Pin a package: copy it into a directory of plugins, and write its digest and its signer into `plugins.lock` there
+    ///
+    /// A package is a directory, or a tar archive of what is in one. From a directory with a lock nothing is loaded but what
+    /// the lock names, and that only as long as its bytes are those. A signature is minisign's, `FILE.minisig` beside the
+    /// package or where `--signature` says. What is refused, and why, is said, and the lock and the packages are as before: a
+    /// package that does not load, a signature that is not believed, a version that is older than the one that is pinned.
+    Add(Box<PluginAdd>),
     /// Ask one plugin once; print its answer, what it used and what it was denied
     ///
     /// A probe is asked about `--address` or `--log-file`; ends with 0 if the answer is healthy or degraded, 1 otherwise. An

@@ -7,17 +7,32 @@ use std::sync::Arc;
 
 use razar_core::document::grants::Grants;
 use razar_core::grant::{Grant, Meeting, Role, SecretRef, SecretSource, meet};
-use razar_core::id::PluginId;
+use razar_core::id::{Digest, PluginId};
 use razar_core::plan::{Plugins, SettingsProblem};
 use razar_core::problem::{Problem, nearest};
+use razar_core::trust::{Refused, Signers};
 use razar_runtime::Runtime;
+use razar_runtime::archive::MAX_ARCHIVE;
 use razar_runtime::contract::Probe;
 use razar_runtime::contract::evaluator::Evaluator;
-use razar_runtime::package::Package;
+use razar_runtime::locked;
+use razar_runtime::package::{Package, PackageError};
 use razar_runtime::plugin::LoadedPlugin;
+use razar_runtime::plugins::FailedLoad;
 
 /// Problems told about one probe's settings: enough to mend them.
 const MAX_SETTINGS_PROBLEMS: usize = 20;
+
+/// Where plugins come from, and what the operator says of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    /// Directories of packages.
+    pub(crate) dirs: &'a [PathBuf],
+    /// What they are granted.
+    pub(crate) grants: Option<&'a Path>,
+    /// Whose signatures are believed.
+    pub(crate) signers: Option<&'a Path>,
+}
 
 /// A plugin that runs.
 pub(crate) struct Entry {
@@ -46,28 +61,26 @@ pub(crate) struct Packages {
 
 impl Packages {
     /// Loads every package of these directories.
-    pub(crate) async fn load(dirs: &[PathBuf], grants: Option<&Path>, runtime: &Arc<Runtime>) -> Self {
-        Self::load_those(dirs, grants, runtime, None).await
+    pub(crate) async fn load(sources: Sources<'_>, runtime: &Arc<Runtime>) -> Self {
+        Self::load_those(sources, runtime, None).await
     }
 
     /// Loads what goes by one name: a one-shot does not pay for the others.
-    pub(crate) async fn load_named(
-        dirs: &[PathBuf],
-        grants: Option<&Path>,
-        runtime: &Arc<Runtime>,
-        name: &PluginId,
-    ) -> Self {
-        Self::load_those(dirs, grants, runtime, Some(name)).await
+    pub(crate) async fn load_named(sources: Sources<'_>, runtime: &Arc<Runtime>, name: &PluginId) -> Self {
+        Self::load_those(sources, runtime, Some(name)).await
     }
 
-    async fn load_those(
-        dirs: &[PathBuf],
-        grants: Option<&Path>,
-        runtime: &Arc<Runtime>,
-        only: Option<&PluginId>,
-    ) -> Self {
+    async fn load_those(sources: Sources<'_>, runtime: &Arc<Runtime>, only: Option<&PluginId>) -> Self {
+        let Sources { dirs, grants, signers } = sources;
         let mut packages = Self::default();
         let given = grants.map_or_else(Grants::new, |file| packages.read_grants(file));
+        let signers = signers.map(|file| {
+            read_signers(file).unwrap_or_else(|problems| {
+                packages.problems.extend(problems);
+                // Whom to believe is not known: nobody, then.
+                Signers { required: true, ..Signers::default() }
+            })
+        });
         for dir in dirs {
             let found = match only {
                 Some(name) => runtime.load_named(dir, name, &given).await,
@@ -75,13 +88,27 @@ impl Packages {
             };
             match found {
                 Ok(found) => {
+                    for left in found.left() {
+                        packages.warnings.push(left_over(left, dir));
+                    }
                     for failed in found.failed() {
                         packages.found.extend(failed.id.clone());
+                        if let FailedLoad::Package(PackageError::Lock(problems)) = &failed.error {
+                            packages.problems.extend(problems.iter().cloned());
+                            continue;
+                        }
                         let place =
                             failed.id.as_ref().map_or_else(|| "package".to_owned(), ToString::to_string);
                         packages.problem(&failed.dir, &place, failed.error.to_string(), None);
                     }
                     for installed in found.loaded() {
+                        if let Some(signers) = &signers
+                            && let Err(problem) = vouched(&installed.package, signers)
+                        {
+                            packages.found.insert(installed.package.manifest.name.clone());
+                            packages.problems.push(problem);
+                            continue;
+                        }
                         packages.add(
                             installed.package.clone(),
                             Arc::clone(&installed.plugin),
@@ -301,6 +328,69 @@ impl Entry {
 pub(crate) fn prepare_schemas() {
     // What is asked does not matter.
     let _ = jsonschema::draft7::meta::is_valid(&serde_json::Value::Bool(true));
+}
+
+/// Whose signatures are believed.
+pub(crate) fn read_signers(file: &Path) -> Result<Signers, Vec<Problem>> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        vec![Problem {
+            file: name.clone(),
+            place: "file".to_owned(),
+            message: format!("cannot be read: {error}"),
+            hint: Some(
+                "name the file of those whose signatures are believed with `--signers FILE`".to_owned(),
+            ),
+        }]
+    })?;
+    razar_core::document::signers::parse(&name, &text)
+}
+
+/// Whether a package that is loaded is signed by somebody who is believed today, as far as that is asked for. Its archive is
+/// read again, and counts only if it is what was loaded.
+fn vouched(package: &Package, signers: &Signers) -> Result<(), Problem> {
+    let name = &package.manifest.name;
+    let problem = |message: String, hint: Option<String>| Problem {
+        file: package.dir.display().to_string(),
+        place: name.to_string(),
+        message,
+        hint,
+    };
+    let refused = |refused: Refused| problem(refused.to_string(), Some(refused.hint()));
+    let signed = package.pin.as_ref().and_then(|pin| Some((pin, pin.signed.as_ref()?)));
+    match signed {
+        None if signers.required => Err(refused(Refused::Unsigned)),
+        None => Ok(()),
+        Some((pin, signed)) => {
+            let bytes =
+                locked::bytes(&package.dir, MAX_ARCHIVE).map_err(|error| problem(error.to_string(), None))?;
+            let found = Digest::of(&bytes);
+            if found != pin.digest {
+                let changed = PackageError::Changed { path: package.dir.clone(), found, pinned: pin.digest };
+                return Err(problem(changed.to_string(), None));
+            }
+            signers.verify(name, &bytes, &signed.text).map(drop).map_err(refused)
+        }
+    }
+}
+
+/// An archive that no lock names, as an interrupted `plugin add` leaves one.
+fn left_over(archive: &Path, dir: &Path) -> Problem {
+    let (archive, dir) = (archive.display(), dir.display());
+    Problem {
+        file: archive.to_string(),
+        place: "package".to_owned(),
+        message: "is not named in `plugins.lock` beside it and is not loaded: a `plugin add` was interrupted"
+            .to_owned(),
+        hint: Some(format!(
+            "`razar-host plugin add {archive} --plugins {dir}` completes it; or take the file away"
+        )),
+    }
+}
+
+/// Whether what a package says about its settings can be used.
+pub(crate) fn check_schema(package: &Package) -> Result<(), String> {
+    package.settings.as_deref().map(validator).transpose().map(drop)
 }
 
 fn validator(schema: &str) -> Result<jsonschema::Validator, String> {

@@ -18,6 +18,7 @@
 //! | [`detect`], [`backoff`] | volatile detectors; how long to wait before the next launch |
 //! | [`problem`], [`count`] | what is wrong with something a human wrote; numbers in sentences |
 //! | [`redact`] | secrets out of text that leaves the host, and back into what returns |
+//! | [`trust`] | pinned packages, and whose signatures are believed |
 //! | [`supervisor`] | the one function that decides |
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -47,3 +48,4 @@ pub mod problem;
 pub mod redact;
 pub mod supervisor;
 pub mod time;
+pub mod trust;

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`runtime`] | the way in: engines, cache, compiler |
 //! | [`plugins`] | all plugins of a directory |
-//! | [`package`] | one plugin's files |
+//! | [`package`], [`archive`] | one plugin's files, or its one file |
+//! | [`locked`] | a directory of pinned packages |
 //! | [`load`] | bytes to a loaded plugin |
 //! | [`plugin`] | a loaded plugin and what is known about it |
 //! | [`contract`] | the plugin contract as the host sees it |
@@ -20,6 +21,7 @@
 //! A call: `runtime.load(source, &grant).await?.probe()?.check(call).await`, which never fails: its report says how
 //! it ended.
 
+pub mod archive;
 pub mod broker;
 mod call;
 pub mod compile;
@@ -34,6 +36,7 @@ pub mod incident;
 mod limits;
 pub mod link;
 pub mod load;
+pub mod locked;
 pub mod outcome;
 pub mod package;
 pub mod plugin;

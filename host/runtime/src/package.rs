@@ -1,5 +1,5 @@
 //! Reads a plugin package: a directory with `plugin.toml`, the component it names, and perhaps a settings schema.
-//! Each file is read once, whole, and bounded; nothing in it is believed yet.
+//! Each file is read once, whole, and bounded; nothing in it is believed yet. A package that is one file is `archive`'s.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read};
@@ -9,24 +9,26 @@ use bytes::Bytes;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use razar_core::document::plugin::{self, PluginPackage};
-use razar_core::id::PluginId;
+use razar_core::id::{Digest, PluginId};
 use razar_core::problem::Problem;
+use razar_core::trust::Pin;
 use rustix::fs::OFlags;
 
 use crate::load::Source;
+use crate::locked;
 use crate::prescan::ScanLimits;
 
 /// The file every package has.
 pub const MANIFEST: &str = "plugin.toml";
 /// A manifest is a page of text.
-const MAX_MANIFEST: usize = 256 << 10;
+pub(crate) const MAX_MANIFEST: usize = 256 << 10;
 /// A schema is a few pages.
-const MAX_SCHEMA: usize = 1 << 20;
+pub(crate) const MAX_SCHEMA: usize = 1 << 20;
 
 /// A package as read.
 #[derive(Debug, Clone)]
 pub struct Package {
-    /// Where it lies.
+    /// Where it lies: its directory, or its archive.
     pub dir: PathBuf,
     /// What its author says.
     pub manifest: PluginPackage,
@@ -34,6 +36,8 @@ pub struct Package {
     pub settings: Option<String>,
     /// The component.
     pub wasm: Bytes,
+    /// What `plugins.lock` says of it, where there is one.
+    pub pin: Option<Pin>,
 }
 
 /// Why a package cannot be read.
@@ -75,6 +79,63 @@ pub enum PackageError {
     /// A component without a package around it.
     #[error("`{}` lies outside of a package: make a directory with it and a `{MANIFEST}`", .0.display())]
     Stray(PathBuf),
+    /// Not a package in one file.
+    #[error("`{}` is no package: {reason}", path.display())]
+    Archive {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A lock that cannot be read, so that nothing beside it can be believed.
+    #[error("{}", list(.0))]
+    Lock(Vec<Problem>),
+    /// Other bytes than those that were added.
+    #[error(
+        "`{}` was changed after it was added: its digest is {found}, and `plugins.lock` pins {pinned}; it is not loaded: put the \
+         package that is meant back with `razar-host plugin add`", path.display()
+    )]
+    Changed {
+        /// Which.
+        path: PathBuf,
+        /// What it is.
+        found: Digest,
+        /// What it was.
+        pinned: Digest,
+    },
+    /// The lock names it, and nothing is there.
+    #[error("`{}` is named in `plugins.lock` and is not there: put it back with `razar-host plugin add`", .0.display())]
+    Gone(PathBuf),
+    /// Right bytes of another package.
+    #[error("`{}` is {found}, and `plugins.lock` says {pinned}: add it again with `razar-host plugin add`", path.display())]
+    Misnamed {
+        /// Which.
+        path: PathBuf,
+        /// Its name and version.
+        found: String,
+        /// What the lock says.
+        pinned: String,
+    },
+    /// Beside a lock that does not name it.
+    #[error(
+        "`{}` is not named in `plugins.lock` beside it and is not loaded: `razar-host plugin add {} --plugins {}` pins it, or take \
+         it away", path.display(), path.display(), dir.display()
+    )]
+    Unpinned {
+        /// Which.
+        path: PathBuf,
+        /// Where the lock is.
+        dir: PathBuf,
+    },
+    /// A package in one file, where nothing says that it is meant.
+    #[error(
+        "`{}` is a package in one file, which is loaded only where a `plugins.lock` names it: add it to a directory of its own with \
+         `razar-host plugin add`", .0.display()
+    )]
+    Unlocked(PathBuf),
+    /// A link where the package itself should be: what was looked at would not be what is loaded.
+    #[error("`{}` is a symbolic link, which nothing that is pinned may be: put the file itself back with `razar-host plugin add`", .0.display())]
+    Link(PathBuf),
 }
 
 fn list(problems: &[Problem]) -> String {
@@ -86,29 +147,51 @@ fn list(problems: &[Problem]) -> String {
 pub(crate) struct Named {
     files: Files,
     pub(crate) manifest: PluginPackage,
+    /// The manifest as written.
+    pub(crate) text: String,
 }
 
 impl Named {
     /// Reads the manifest in a directory.
     pub(crate) fn open(dir: &Path) -> Result<Self, PackageError> {
+        let (files, text) = Self::written(dir)?;
+        Self::parse(files, text)
+    }
+
+    /// The same, if it may be that of the plugin. A name stands in a manifest as it is, or behind a backslash: parsing all the
+    /// others would be a twentieth of a one-shot's whole time.
+    pub(crate) fn open_if(dir: &Path, only: &PluginId) -> Option<Result<Self, PackageError>> {
+        match Self::written(dir) {
+            Ok((_, text)) if !text.contains(only.as_str()) && !text.contains('\\') => None,
+            Ok((files, text)) => Some(Self::parse(files, text)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn written(dir: &Path) -> Result<(Files, String), PackageError> {
         let path = dir.join(MANIFEST);
         let opened = Dir::open_ambient_dir(dir, ambient_authority());
         let open = opened.map_err(|source| PackageError::Read { path: path.clone(), source })?;
         let files = Files { open, dir: dir.to_owned() };
         let text = files.text(MANIFEST, MAX_MANIFEST)?;
+        Ok((files, text))
+    }
+
+    fn parse(files: Files, text: String) -> Result<Self, PackageError> {
+        let path = files.dir.join(MANIFEST);
         let manifest = plugin::parse(&path.display().to_string(), &text).map_err(PackageError::Manifest)?;
-        Ok(Self { files, manifest })
+        Ok(Self { files, manifest, text })
     }
 
     /// Reads the rest.
     pub(crate) fn read(self) -> Result<Package, PackageError> {
-        let Self { files, manifest } = self;
+        let Self { files, manifest, .. } = self;
         let settings = match &manifest.settings {
             Some(name) => Some(files.text(name.as_str(), MAX_SCHEMA)?),
             None => None,
         };
         let wasm = files.bytes(manifest.wasm.as_str(), ScanLimits::DEFAULT.bytes)?.into();
-        Ok(Package { dir: files.dir, manifest, settings, wasm })
+        Ok(Package { dir: files.dir, manifest, settings, wasm, pin: None })
     }
 }
 
@@ -130,6 +213,9 @@ impl Package {
 
 /// The names in the manifests of a directory's packages, whether they can be used or not.
 pub fn names(dir: &Path) -> BTreeSet<PluginId> {
+    if let Some(lock) = locked::lock_of(dir).transpose() {
+        return lock.unwrap_or_default().into_keys().collect();
+    }
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.filter_map(|entry| Some(Named::open(&entry.path()).ok()?.manifest.name)).collect()
 }
@@ -211,5 +297,23 @@ mod tests {
         assert_eq!(&*Package::read(&linked).unwrap().wasm, b"inside", "the package itself may lie elsewhere");
         std::fs::remove_file(&wasm).unwrap();
         assert!(matches!(Package::read(&dir), Err(PackageError::Read { .. })));
+    }
+
+    #[test]
+    fn a_manifest_is_left_out_only_if_it_cannot_be_the_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let only: PluginId = "probe-x".parse().unwrap();
+        for (name, same) in [
+            ("probe-x", Some(true)),
+            ("probe-y", None),
+            ("probe\\u002dx", Some(true)),
+            ("\\u0061", Some(false)),
+        ] {
+            let text =
+                format!("name = \"{name}\"\nversion = \"0.1.0\"\nwasm = \"a.wasm\"\ndescription = \"a\"\n");
+            std::fs::write(dir.path().join(MANIFEST), text).unwrap();
+            let found = Named::open_if(dir.path(), &only).map(|named| named.unwrap().manifest.name == only);
+            assert_eq!(found, same, "{name}");
+        }
     }
 }

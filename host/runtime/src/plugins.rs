@@ -11,6 +11,7 @@ use razar_core::id::PluginId;
 use tokio::task::JoinSet;
 
 use crate::load::LoadError;
+use crate::locked::{self, Contents, LOCK};
 use crate::package::{Named, Package, PackageError};
 use crate::plugin::LoadedPlugin;
 use crate::runtime::Runtime;
@@ -20,6 +21,7 @@ use crate::runtime::Runtime;
 pub struct Plugins {
     loaded: BTreeMap<PluginId, Installed>,
     failed: Vec<FailedPlugin>,
+    left: Vec<PathBuf>,
 }
 
 /// A plugin that runs, with the package it came from.
@@ -87,6 +89,11 @@ impl Plugins {
     pub fn failed(&self) -> &[FailedPlugin] {
         &self.failed
     }
+
+    /// Archives of our own making that no lock names: somebody's `plugin add` was interrupted.
+    pub fn left(&self) -> &[PathBuf] {
+        &self.left
+    }
 }
 
 impl Runtime {
@@ -127,10 +134,11 @@ impl Runtime {
             }
         };
         let found = found.map_err(|source| PluginsError { dir: dir.to_owned(), source })?;
-        for (dir, package) in found {
+        plugins.left = found.left;
+        for (dir, id, package) in found.found {
             match package {
                 Ok(package) => packages.entry(package.manifest.name.clone()).or_default().push(package),
-                Err(error) => plugins.failed.push(FailedPlugin { dir, id: None, error: error.into() }),
+                Err(error) => plugins.failed.push(FailedPlugin { dir, id, error: error.into() }),
             }
         }
         let mut tasks = JoinSet::new();
@@ -182,27 +190,41 @@ fn duplicates(id: &PluginId, same: &[Package]) -> Vec<FailedPlugin> {
         .collect()
 }
 
-type Found = Vec<(PathBuf, Result<Package, PackageError>)>;
-
 /// Packages are directories; a component that lies beside them is pointed out. Hidden entries and other files are
-/// nobody's business, and of a package by another name than the one that is wanted only the manifest is read.
-fn read_all(dir: &Path, only: Option<&PluginId>) -> std::io::Result<Found> {
-    let mut found = Found::new();
+/// nobody's business, and of a package by another name than the one that is wanted only the manifest is read. Where there is a
+/// lock, it says what the packages are.
+fn read_all(dir: &Path, only: Option<&PluginId>) -> std::io::Result<Contents> {
+    let mut contents = Contents::default();
+    match locked::lock_of(dir) {
+        Ok(None) => {}
+        Ok(Some(lock)) => return locked::read_all(dir, &lock, only),
+        Err(error) => {
+            contents.found.push((dir.join(LOCK), None, Err(error)));
+            return Ok(contents);
+        }
+    }
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
-        let path = entry.path();
-        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+        let (path, name) = (entry.path(), entry.file_name());
+        if name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
         if path.is_dir() {
-            let package = match Named::open(&path) {
-                Ok(named) if only.is_some_and(|only| *only != named.manifest.name) => continue,
-                named => named.and_then(Named::read),
+            let named = match only {
+                Some(only) => Named::open_if(&path, only),
+                None => Some(Named::open(&path)),
             };
-            found.push((path, package));
+            let package = match named {
+                None => continue,
+                Some(Ok(named)) if only.is_some_and(|only| *only != named.manifest.name) => continue,
+                Some(named) => named.and_then(Named::read),
+            };
+            contents.found.push((path, None, package));
         } else if path.extension().is_some_and(|extension| extension == "wasm") {
-            found.push((path.clone(), Err(PackageError::Stray(path))));
+            contents.found.push((path.clone(), None, Err(PackageError::Stray(path))));
+        } else if let Some(owner) = name.to_str().and_then(locked::owner_of) {
+            contents.found.push((path.clone(), Some(owner), Err(PackageError::Unlocked(path))));
         }
     }
-    Ok(found)
+    Ok(contents)
 }

@@ -1,6 +1,6 @@
 //! Documents people write: read without a panic, or refused with problems that a terminal survives.
 
-use razar_core::document::{grants as grants_file, plugin};
+use razar_core::document::{grants as grants_file, lock, plugin, signers as signers_file};
 use razar_core::grant::Role;
 use razar_core::id::PluginId;
 use razar_core::plan::{Context, Overrides, Plugins, SettingsProblem, build, count_components};
@@ -24,6 +24,27 @@ pub fn grants(data: &[u8]) {
         for (capability, line) in grants.values().flat_map(razar_core::grant::Grant::lines) {
             assert!(!line.contains(['\n', '\r', '\x1b']), "{capability}: {line:?}");
         }
+    }
+    judge(read.map(drop));
+}
+
+/// `plugins.lock`: what is read can be written, and is read as the same.
+pub fn plugins_lock(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let read = lock::parse("plugins.lock", text);
+    if let Ok(read) = &read {
+        let written = lock::render(read).expect("it has a text");
+        assert_eq!(lock::parse("plugins.lock", &written).expect("it is one"), *read, "{written}");
+    }
+    judge(read.map(drop));
+}
+
+/// `signers.toml`: whoever is believed may sign something.
+pub fn signers(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let read = signers_file::parse("signers.toml", text);
+    if let Ok(signers) = &read {
+        assert!(signers.signers.values().all(|signer| !signer.plugins.is_empty()), "{signers:?}");
     }
     judge(read.map(drop));
 }

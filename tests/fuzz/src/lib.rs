@@ -10,6 +10,7 @@
     reason = "panicking is how a finding is told"
 )]
 
+pub mod archive;
 pub mod documents;
 pub mod facts;
 pub mod ledger;

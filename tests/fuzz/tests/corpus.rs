@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use razar_fuzz::{documents, facts, ledger, loader, patch, rules, texts};
+use razar_fuzz::{archive, documents, facts, ledger, loader, patch, rules, texts};
 use razar_runtime::compile::CompileCommand;
 
 /// Runs a target's corpus; nothing found is a mistake in the name.
@@ -28,6 +28,21 @@ fn plugin_manifests() {
 #[test]
 fn grants() {
     corpus("grants", documents::grants);
+}
+
+#[test]
+fn locks_of_plugins() {
+    corpus("plugins_lock", documents::plugins_lock);
+}
+
+#[test]
+fn signers() {
+    corpus("signers", documents::signers);
+}
+
+#[test]
+fn packages_in_one_file() {
+    corpus("archive", archive::archive);
 }
 
 #[test]

@@ -10,6 +10,7 @@
 //! | `random` | killed at any moment |
 //! | `repair` | killed while a component is repaired, and while the repair is taken back |
 //! | `commands` | killed while they make, import or repair a ledger |
+//! | `pins` | killed while a package is pinned |
 //! | `unborn` | killed while a service is only half started |
 //! | `silent` | a launcher that does not answer, or is not there, while it is asked |
 //! | `disk` | calls on files fail, are interrupted, or do half of what they should |
@@ -32,6 +33,7 @@ mod clock;
 mod commands;
 mod disk;
 mod load;
+mod pins;
 mod places;
 mod random;
 mod repair;

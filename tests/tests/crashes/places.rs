@@ -104,7 +104,7 @@ const LAUNCHERS: &[(&str, Nudge)] = &[
     ("end.answered", Nudge::None),
 ];
 
-/// Places of a repair, `repair` kills there; those that commands come to, `commands` kills there; those of a log of several MiB and of a patch that is kept,
+/// Places of a repair, `repair` kills there; those that commands come to, `commands` and `pins` kill there; those of a log of several MiB and of a patch that is kept,
 /// `host/ledger/tests/killed.rs` kills there; and those of a patch that is put in place or taken back, `host/app/tests/mend.rs`
 /// kills there.
 const ELSEWHERE: &[&str] = &[
@@ -142,6 +142,10 @@ const ELSEWHERE: &[&str] = &[
     "patch.moved",
     "patch.swept",
     "patch.unmade",
+    "pin.copied",
+    "pin.placed",
+    "pin.written",
+    "pin.locked",
 ];
 
 /// One of them killed at each of these places, so many times.

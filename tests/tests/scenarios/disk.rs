@@ -146,7 +146,7 @@ fn a_code_cache_that_others_may_write_is_refused_with_the_remedy() {
 
 /// The command in a mount namespace of its own, in which the script has changed something first; as root, or as root of a
 /// user namespace. None where neither may be had, and that is said.
-fn after_mounting(scene: &Scene, inside: &Command, script: &str) -> Option<Command> {
+pub(crate) fn after_mounting(scene: &Scene, inside: &Command, script: &str) -> Option<Command> {
     let may = |how: &str| {
         let tried = Command::new("unshare").args([how, "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
         tried.is_ok_and(|tried| tried.status.success())

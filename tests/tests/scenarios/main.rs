@@ -12,6 +12,7 @@
 //! | `disk` | state directories that cannot be used, and disks that are full |
 //! | `documents` | configurations that do not hold |
 //! | `packages` | plugins that do not load |
+//! | `pinned` | plugins from elsewhere: digests, signatures, locks |
 //! | `conduct` | what plugins keep, what they say, and what becomes of one that crashes |
 //! | `patch` | what may be changed of a component, asked with `patch check` |
 //! | `trial` | patches of every kind, tried in a sealed copy with `patch check --trial` |
@@ -62,6 +63,7 @@ mod metrics;
 mod models;
 mod packages;
 mod patch;
+mod pinned;
 mod plugin;
 mod probes;
 mod recall;

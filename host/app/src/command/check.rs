@@ -95,8 +95,7 @@ pub(super) async fn check(arguments: cli::Check) -> Exit {
             return Exit::Internal;
         }
     };
-    let packages =
-        Packages::load(&arguments.plugins.plugins, arguments.plugins.grants.as_deref(), &runtime).await;
+    let packages = Packages::load(arguments.plugins.sources(), &runtime).await;
     let overrides = Overrides { retries: arguments.stack.retries, ..overrides() };
     let roster = roster::of(&arguments.stack);
     let config = &arguments.stack.config;

@@ -43,13 +43,13 @@ fn internal(message: impl ToString) -> Failed {
 }
 
 async fn try_conform(arguments: &cli::Conform) -> Result<Exit, Failed> {
-    let cli::Plugins { plugins, grants } = &arguments.plugins;
+    let cli::Plugins { plugins, grants, .. } = &arguments.plugins;
     if plugins.is_empty() {
         return Err(usage("no plugins: name a directory of packages with `--plugins DIR`"));
     }
     let corpus = arguments.corpus.as_deref().map(Corpus::read).transpose().map_err(usage)?;
     let own = one_shot_kept().map_err(internal)?;
-    let packages = Packages::load(plugins, grants.as_deref(), &own).await;
+    let packages = Packages::load(arguments.plugins.sources(), &own).await;
     show_problems(packages.problems(), arguments.output);
     show_warnings(packages.warnings(), arguments.output);
     let plan =

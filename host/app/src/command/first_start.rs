@@ -47,8 +47,11 @@ impl CodeCache {
             let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
             entries.filter(|entry| fits(&entry.path())).count()
         };
-        let wanted: usize =
-            packages.iter().map(|dir| count(dir, |package| package.join("plugin.toml").is_file())).sum();
+        let is_package = |path: &Path| {
+            path.join("plugin.toml").is_file()
+                || path.file_name().and_then(|name| razar_runtime::locked::owner_of(name.to_str()?)).is_some()
+        };
+        let wanted: usize = packages.iter().map(|dir| count(dir, is_package)).sum();
         let compiled = self.dir().map_or(0, |dir| {
             count(dir, |file| file.extension().is_some_and(|extension| extension == "cwasm"))
         });

@@ -126,6 +126,7 @@ fn ground(arguments: &cli::Run, state: &Path, code: &CodeCache) -> Ground {
     for dir in &arguments.plugins.plugins {
         ground.read_packages(dir);
     }
+    ground.read.extend(arguments.plugins.signers.clone());
     if let Some(file) = &arguments.plugins.grants {
         ground.read.insert(file.clone());
         let text = std::fs::read_to_string(file).unwrap_or_default();

@@ -1,18 +1,21 @@
-//! `plugin list | inspect | run`: looking at plugins, and asking one once.
+//! `plugin list | inspect | add | run`: looking at plugins, pinning one, and asking one once.
 
+mod add;
 mod agent;
 mod evaluator;
 mod probe;
 mod run;
+mod store;
 
 use razar_core::grant::{Capability, Role};
 use razar_core::id::{Digest, PluginId};
+use razar_core::trust::{Pin, Signed};
 use serde_json::{Value, json};
 
 use super::{Exit, complain, one_shot_kept, say, show_problems, show_warnings};
 use crate::cli;
 use crate::packages::{Entry, Packages, roles};
-use crate::report::escape;
+use crate::report::{escape, moment};
 
 pub(super) async fn plugin(command: cli::Plugin) -> Exit {
     match command {
@@ -24,6 +27,7 @@ pub(super) async fn plugin(command: cli::Plugin) -> Exit {
             Ok(packages) => inspect(&packages, &name, output),
             Err(exit) => exit,
         },
+        cli::Plugin::Add(arguments) => add::add(&arguments).await,
         cli::Plugin::Run(arguments) => run::run(&arguments).await.unwrap_or_else(|exit| exit),
     }
 }
@@ -37,7 +41,7 @@ async fn load(plugins: &cli::Plugins, output: cli::Output) -> Result<Packages, E
         complain(output, &error);
         Exit::Internal
     })?;
-    Ok(Packages::load(&plugins.plugins, plugins.grants.as_deref(), &runtime).await)
+    Ok(Packages::load(plugins.sources(), &runtime).await)
 }
 
 fn list(packages: &Packages, output: cli::Output) -> Exit {
@@ -61,6 +65,7 @@ struct Row<'a> {
     digest: Digest,
     description: &'a str,
     granted: bool,
+    pin: Option<&'a Pin>,
 }
 
 impl<'a> Row<'a> {
@@ -73,15 +78,27 @@ impl<'a> Row<'a> {
             digest: entry.plugin.inspection().digest,
             description: &manifest.description,
             granted,
+            pin: entry.package.pin.as_ref(),
         }
     }
 
     fn json(&self) -> Value {
-        let Self { name, version, role, digest, description, granted } = self;
+        let Self { name, version, role, digest, description, granted, pin } = self;
         json!({
             "name": name, "version": version, "role": role, "description": description, "digest": digest,
-            "granted": granted,
+            "granted": granted, "pinned": pin.map(|pin| pin.digest),
+            "signer": pin.and_then(|pin| pin.signed.as_ref()).map(|signed| &signed.signer),
         })
+    }
+
+    /// What is remarkable about it.
+    fn remarks(&self) -> String {
+        let pinned = self.pin.map(|pin| match &pin.signed {
+            Some(signed) => format!(" (pinned, signed by {})", escape::line(&signed.signer)),
+            None => " (pinned)".to_owned(),
+        });
+        let granted = if self.granted { "" } else { " (not granted)" };
+        pinned.unwrap_or_default() + granted
     }
 }
 
@@ -98,7 +115,7 @@ fn align(rows: &[Row<'_>]) -> Vec<String> {
             row.role,
             short(&row.digest),
             escape::line(row.description),
-            if row.granted { "" } else { " (not granted)" },
+            row.remarks(),
         )
     };
     rows.iter().map(line).collect()
@@ -118,6 +135,7 @@ fn find<'a>(
     found.ok_or_else(|| {
         show_problems(packages.problems(), output);
         show_problems(packages.why_idle(name), output);
+        show_warnings(packages.warnings(), output);
         let known: Vec<&str> = packages.iter().map(|(id, _)| id.as_str()).collect();
         let name = escape::line(name);
         complain(
@@ -173,6 +191,7 @@ fn inspect_json(name: &PluginId, entry: &Entry) -> Value {
         "description": manifest.description,
         "package": entry.package.dir,
         "digest": seen.digest,
+        "pin": entry.package.pin.as_ref().map(pin_json),
         "size_bytes": seen.size,
         "initial_memory_bytes": seen.initial_memory,
         "imports": seen.imports,
@@ -181,6 +200,36 @@ fn inspect_json(name: &PluginId, entry: &Entry) -> Value {
         "granted": rules(entry.grant.lines()),
         "granted_unused": unused,
     })
+}
+
+fn pin_json(pin: &Pin) -> Value {
+    let signature = |signed: &Signed| {
+        json!({
+            "signer": signed.signer, "key": signed.key, "comment": signed.comment(),
+            "signed_at": signed.at().map(moment::zulu),
+        })
+    };
+    json!({
+        "version": pin.version.to_string(), "digest": pin.digest, "from": pin.from, "added": pin.added,
+        "downgraded_from": pin.downgraded_from.as_ref().map(ToString::to_string),
+        "signature": pin.signed.as_ref().map(signature),
+    })
+}
+
+/// What a lock says of a package.
+fn pin_lines(pin: &Pin) -> Vec<String> {
+    let mut lines = vec![pin.digest.to_string(), format!("added {} from {}", pin.added, pin.from)];
+    lines.extend(
+        pin.downgraded_from.as_ref().map(|before| format!("in the place of {before}, which was wanted")),
+    );
+    match &pin.signed {
+        Some(signed) => {
+            lines.push(format!("signed by {}, key {}", signed.signer, signed.key));
+            lines.push(format!("who said: {}", signed.comment().unwrap_or_default()));
+        }
+        None => lines.push("not signed".to_owned()),
+    }
+    lines.iter().map(|line| escape::line(line)).collect()
 }
 
 /// What there is to say to people, in the order in which they want it.
@@ -199,6 +248,9 @@ fn describe(name: &PluginId, entry: &Entry) -> About {
     tell("package", json!(entry.package.dir));
     let seen = entry.plugin.inspection();
     tell("digest", json!(seen.digest));
+    if let Some(pin) = &entry.package.pin {
+        tell("pinned", json!(pin_lines(pin)));
+    }
     tell("bytes", json!(seen.size));
     tell("initial memory", json!(seen.initial_memory));
     tell("imports", json!(seen.imports));
@@ -254,6 +306,7 @@ mod tests {
             digest: Digest::of(b""),
             description: "says\n more",
             granted: true,
+            pin: None,
         };
         let lines = align(&[row("a", "0.1.0"), row("a-name-much-longer-than-sixteen", "10.11.12")]);
         let place = |line: &String| line.find("probe").unwrap();

@@ -88,8 +88,7 @@ async fn read(
             complain(output, &error);
             Exit::Internal
         })?;
-        let grants = arguments.plugins.grants.as_deref();
-        let packages = Packages::load(&arguments.plugins.plugins, grants, &runtime).await;
+        let packages = Packages::load(arguments.plugins.sources(), &runtime).await;
         show_problems(packages.problems(), output);
         packages
     };

@@ -208,6 +208,8 @@ fn own_files(arguments: &cli::Run, state: &Path) -> std::io::Result<(Vec<(PathBu
     let roster = roster::of(&arguments.stack).map(|file| absolute(&file)).transpose()?;
     own.extend(roster.into_iter().map(|file| (file, Protected::Config)));
     own.extend(grants.iter().map(|file| (file.clone(), Protected::Grants)));
+    let signers = arguments.plugins.signers.as_deref().map(absolute).transpose()?;
+    own.extend(signers.map(|file| (file, Protected::Grants)));
     own.extend(plugins.iter().map(|dir| (dir.clone(), Protected::Host)));
     own.extend(std::env::current_exe().map(|program| (program, Protected::Host)));
     let stack = config.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
@@ -242,7 +244,7 @@ impl Ready {
             0 => {}
             missing => report::preparing(arguments.output, missing),
         }
-        let packages = Packages::load(dirs, arguments.plugins.grants.as_deref(), &runtime).await;
+        let packages = Packages::load(arguments.plugins.sources(), &runtime).await;
         show_warnings(packages.warnings(), arguments.output);
         let overrides = Overrides {
             mission: arguments.mission.clone(),

@@ -21,9 +21,20 @@ pub(super) fn wait(state: &Path) -> Result<File, String> {
     wait_for(&state.join(LOCK), PATIENCE)
 }
 
+/// The same for a directory that has no file for it: it is locked itself.
+pub(super) fn wait_for_directory(dir: &Path) -> Result<File, String> {
+    let open = File::open(dir).map_err(|error| format!("cannot open `{}`: {error}", dir.display()))?;
+    hold(open, dir, PATIENCE)
+}
+
 fn wait_for(path: &Path, patience: Duration) -> Result<File, String> {
     let failed = |error| format!("cannot lock `{}`: {error}", path.display());
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(failed)?;
+    hold(file, path, patience)
+}
+
+fn hold(file: File, path: &Path, patience: Duration) -> Result<File, String> {
+    let failed = |error| format!("cannot lock `{}`: {error}", path.display());
     let until = Instant::now() + patience;
     loop {
         match file.try_lock() {

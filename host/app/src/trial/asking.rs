@@ -18,7 +18,7 @@ use super::stage::Places;
 use super::wire::{Asked, Log, Question, Request};
 use crate::ask::nagios;
 use crate::launcher::CheckEnd;
-use crate::packages::Packages;
+use crate::packages::{Packages, Sources};
 
 /// The plugins that a component's probes name.
 pub(super) struct Plugins(BTreeMap<PluginId, Packages>);
@@ -32,9 +32,10 @@ impl Plugins {
             if loaded.contains_key(plugin) {
                 continue;
             }
-            let (dirs, grants) = (&request.plugins, request.grants.as_deref());
+            let sources =
+                Sources { dirs: &request.plugins, grants: request.grants.as_deref(), signers: None };
             let packages =
-                Packages::load_named(dirs, grants, runtime.as_ref().map_err(String::clone)?, plugin).await;
+                Packages::load_named(sources, runtime.as_ref().map_err(String::clone)?, plugin).await;
             if packages.probe(plugin).is_none() {
                 let why = packages.problems().first().map(|problem| format!(": {}", problem.message));
                 return Err(format!("the probe `{plugin}` cannot be used{}", why.unwrap_or_default()));

@@ -15,7 +15,7 @@ use super::evaluate::Evaluator;
 use super::judge::Engines;
 use super::planted::Planted;
 use super::wire::Request;
-use crate::packages::Packages;
+use crate::packages::{Packages, Sources};
 
 /// One look's time: what a plugin's own limit allows, if that is less.
 const TIME: Duration = Duration::from_secs(300);
@@ -39,9 +39,8 @@ pub(crate) async fn load(
 ) -> Result<Vec<Box<dyn Evaluator>>, String> {
     let mut loaded: Vec<Box<dyn Evaluator>> = Vec::new();
     for name in &request.evaluators {
-        let (dirs, grants) = (&request.plugins, request.grants.as_deref());
-        let packages =
-            Packages::load_named(dirs, grants, runtime.as_ref().map_err(String::clone)?, name).await;
+        let sources = Sources { dirs: &request.plugins, grants: request.grants.as_deref(), signers: None };
+        let packages = Packages::load_named(sources, runtime.as_ref().map_err(String::clone)?, name).await;
         if packages.evaluator(name).is_none() {
             let why = packages.problems().first().map(|problem| format!(": {}", problem.message));
             return Err(format!("the evaluator `{name}` cannot be used{}", why.unwrap_or_default()));

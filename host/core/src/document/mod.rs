@@ -3,6 +3,8 @@
 pub mod boot;
 pub mod grants;
 mod located;
+pub mod lock;
 pub mod plugin;
 pub mod roster;
+pub mod signers;
 pub mod units;

@@ -190,7 +190,7 @@ const TABLE: &[(Protected, &[&str])] = &[
         ],
     ),
     (Protected::Policy, &["*.cedar", "*.cedarschema"]),
-    (Protected::Grants, &["grants.toml", "plugins.lock", "plugin.toml"]),
+    (Protected::Grants, &["grants.toml", "plugins.lock", "plugin.toml", "signers.toml"]),
     (
         Protected::Config,
         &["boot_config*", "razar_ai_agents*", "razar_env*", "razar_config*", "razar-host.service"],

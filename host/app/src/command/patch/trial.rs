@@ -137,8 +137,7 @@ async fn component(arguments: &PatchCheck) -> Result<(ComponentPlan, Vec<PluginI
         complain(output, &error);
         Exit::Internal
     })?;
-    let (dirs, grants) = (&arguments.plugins.plugins, arguments.plugins.grants.as_deref());
-    let packages = Packages::load(dirs, grants, &runtime).await;
+    let packages = Packages::load(arguments.plugins.sources(), &runtime).await;
     let overrides = Overrides { interval: environment::probe_interval(), ..Overrides::default() };
     let checked = read_plan(&arguments.config, None, &overrides, &packages).map_err(|problems| {
         show_problems(&problems, output);

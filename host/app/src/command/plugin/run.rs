@@ -1,6 +1,5 @@
 //! `plugin run`: one plugin, once, by hand. Finds it, checks what was typed, and lets its role be asked.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,22 +13,17 @@ use serde_json::{Value, json};
 use super::super::{Exit, code_cache, complain, one_shot, one_shot_kept, say, show_problems};
 use super::{About, agent, evaluator, find, probe, show};
 use crate::cli;
-use crate::packages::{Packages, prepare_schemas};
+use crate::packages::{Packages, Sources, prepare_schemas};
 
 /// The plugin that is asked for; all of them when there is none of that name, to say what there is.
-async fn load_for_one(
-    dirs: &[PathBuf],
-    grants: Option<&Path>,
-    runtime: &Arc<Runtime>,
-    name: Option<&str>,
-) -> Packages {
+async fn load_for_one(sources: Sources<'_>, runtime: &Arc<Runtime>, name: Option<&str>) -> Packages {
     if let Some(name) = name.and_then(|name| name.parse().ok()) {
-        let packages = Packages::load_named(dirs, grants, runtime, &name).await;
+        let packages = Packages::load_named(sources, runtime, &name).await;
         if packages.iter().chain(packages.idle()).next().is_some() {
             return packages;
         }
     }
-    Packages::load(dirs, grants, runtime).await
+    Packages::load(sources, runtime).await
 }
 
 /// Tells before it clears up: who waits for the answer does not wait for that.
@@ -61,7 +55,7 @@ pub(super) async fn run(arguments: &cli::PluginRun) -> Result<Exit, Exit> {
     let grants = arguments.plugins.grants.as_deref();
     let packages = match &arguments.dev {
         Some(dir) => Packages::load_one(dir, grants, &runtime).await,
-        None => load_for_one(&arguments.plugins.plugins, grants, &runtime, arguments.name.as_deref()).await,
+        None => load_for_one(arguments.plugins.sources(), &runtime, arguments.name.as_deref()).await,
     };
     if arguments.dev.is_some() && !packages.problems().is_empty() {
         show_problems(packages.problems(), arguments.output);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::super::{grants, plugin};
+use super::super::{grants, lock, plugin, signers};
 
 fn config(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../config").join(name)
@@ -41,8 +41,12 @@ fn the_agents_examples_parse_and_want_a_key_each() {
 
 #[test]
 fn the_committed_schemas_are_in_step() {
-    for (name, schema) in [("grants.schema.json", grants::schema()), ("plugin.schema.json", plugin::schema())]
-    {
+    for (name, schema) in [
+        ("grants.schema.json", grants::schema()),
+        ("plugin.schema.json", plugin::schema()),
+        ("plugins.lock.schema.json", lock::schema()),
+        ("signers.schema.json", signers::schema()),
+    ] {
         let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         let path = config(name);
         if std::env::var_os("RAZAR_UPDATE").is_some() {
