@@ -380,7 +380,7 @@ fn left_over(archive: &Path, dir: &Path) -> Problem {
     Problem {
         file: archive.to_string(),
         place: "package".to_owned(),
-        message: "is not named in `plugins.lock` beside it and is not loaded: a `plugin add` was interrupted"
+        message: "is not named in `plugins.lock` beside it and is not loaded: a `plugin add` was interrupted, or is at work"
             .to_owned(),
         hint: Some(format!(
             "`razar-host plugin add {archive} --plugins {dir}` completes it; or take the file away"

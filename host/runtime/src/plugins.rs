@@ -197,7 +197,14 @@ fn read_all(dir: &Path, only: Option<&PluginId>) -> std::io::Result<Contents> {
     let mut contents = Contents::default();
     match locked::lock_of(dir) {
         Ok(None) => {}
-        Ok(Some(lock)) => return locked::read_all(dir, &lock, only),
+        Ok(Some(lock)) => {
+            let contents = locked::read_all(dir, &lock, only)?;
+            // A `plugin add` that ended meanwhile has taken away what the lock named before.
+            return match locked::lock_of(dir) {
+                Ok(Some(newer)) if newer != lock => locked::read_all(dir, &newer, only),
+                _ => Ok(contents),
+            };
+        }
         Err(error) => {
             contents.found.push((dir.join(LOCK), None, Err(error)));
             return Ok(contents);

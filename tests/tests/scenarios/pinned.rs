@@ -175,6 +175,36 @@ fn what_is_signed_is_pinned_shown_and_runs() {
     assert!(fs::read_dir(stage.scene.path("pinned")).unwrap().count() == 3, "{:?}", stage.snapshot().keys());
 }
 
+#[test]
+fn a_host_goes_on_with_what_it_has_loaded_and_the_next_one_refuses_what_was_changed() {
+    let stage = Stage::new();
+    let scene = &stage.scene;
+    stage.added(&stage.release("probe-x", "0.2.0"));
+    let address = format!("tcp://{}:{}", scene.address(), scene.port("one"));
+    let health = json!({ "probe": "probe-x", "address": address, "interval": "100 ms", "deadline": "20 s" });
+    scene.stack(&["all"], &[scene.web("one", json!({ "health": health }))]);
+    let boot = || scene.run_with(&["--plugins", "pinned", "--signers", "signers.toml"]);
+    let run = boot();
+    scene.until_booted(1);
+    let (archive, good) = (stage.archive("probe-x"), fs::read(stage.archive("probe-x")).unwrap());
+    let mut bytes = good.clone();
+    bytes[good.len() / 2] ^= 1;
+    fs::write(&archive, bytes).unwrap();
+    // It is asked ten times a second, and nothing is read anew: the service that ends is started, and found well again.
+    scene.host(&["restart", "one", "--state", scene.state().to_str().unwrap()]);
+    scene.until("the service is well again", || {
+        let status =
+            scene.host(&["status", "one", "--output", "json", "--state", scene.state().to_str().unwrap()]);
+        scene.pids("one").len() == 2 && status.out.contains("\"ready\"")
+    });
+    assert_eq!(run.terminate().code, Some(0));
+    boot().end().complains(2, &["probe-x: ", "was changed after it was added"]);
+    fs::write(&archive, good).unwrap();
+    let run = boot();
+    scene.until_booted(2);
+    assert_eq!(run.terminate().code, Some(0));
+}
+
 /// F14.
 #[test]
 fn what_is_not_as_it_was_pinned_is_refused_by_name_and_the_others_load() {

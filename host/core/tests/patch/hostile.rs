@@ -466,6 +466,7 @@ fn what_is_protected() {
         ("H6 configuration", at("config/boot_config.json"), "protected-config", 1),
         ("H6 agents", at("config/razar_ai_agents.json"), "protected-config", 1),
         ("H6 pinned plugins", at("plugins.lock"), "protected-grants", 1),
+        ("H6 trusted keys", at("config/signers.toml"), "protected-grants", 1),
         ("H6 git", at(".git/config"), "protected-vcs", 1),
         ("H6 git by its short name", at("GIT~1/config"), "protected-vcs", 1),
         ("H6 git's attributes", new(".gitattributes"), "protected-vcs", 1),
