@@ -1,7 +1,7 @@
 //! The part of the state that is a fold over facts: [`Durable::apply`] is the only function that changes it, so a
 //! replay of the ledger gives exactly what the host had. It must never read the plan or anything volatile.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::custody::{Custody, Quarantine};
 use super::roster::RosterFile;
@@ -35,6 +35,25 @@ pub struct Durable {
     pub(crate) started: Timestamp,
     /// What was done with the roster file.
     pub(crate) roster: RosterFile,
+    /// Recordings of calls that may still be kept, oldest first.
+    pub(crate) calls: VecDeque<(IncidentId, Digest)>,
+}
+
+/// Recordings that are thought of: more than are kept of as many incidents as are kept.
+const RECORDINGS: usize = 4_000;
+
+/// Incidents whose recorded calls are kept, the newest.
+const RECORDED: usize = 250;
+
+impl Durable {
+    /// What names recordings of incidents that so many others came after that they are not kept.
+    pub fn old_calls(&self) -> impl Iterator<Item = Digest> + '_ {
+        let incidents: BTreeSet<IncidentId> = self.calls.iter().map(|(incident, _)| *incident).collect();
+        let oldest = incidents.iter().rev().nth(RECORDED - 1).copied();
+        let old =
+            move |(incident, _): &&(IncidentId, Digest)| oldest.is_some_and(|oldest| *incident < oldest);
+        self.calls.iter().filter(old).map(|(_, calls)| *calls)
+    }
 }
 
 /// Patches of one component that can be taken back, the newest.
@@ -419,6 +438,12 @@ impl Durable {
                 c.versions.push((at, *version));
             }),
             Fact::Stopped { .. } | Fact::Imported { .. } => {}
+            Fact::CallsRecorded { incident, calls, .. } => {
+                if self.calls.len() == RECORDINGS {
+                    self.calls.pop_front();
+                }
+                self.calls.push_back((*incident, *calls));
+            }
             Fact::Escalated { component, to, escalations, .. } => {
                 self.climb(component, |incident| incident.escalate(to, *escalations));
             }
