@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use razar_core::effect::{ExitStatus, Process};
 use razar_core::fact::Phase;
-use razar_core::grant::{CallScope, Target};
+use razar_core::grant::{CallScope, Role, Target};
 use razar_core::id::{ComponentId, InstanceId, PluginId};
 use razar_core::plan::{Check, Listener, LogSource, ProbePlan};
 use razar_core::supervisor::Input;
 use razar_runtime::contract::{Probe, ProbeCall, ProbeTarget};
 use razar_runtime::outcome::Outcome;
+use razar_runtime::tape::Tape;
 use tokio::task::AbortHandle;
 
 use crate::conduct::misbehavior;
@@ -25,6 +26,9 @@ use crate::launcher::{CheckEnd, Launcher, record};
 use crate::listener::Owner;
 use crate::packages::Packages;
 use crate::porter::{Porter, Seen};
+use crate::record::calls::{Asked as AskedOf, Call};
+use crate::record::rings::Rings;
+use crate::record::take::whose;
 use crate::serve::metrics::Metrics;
 
 /// While a component starts it is asked this often at first, then ever more slowly: readiness is noticed within three
@@ -66,6 +70,8 @@ pub(crate) struct Asker {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) state: PathBuf,
     pub(crate) starting: Arc<AtomicU32>,
+    /// Calls about components that are not well.
+    pub(crate) rings: Rings,
 }
 
 /// One answer.
@@ -161,8 +167,21 @@ impl Asker {
     }
 
     async fn plugin(&self, plugin: &PluginId, probe: &dyn Probe, call: ProbeCall<'_>) -> Answer {
-        let component = call.target.component;
-        let report = probe.check(call).await;
+        let ProbeCall { target, deadline, .. } = call;
+        let component = target.component;
+        let tape = self.rings.wants(component).then(Tape::record);
+        let report = match &tape {
+            None => probe.check(call).await,
+            Some(tape) => tape.around(probe.check(call)).await,
+        };
+        let healthy = matches!(&report.outcome, Outcome::Reply(reply) if reply.health.is_well());
+        let recorded = tape.and_then(|tape| {
+            let whose = whose(self.packages.get(plugin)?, Role::Probe)?;
+            let (address, settings) = (target.address.map(str::to_owned), target.settings.to_owned());
+            let asked = AskedOf::Probe { address, phase: target.phase, settings };
+            Some(Call::new(whose, deadline, asked, tape.take(), &report.outcome))
+        });
+        self.rings.answered(component, healthy, recorded);
         let outcome = report.outcome.as_str();
         self.metrics.observe_call(plugin, outcome);
         for denied in report.record.denied() {

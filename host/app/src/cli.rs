@@ -13,7 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use archive::{Backup, Import, Restore};
 pub(crate) use diagnose::Diagnose;
 pub(crate) use log::{Log, LogExport, LogTail, LogVerify};
-pub(crate) use patch::{Incident, IncidentList, Patch, PatchApply, PatchCheck, PatchShow};
+pub(crate) use patch::{
+    Incident, IncidentExport, IncidentList, IncidentReplay, Patch, PatchApply, PatchCheck, PatchShow,
+};
 pub(crate) use plugin::PluginAdd;
 
 use crate::packages::Sources;

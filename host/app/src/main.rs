@@ -19,6 +19,7 @@ mod packages;
 mod perform;
 mod porter;
 mod preflight;
+mod record;
 mod repair;
 mod report;
 mod roster;

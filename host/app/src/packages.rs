@@ -249,6 +249,11 @@ impl Packages {
         self.given.values()
     }
 
+    /// One of those that run.
+    pub(crate) fn get(&self, name: &PluginId) -> Option<&LoadedPlugin> {
+        self.entries.get(name).map(|entry| entry.plugin.as_ref())
+    }
+
     /// One as a probe.
     pub(crate) fn probe(&self, name: &PluginId) -> Option<&dyn Probe> {
         self.entries.get(name)?.plugin.probe()

@@ -338,6 +338,15 @@ pub enum Fact {
         /// What names them.
         version: Digest,
     },
+    /// Calls of plugins in an incident were recorded: what came into them from outside, without secrets.
+    CallsRecorded {
+        /// In which.
+        incident: IncidentId,
+        /// Whose it is.
+        component: ComponentId,
+        /// What names the recording, which may be forgotten when it is old.
+        calls: Digest,
+    },
     /// A record of the original system was taken over. It is history: nothing is decided from it.
     Imported {
         /// The file it stood in, below the directory that was imported.

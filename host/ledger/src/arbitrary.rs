@@ -87,7 +87,7 @@ pub(crate) fn fact() -> impl Strategy<Value = Fact> {
     (0..KINDS, parts()).prop_map(|(kind, parts)| build(kind, parts))
 }
 
-const KINDS: usize = 40;
+const KINDS: usize = 41;
 
 fn build(kind: usize, parts: Parts) -> Fact {
     let Parts { number, small, flag, text, component, others, failure, exit } = parts;
@@ -190,6 +190,10 @@ fn build(kind: usize, parts: Parts) -> Fact {
             Fact::EffectFinished { id, outcome: EffectOutcome::Saved { copy, active: words } }
         }
         38 => Fact::VersionKept { component, version: Digest::of(text.as_bytes()) },
+        39 => {
+            let calls = Digest::of(text.as_bytes());
+            Fact::CallsRecorded { incident: IncidentId(number), component, calls }
+        }
         _ if flag => Fact::RestartRequested { component },
         _ => Fact::StopRequested { component },
     }

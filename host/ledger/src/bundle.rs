@@ -7,6 +7,9 @@
 
 mod about;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use razar_core::fact::Fact;
 use razar_core::id::Digest;
 use razar_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,6 +44,9 @@ pub struct Bundle {
     pub head: SignedCheckpoint,
     /// In order.
     pub facts: Vec<Proven>,
+    /// Recordings of calls that facts of it name, by their digests: what they are is proven as the facts are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attached: BTreeMap<Digest, String>,
     /// Over the choice of facts: none can be left out.
     signature: Signature,
 }
@@ -57,6 +63,13 @@ pub struct Proven {
     pub body: String,
     /// The hashes beside the way to the root.
     proof: Vec<Digest>,
+}
+
+impl Bundle {
+    /// Its facts, with their positions; without those of a version to come.
+    pub fn recorded(&self) -> impl Iterator<Item = (u64, Fact)> + '_ {
+        self.facts.iter().filter_map(|proven| Some((proven.seq, serde_json::from_str(&proven.body).ok()?)))
+    }
 }
 
 /// Why there is no bundle.
@@ -105,23 +118,28 @@ pub enum Refused {
     /// A fact is not below the root.
     #[error("fact {0} is not below the signed root: it was changed, or it is of another ledger")]
     Unproven(u64),
+    /// Something is attached that no fact of it names, or that is not what the fact names.
+    #[error("what is attached as `{0}` is not what a fact of it names")]
+    Attached(Digest),
     /// Facts out of order.
     #[error("fact {0} is out of order or beyond what was asked for")]
     Order(u64),
 }
 
-/// Proves the facts about something, signed with this key.
+/// Proves the facts about something, signed with this key; with recordings of calls, if they are wanted and still kept.
 pub fn export(
     reader: &LedgerReader,
     about: About,
     key: &LedgerKey,
     now: Timestamp,
+    recordings: bool,
 ) -> Result<Bundle, ExportError> {
     let head = reader.head()?;
     let mut leaves = Vec::new();
     let mut chosen = Vec::new();
     let mut choice = Choice::new(&about);
     let mut bytes = 0;
+    let mut attached = BTreeMap::new();
     for link in Links::new(reader.connection(), 1, head) {
         let link = link?;
         let seq = link.head.seq;
@@ -130,6 +148,12 @@ pub fn export(
         let Ok(recorded) = link.read() else { continue };
         if !choice.takes(&recorded) {
             continue;
+        }
+        if let (true, Fact::CallsRecorded { calls, .. }) = (recordings, &recorded.fact)
+            && let Some(text) = reader.blob(calls)?.and_then(|bytes| String::from_utf8(bytes).ok())
+        {
+            bytes += text.len() as u64;
+            attached.insert(*calls, text);
         }
         bytes += link.body.len() as u64 + 200 + 80 * MAX_PROOF as u64 / 2;
         if chosen.len() >= MAX_FACTS || bytes > MAX_BUNDLE {
@@ -152,7 +176,7 @@ pub fn export(
     let checkpoint = Checkpoint { state: reader.state_id()?, head: head.anchor(), root, at: now };
     let head = checkpoint.sign(key).ok_or(ExportError::Nameless)?;
     let signature = key.sign(choice_text(&about, &head, &facts).as_bytes());
-    Ok(Bundle { format: FORMAT.to_owned(), about, head, facts, signature })
+    Ok(Bundle { format: FORMAT.to_owned(), about, head, facts, attached, signature })
 }
 
 /// Reads a bundle and believes it, or says why not. Only the key given here is believed, whatever the file names.
@@ -176,6 +200,18 @@ pub fn check(bytes: &[u8], key: &PublicKey) -> Result<Bundle, Refused> {
         let proof: Vec<Hash> = proof.iter().take(MAX_PROOF + 1).map(|hash| *hash.as_bytes()).collect();
         if !merkle::proves(leaf, seq - 1, size, &proof, root.as_bytes()) {
             return Err(Refused::Unproven(*seq));
+        }
+    }
+    let named: BTreeSet<Digest> = bundle
+        .recorded()
+        .filter_map(|(_, fact)| match fact {
+            Fact::CallsRecorded { calls, .. } => Some(calls),
+            _ => None,
+        })
+        .collect();
+    for (digest, text) in &bundle.attached {
+        if Digest::of(text.as_bytes()) != *digest || !named.contains(digest) {
+            return Err(Refused::Attached(*digest));
         }
     }
     // Last, because a fact that was changed is better named than a signature that no longer fits.

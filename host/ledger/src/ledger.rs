@@ -121,6 +121,11 @@ impl Ledger {
         blob::put_all(&mut self.connection, all.iter().map(|bytes| &**bytes))
     }
 
+    /// Forgets a recording of calls. The fact that names it stays, and says what it was.
+    pub fn forget(&mut self, digest: &Digest) -> Result<(), AppendError> {
+        blob::forget(&self.connection, digest)
+    }
+
     /// The bytes of a digest, verified.
     pub fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
         blob::get(&self.connection, digest)

@@ -27,9 +27,12 @@ use crate::limits::{count, number};
 use crate::outcome::{CallReport, Outcome, PluginError, PluginErrorKind, PluginFailure, Usage};
 use crate::plugin::Shared;
 use crate::state::State;
+use crate::tape::Tape;
+use crate::tape::files::Given;
 
 mod classify;
 mod drive;
+mod played;
 
 /// What is asked of an instance, with the contract's types already turned into ours.
 pub(crate) trait Invocation: Send {
@@ -66,11 +69,12 @@ pub(crate) async fn call<I: Invocation>(
         Err(failure) => return never_ran(Outcome::Failed(failure), usage),
     };
     let grant = Arc::new(plugin.grant.for_call(scope));
-    let mounts = match mounts(plugin, &grant, deadline, time).await {
+    let tape = Tape::current();
+    let mounts = match mounts(plugin, &grant, deadline, time, tape.as_ref()).await {
         Ok(mounts) => mounts,
         Err(outcome) => return never_ran(outcome.into(), usage),
     };
-    let state = match State::new(plugin, grant, &mounts, deadline) {
+    let state = match State::new(plugin, grant, &mounts, deadline, tape.clone()) {
         Ok(state) => state,
         Err(error) => return never_ran(Outcome::Refused(not_given(&error)), usage),
     };
@@ -80,7 +84,12 @@ pub(crate) async fn call<I: Invocation>(
             return never_ran(Outcome::Failed(PluginFailure::HostBug(format!("{error:#}"))), usage);
         }
     };
-    let end = drive(&plugin.engine, deadline, &mut usage.busy, invocation.invoke(&mut store)).await;
+    let playing = tape.as_ref().and_then(Tape::playing);
+    let guest = invocation.invoke(&mut store);
+    let end = match playing {
+        None => drive(&plugin.engine, deadline, &mut usage.busy, guest).await,
+        Some(playing) => played::drive(&plugin.engine, begun, time, playing, guest).await,
+    };
     usage.fuel = fuel.and_then(|fuel| Some(fuel.saturating_sub(store.get_fuel().ok()?)));
     let state = store.data();
     usage.memory = number(state.limiter.peak());
@@ -170,7 +179,11 @@ async fn mounts(
     grant: &EffectiveGrant,
     deadline: Instant,
     time: Duration,
+    tape: Option<&Tape>,
 ) -> Result<Mounts, NotReady> {
+    if let Some(playing) = tape.and_then(Tape::playing) {
+        return Ok(Mounts::played(playing, &plugin.trees, &plugin.limits));
+    }
     let Some(scratch) = &plugin.scratch else { return Ok(Mounts::default()) };
     let permits: Vec<DirPermit> = grant.permit_dirs();
     if permits.is_empty() {
@@ -179,11 +192,24 @@ async fn mounts(
     tokio::select! {
         biased;
         prepared = timeout_at(deadline.into(), Mounts::prepare(&permits, scratch, &plugin.trees, &plugin.limits)) => match prepared {
-            Ok(Ok(mounts)) => Ok(mounts),
+            Ok(Ok(mounts)) => {
+                if let Some(tape) = tape {
+                    keep(tape, mounts.given()).await;
+                }
+                Ok(mounts)
+            }
             Ok(Err(error)) => Err(NotReady::NotGiven(not_given(&error))),
             Err(_) => Err(NotReady::Failed(PluginFailure::Deadline(time))),
         },
         () = plugin.engine.closed() => Err(NotReady::Failed(PluginFailure::Cancelled)),
+    }
+}
+
+/// Onto the tape, off this thread.
+async fn keep(tape: &Tape, given: Vec<Given>) {
+    let own = tape.clone();
+    if tokio::task::spawn_blocking(move || crate::tape::files::keep(&own, &given)).await.is_err() {
+        tape.leave_out("its directories could not be read".to_owned());
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use razar_core::fact::Phase;
 use razar_core::grant::CallScope;
 use razar_core::id::ComponentId;
+use serde::{Deserialize, Serialize};
 
 use crate::outcome::CallReport;
 
@@ -50,7 +51,7 @@ pub struct ProbeTarget<'a> {
 }
 
 /// A probe's answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// How the component is.
     pub health: Health,
@@ -63,7 +64,7 @@ pub struct Report {
 }
 
 /// How a component is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Health {
     /// Well.
     Healthy,
@@ -93,7 +94,7 @@ impl Health {
 }
 
 /// One number.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     /// What.
     pub name: String,

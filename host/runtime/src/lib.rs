@@ -17,6 +17,7 @@
 //! | [`cwasm`] | native code at rest, under a MAC |
 //! | [`link`] | what a plugin may import |
 //! | [`broker`] | what a guest can reach |
+//! | [`tape`] | all that came into one call, to be played again |
 //!
 //! A call: `runtime.load(source, &grant).await?.probe()?.check(call).await`, which never fails: its report says how
 //! it ended.
@@ -44,5 +45,6 @@ pub mod plugins;
 pub mod prescan;
 pub mod runtime;
 mod state;
+pub mod tape;
 
 pub use crate::runtime::{Runtime, RuntimeOptions};

@@ -13,6 +13,7 @@ use crate::broker::keyvalue::{self, add_keyvalue_to_linker};
 use crate::broker::log::{self, add_logging_to_linker};
 use crate::broker::tcp::{add_meter_to_linker, add_names_to_linker};
 use crate::state::State;
+use crate::tape::clock::add_clock_to_linker;
 
 /// Stable WASI: any version of the 0.2 line.
 const STABLE: &[(&str, &[&str])] = &[
@@ -84,6 +85,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State
     add_names_to_linker(&mut linker, State::names)?;
     add_meter_to_linker(&mut linker, State::meter)?;
     add_room_to_linker(&mut linker, State::room)?;
+    add_clock_to_linker(&mut linker, State::clock)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     add_keyvalue_to_linker(&mut linker, State::keyvalue)?;
     add_logging_to_linker(&mut linker, |state| &state.log)?;

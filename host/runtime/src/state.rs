@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use razar_core::grant::EffectiveGrant;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::clocks::WasiClocksView as _;
 use wasmtime_wasi::filesystem::WasiFilesystemView as _;
 use wasmtime_wasi::sockets::WasiSocketsView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -21,6 +22,8 @@ use crate::broker::log::{GuestLog, LogStream};
 use crate::broker::tcp::{MeterView, NamesView, TcpBroker};
 use crate::limits::{Limiter, count};
 use crate::plugin::Shared;
+use crate::tape::Tape;
+use crate::tape::clock::{self, ClockView};
 
 /// How far a call has come: the same error means different things before and after the guest runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,22 +57,27 @@ impl State {
         grant: Arc<EffectiveGrant>,
         mounts: &Mounts,
         deadline: Instant,
+        tape: Option<Tape>,
     ) -> Result<Self, FilesError> {
         let limits = &plugin.limits;
         let log = GuestLog::new(limits.stdout.0, limits.log.0);
-        let journal = Arc::new(Journal::new());
+        let journal = Arc::new(Journal::with(tape));
+        let tape = journal.tape();
         let mut wasi = WasiCtx::builder();
         wasi.stdout(log.pipe(LogStream::Stdout))
             .stderr(log.pipe(LogStream::Stderr))
             .max_random_size(limits.random.0);
-        config::environment(&grant, &mut wasi);
+        config::environment(&grant, &mut wasi, tape);
+        if let Some(tape) = tape {
+            clock::give(tape, &mut wasi);
+        }
         mounts.mount(&mut wasi)?;
         let resolver = Arc::clone(&plugin.egress.resolver);
         let tcp_broker = TcpBroker::new(Arc::clone(&grant), *limits, resolver, Arc::clone(&journal));
         tcp_broker.guard(&mut wasi);
         let mut table = ResourceTable::new();
         table.set_max_capacity(count(limits.handles));
-        let config = config::variables(&grant);
+        let config = config::variables(&grant, tape);
         let keyvalue_broker = KeyValueBroker::new(
             plugin.id.clone(),
             Arc::clone(&grant),
@@ -109,6 +117,12 @@ impl State {
     pub(crate) fn room(&mut self) -> RoomView<'_> {
         let (room, journal) = (self.room.clone(), Arc::clone(&self.journal));
         RoomView { files: self.filesystem(), room, journal }
+    }
+
+    /// What timers need.
+    pub(crate) fn clock(&mut self) -> ClockView<'_> {
+        let tape = self.journal.tape().cloned();
+        ClockView { clocks: self.clocks(), tape }
     }
 
     /// What key-value stores need.

@@ -20,6 +20,7 @@
 //! | `gullible` | logs that give orders, and agents that obey |
 //! | `repair` | what agents and operators propose, tried, applied, watched and taken back |
 //! | `recall` | what the host does without asking anybody |
+//! | `replay` | incidents played again when everything they were about is gone |
 //! | `climb` | one incident from the bottom of the ladder to its top, and the next one |
 //! | `corpus` | some of the repair corpus, as the benchmark judges all of it |
 //! | `plugin` | `plugin list`, `inspect` and `run` |
@@ -69,6 +70,7 @@ mod probes;
 mod recall;
 mod records;
 mod repair;
+mod replay;
 mod services;
 mod shapes;
 mod tournament;

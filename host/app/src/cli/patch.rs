@@ -54,6 +54,14 @@ pub(crate) enum Incident {
     List(IncidentList),
     /// One of them, attempt by attempt
     Show(IncidentShow),
+    /// Plays the recorded calls of one again, offline and at no cost, and says where an outcome differs
+    ///
+    /// Probes, agents and evaluators are asked what they were asked then, and get what came into their calls then: nothing is
+    /// reached and nothing is paid for. Gate and verdict are worked out anew. With another version of a plugin it says what
+    /// that one would have done.
+    Replay(IncidentReplay),
+    /// Its facts and the recordings of its calls in one signed file: `incident replay` and `log verify` read it
+    Export(IncidentExport),
 }
 
 // Arguments of `incident list` and `patch list`.
@@ -73,6 +81,42 @@ pub(crate) struct IncidentList {
 pub(crate) struct IncidentShow {
     /// Its number, or a component: then its newest one
     pub(crate) incident: String,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+// Arguments of `incident replay`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct IncidentReplay {
+    /// Its number, or a component: then its newest one; or a file that `incident export` wrote
+    pub(crate) incident: String,
+    /// The public key that must have signed such a file; without, the one that it names itself
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) state: State,
+    /// A directory of plugin packages, or one package; may be given more than once. The code that was recorded comes first
+    #[arg(long = "plugins", value_name = "DIR", required = true)]
+    pub(crate) plugins: Vec<PathBuf>,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+// Arguments of `incident export`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct IncidentExport {
+    /// Its number, or a component: then its newest one
+    pub(crate) incident: String,
+    /// The file to write; it must not exist
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// The private key to sign with; without, that of the state directory, made now if there is none
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) state: State,
     /// Shape of the answer

@@ -1,13 +1,18 @@
 //! `incident`, and what `patch` shows of the past: reads the ledger beside a running host or without one, and changes nothing.
 
+mod replay;
+
 use std::path::Path;
 
+use razar_core::fact::{Fact, Recorded};
 use razar_core::id::{ComponentId, IncidentId};
 use razar_core::patch::Patch;
+use razar_ledger::bundle::About;
 use razar_ledger::incidents::{Attempt, Incident, Incidents, What};
 use razar_ledger::{LedgerError, LedgerReader};
 use serde_json::{Map, Value, json};
 
+use super::log::export::{Wanted, written};
 use super::{Exit, complain, say};
 use crate::cli::{self, Output};
 use crate::report::{diff, escape, moment};
@@ -20,35 +25,71 @@ const MAX_REASON: usize = 120;
 const NOT_TAKEN: &str = "not taken";
 
 pub(super) fn incident(command: &cli::Incident) -> Exit {
-    let (state, output) = match command {
-        cli::Incident::List(arguments) => (&arguments.state.state, arguments.output),
-        cli::Incident::Show(arguments) => (&arguments.state.state, arguments.output),
-    };
-    let incidents = match read(state) {
-        Ok((_, incidents)) => incidents,
-        Err(error) => return failed(output, &error.to_string()),
-    };
     match command {
-        cli::Incident::List(arguments) => {
+        cli::Incident::List(arguments) => with(&arguments.state.state, arguments.output, |incidents| {
             let wanted = |incident: &&Incident| is_of(incident, arguments.component.as_deref());
             let found: Vec<&Incident> = incidents.iter().rev().filter(wanted).collect();
-            list(&found, output);
+            list(&found, arguments.output);
             Exit::Done
-        }
-        cli::Incident::Show(arguments) => match find(&incidents, &arguments.incident) {
-            Some(incident) => {
-                show(incident, output);
-                Exit::Done
+        }),
+        cli::Incident::Show(arguments) => with(&arguments.state.state, arguments.output, |incidents| {
+            match find(incidents, &arguments.incident) {
+                Some(incident) => {
+                    show(incident, arguments.output);
+                    Exit::Done
+                }
+                None => failed(arguments.output, &unknown(&arguments.incident)),
             }
-            None => {
-                let wanted = escape::line(&arguments.incident);
-                failed(
-                    output,
-                    &format!("there is no incident `{wanted}`; `razar-host incident list` lists them"),
-                )
-            }
-        },
+        }),
+        cli::Incident::Replay(arguments) => replay::replay(arguments),
+        cli::Incident::Export(arguments) => export(arguments),
     }
+}
+
+/// The facts about its component, from its first to its last, with what was recorded of its calls.
+fn export(arguments: &cli::IncidentExport) -> Exit {
+    let cli::IncidentExport { incident, out, key, state, output } = arguments;
+    let found = read(&state.state).map_err(|error| error.to_string()).and_then(|(reader, incidents)| {
+        let found = find(&incidents, incident).ok_or_else(|| unknown(incident))?;
+        let (mut from, mut to) = (None, None);
+        for recorded in reader.replay(1).map_err(|error| error.to_string())? {
+            let Recorded { seq, fact, .. } = recorded.map_err(|error| error.to_string())?;
+            match fact {
+                Fact::IncidentOpened { incident, .. } | Fact::RollbackRequested { incident, .. }
+                    if incident == found.id =>
+                {
+                    from = from.or(Some(seq));
+                }
+                Fact::IncidentClosed { incident, .. } if incident == found.id => to = Some(seq),
+                Fact::CallsRecorded { incident, .. } if incident == found.id && to.is_some() => {
+                    to = Some(seq)
+                }
+                _ => {}
+            }
+        }
+        Ok(About { component: found.component.clone(), from, to })
+    });
+    match found {
+        Ok(about) => {
+            let key = key.as_deref();
+            written(&Wanted { about, recordings: true, out, key, state, output: *output })
+        }
+        Err(why) => {
+            complain(*output, &why);
+            Exit::Usage
+        }
+    }
+}
+
+fn with(state: &Path, output: Output, tell: impl FnOnce(&Incidents) -> Exit) -> Exit {
+    match read(state) {
+        Ok((_, incidents)) => tell(&incidents),
+        Err(error) => failed(output, &error.to_string()),
+    }
+}
+
+fn unknown(wanted: &str) -> String {
+    format!("there is no incident `{}`; `razar-host incident list` lists them", escape::line(wanted))
 }
 
 /// `patch list`.

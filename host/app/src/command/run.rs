@@ -33,7 +33,8 @@ use crate::launcher::{Launcher, Starter};
 use crate::packages::Packages;
 use crate::perform::{self, Hands};
 use crate::porter::Porter;
-use crate::repair::{Trials, Where, Workshop, keep_versions};
+use crate::record::rings::Rings;
+use crate::repair::{Trials, Where, Workshop, keep_probes, keep_versions};
 use crate::values::KeptValues;
 use crate::witness::Witnessing;
 use crate::{report, roster, serve};
@@ -120,7 +121,9 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
         metrics: Arc::clone(&metrics),
         state: state_dir.clone(),
         starting: Arc::default(),
+        rings: Rings::default(),
     };
+    let rings = asker.rings.clone();
     let tokio = tokio::runtime::Handle::current();
     let (own, places) = own_files(&arguments, &state_dir).map_err(Ended::internal)?;
     let mut kept = None;
@@ -137,7 +140,10 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
             roster: roster_file,
             roster_turn: tokio::sync::Mutex::default(),
         });
-        kept = Some(keep_versions(Arc::clone(&workshop), &ready.checked.plan));
+        kept = Some((
+            keep_versions(Arc::clone(&workshop), &ready.checked.plan),
+            keep_probes(Arc::clone(&workshop), rings, &ready.checked.plan),
+        ));
         let hands = Hands {
             launcher: launcher.clone(),
             driver: handle.clone(),
@@ -156,7 +162,10 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
     failpoint::pass("run.serving");
     let told = report::start(arguments.output, &handle);
 
-    kept.map(|kept| tokio.spawn(kept));
+    if let Some((versions, probes)) = kept {
+        tokio.spawn(versions);
+        tokio.spawn(probes);
+    }
     tokio.spawn(perform::listen(events, handle.clone(), state_dir.clone()));
     let driving = std::thread::Builder::new().name("driver".to_owned()).spawn(move || driver.run());
     let driving = driving.map_err(Ended::internal)?;

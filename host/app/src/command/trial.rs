@@ -7,6 +7,7 @@ use razar_runtime::broker::keyvalue::MemoryValues;
 
 use super::{Exit, complain, own_compiler, runtime};
 use crate::cli::Output;
+use crate::record::take::Notes;
 use crate::trial::judge;
 use crate::trial::plugins;
 use crate::trial::start::{Folder, Held};
@@ -42,6 +43,10 @@ async fn judged(file: &Path) -> Result<(), String> {
     let runtime: judge::Engines = LazyLock::new(Box::new(move || engines(cache).or_else(|_| engines(None))));
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let seed = u64::from(seed.subsec_nanos()) << 32 | u64::from(std::process::id());
-    let evaluators = plugins::load(&request, &runtime, &folder.scratch, seed).await?;
-    judge::judge(&request, &folder, &runtime, &evaluators, seed).await
+    let notes = Notes::default();
+    let evaluators = plugins::load(&request, &runtime, &folder.scratch, seed, &notes).await?;
+    judge::judge(&request, &folder, &runtime, &evaluators, seed).await?;
+    // A trial is held without its recording, too.
+    folder.note(&request.component, notes.take());
+    Ok(())
 }

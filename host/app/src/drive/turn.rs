@@ -310,7 +310,18 @@ impl<P: Performer, W: Watching> Driver<P, W> {
             // Nobody may be listening.
             let _ = self.facts.send(recorded.clone());
         }
+        if recorded.iter().any(|recorded| matches!(recorded.fact, Fact::CallsRecorded { .. })) {
+            self.forget();
+        }
         self.views.show(recorded);
+    }
+
+    /// Recordings that are too old to be kept. One that cannot be forgotten now is tried again with the next.
+    fn forget(&mut self) {
+        let old: Vec<Digest> = self.state.durable().old_calls().collect();
+        if let Some(error) = old.iter().find_map(|digest| self.ledger.forget(digest).err()) {
+            tracing::warn!("an old recording is still kept: {error}");
+        }
     }
 
     fn ask(&mut self) {

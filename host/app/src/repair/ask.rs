@@ -15,12 +15,14 @@ use razar_core::plan::ComponentPlan;
 use razar_core::redact::Redactor;
 use razar_runtime::contract::agent::{Change, Remedy};
 
+use super::keep::Noted;
 use super::{Workshop, blocking, failed, recall, trouble, words};
 use crate::agent::consult::{self, Consulted, consult, restored};
 use crate::agent::context::Context;
 use crate::agent::workspace::{Unfit, Workspace};
 use crate::agent::{secrets, tree};
 use crate::evidence;
+use crate::record::take::RecordedAgent;
 
 /// Where agents that edit files find their copies, below the state directory.
 pub(super) const WORKSPACES: &str = "workspaces";
@@ -36,6 +38,7 @@ pub(super) async fn proposal(
     incident: &Incident,
     files: &Tree,
     spent: &mut Spent,
+    noted: &mut Noted,
 ) -> Result<Proposal, End> {
     match &attempt.who {
         Who::Operator(diff) => Ok(Proposal::diff(workshop.driver.bytes(*diff).await.map_err(failed)?)),
@@ -47,23 +50,25 @@ pub(super) async fn proposal(
         }
         Who::Version(version) => recall::version(workshop, *version, plan, files).await,
         Who::Agent(agent) => {
-            let name = format!("{}-{}-{}", plan.id, incident.id, attempt.number);
-            of_agent(workshop, (agent, name), plan, incident, files, spent).await
+            let copied = format!("{}-{}-{}", plan.id, incident.id, attempt.number);
+            of_agent(workshop, (agent, copied), plan, incident, files, spent, noted).await
         }
     }
 }
 
 async fn of_agent(
     workshop: &Arc<Workshop>,
-    (agent, name): (&PluginId, String),
+    (name, copied): (&PluginId, String),
     plan: &Arc<ComponentPlan>,
     incident: &Incident,
     files: &Tree,
     spent: &mut Spent,
+    noted: &mut Noted,
 ) -> Result<Proposal, End> {
-    let entry = workshop.packages.iter().find(|(name, _)| *name == agent).map(|(_, entry)| entry);
-    let Some(asked) = entry.and_then(|entry| entry.plugin.agent()) else {
-        let why = format!("no agent plugin `{agent}` is loaded");
+    let entry = workshop.packages.iter().find(|(known, _)| *known == name).map(|(_, entry)| entry);
+    let found = entry.and_then(|entry| Some((entry.plugin.agent()?, entry.plugin.as_ref())));
+    let Some((agent, plugin)) = found else {
+        let why = format!("no agent plugin `{name}` is loaded");
         return Err(End::Unavailable { why, trouble: Trouble::NotLoaded, retry_after: None });
     };
     let (shop, component) = (Arc::clone(workshop), Arc::clone(plan));
@@ -83,16 +88,22 @@ async fn of_agent(
         let context = context.clone().with_log(&log).unwrap_or(context);
         let mut brief = context.brief(&mut tree);
         let below = shop.state.join(WORKSPACES);
-        let copy = editor.map(|permit| Workspace::make(&permit, &below, &name, &tree)).transpose();
+        let copy = editor.map(|permit| Workspace::make(&permit, &below, &copied, &tree)).transpose();
         let copy = copy.map_err(|error| format!("cannot copy the files for the agent: {error}"))?;
         copy.iter().for_each(|copy| copy.offer(&mut brief));
         Ok((tree, brief, copy))
     });
     let (tree, brief, copy) = told.await.map_err(failed)?;
     let bounds = consult::Bounds::within(TIME);
-    let over = consult(asked, &brief, &tree, "{}", bounds).await;
+    let asked = RecordedAgent { agent, plugin, notes: noted.notes.clone() };
+    let over = consult(&asked, &brief, &tree, "{}", bounds).await;
     *spent = trouble::spent(&over);
     let Consulted { end, .. } = over;
+    let said = match &end {
+        consult::End::Proposed(proposal) => Some(proposal),
+        _ => None,
+    };
+    noted.asked(workshop, plan, brief, &tree, files, said).await;
     let proposal = match end {
         consult::End::Proposed(proposal) => {
             let proposal = match &copy {

@@ -9,6 +9,8 @@
 //! ```
 
 mod ask;
+mod keep;
+mod probes;
 mod recall;
 mod roster;
 mod trials;
@@ -32,6 +34,9 @@ use crate::packages::Packages;
 use crate::sources::{self, Bounds};
 use crate::{mend, report};
 
+use keep::Noted;
+pub(crate) use probes::keep_probes;
+use trials::Tried;
 pub(crate) use trials::{Trials, Where};
 pub(crate) use versions::keep as keep_versions;
 
@@ -68,8 +73,9 @@ impl Workshop {
         plan: &Arc<ComponentPlan>,
         incident: &Incident,
     ) -> EffectOutcome {
-        let mut spent = Spent::default();
-        let tried = self.tried(permit.id(), permit.effect(), plan, incident, &mut spent).await;
+        let (mut spent, mut noted) = (Spent::default(), Noted::default());
+        let tried = self.tried(permit.id(), permit.effect(), plan, incident, &mut spent, &mut noted).await;
+        keep::keep(self, plan, incident.id, Some(permit.effect().number), noted).await;
         EffectOutcome::Attempted { end: tried.unwrap_or_else(|end| end), spent }
     }
 
@@ -80,9 +86,10 @@ impl Workshop {
         plan: &Arc<ComponentPlan>,
         incident: &Incident,
         spent: &mut Spent,
+        noted: &mut Noted,
     ) -> Result<End, End> {
         let before = self.files(plan).await?;
-        let proposal = ask::proposal(self, attempt, plan, incident, &before, spent).await?;
+        let proposal = ask::proposal(self, attempt, plan, incident, &before, spent, noted).await?;
         // What whoever proposes was shown is compared with what is there now.
         let now = self.files(plan).await?;
         let rules = self.rules(plan);
@@ -93,7 +100,8 @@ impl Workshop {
         let patch = self.kept(&plan.id, &changes, &now, plan).await?;
         let files = digest_of(&now);
         let held = self.trials.hold(id, plan, &changes, files, &self.packages).await;
-        let (verdict, why) = held;
+        let Tried { verdict, why, trial, calls } = held;
+        noted.tried(trial, calls);
         let lines = Some(changes.added().saturating_add(changes.removed()));
         Ok(End::Tried { verdict, why: words(&why), manifest: patch, lines })
     }

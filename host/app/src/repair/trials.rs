@@ -17,7 +17,8 @@ use rustix::fs::OFlags;
 use super::ask::WORKSPACES;
 use crate::launcher::Launcher;
 use crate::packages::Packages;
-use crate::trial::start::{Held, Judged, Setting};
+use crate::record::calls::{Call, Trial};
+use crate::trial::start::{Folder, Held, Judged, Setting};
 use crate::trial::wire::{Base, MAX_REPORT, Tests};
 
 /// Where trials are held, below the state directory.
@@ -39,6 +40,17 @@ pub(crate) struct Where {
     pub(crate) cache: Option<PathBuf>,
     /// Where the boot configuration lies.
     pub(crate) stack: PathBuf,
+}
+
+/// A trial that was held, or was not.
+pub(crate) struct Tried {
+    pub(crate) verdict: Verdict,
+    /// In words.
+    pub(crate) why: String,
+    /// What the verdict was made of.
+    pub(crate) trial: Option<Trial>,
+    /// The calls of evaluators.
+    pub(crate) calls: Vec<Call>,
 }
 
 /// See the module.
@@ -77,7 +89,7 @@ impl Trials {
         changes: &ChangeSet,
         files: Digest,
         packages: &Packages,
-    ) -> (Verdict, String) {
+    ) -> Tried {
         let turn =
             self.turns.lock().ok().map(|mut turns| Arc::clone(turns.entry(plan.id.clone()).or_default()));
         let _turn = match &turn {
@@ -87,16 +99,22 @@ impl Trials {
         let known = (plan.id.to_string(), files);
         let base = self.bases.lock().ok().and_then(|bases| bases.get(&known).cloned());
         match self.held(attempt, plan, changes, base, packages).await {
-            Ok(Held { verdict, reason, base }) => {
+            Ok((Held { verdict, reason, base, evidence }, calls)) => {
                 if let (Some(base), Ok(mut bases)) = (base, self.bases.lock()) {
                     if bases.len() >= BASES {
                         bases.pop_first();
                     }
                     bases.insert(known, base);
                 }
-                (verdict, reason)
+                let trial = evidence.map(|evidence| Trial { evidence, verdict });
+                Tried { verdict, why: reason, trial, calls }
             }
-            Err(why) => (Verdict::Infra, format!("the trial was not held: {why}")),
+            Err(why) => Tried {
+                verdict: Verdict::Infra,
+                why: format!("the trial was not held: {why}"),
+                trial: None,
+                calls: Vec::new(),
+            },
         }
     }
 
@@ -107,10 +125,11 @@ impl Trials {
         changes: &ChangeSet,
         base: Option<Base>,
         packages: &Packages,
-    ) -> Result<Held, String> {
+    ) -> Result<(Held, Vec<Call>), String> {
         let dir = self.places.state.join(TRIALS).join(attempt.to_string());
         make(&dir)?;
         let held = self.held_in(&dir, plan, changes, base, packages).await;
+        let held = held.map(|held| (held, Folder::of(&dir).noted()));
         // What is left of it tells nobody anything.
         let _ = tokio::fs::remove_dir_all(&dir).await;
         held

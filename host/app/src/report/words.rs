@@ -206,6 +206,7 @@ impl Teller {
             | Fact::RestartRequested { .. }
             | Fact::StopRequested { .. }
             | Fact::VersionKept { .. }
+            | Fact::CallsRecorded { .. }
             // Told in its own words.
             | Fact::Imported { .. } => return None,
         })
@@ -357,6 +358,9 @@ impl Teller {
             Fact::StopRequested { component } => about(component, "stop requested".to_owned()),
             Fact::VersionKept { component, .. } => {
                 about(component, "its files are kept: it has been well with them".to_owned())
+            }
+            Fact::CallsRecorded { component, incident, .. } => {
+                about(component, format!("calls of plugins in incident {incident} are recorded"))
             }
             Fact::Imported { source, record, component, .. } => {
                 Some((component.clone(), format!("record {record} of `{source}` was taken over")))

@@ -39,6 +39,12 @@ impl Planted {
         self.sentinels.as_ref()
     }
 
+    /// Their paths in the tree.
+    pub(super) fn names(&self, tree: &Path) -> Vec<String> {
+        let below = |file: &PathBuf| Some(file.strip_prefix(tree).ok()?.to_str()?.to_owned());
+        self.files.iter().filter_map(below).collect()
+    }
+
     /// Takes them away again.
     pub(super) fn dig_up(self) -> std::io::Result<()> {
         self.files.iter().try_for_each(std::fs::remove_file)

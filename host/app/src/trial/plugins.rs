@@ -5,17 +5,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use razar_core::grant::Role;
 use razar_core::id::{ComponentId, PluginId};
 use razar_core::patch::{Case, CaseEnd, Look, Opinion, Sentinels};
 use razar_runtime::contract::BoxFuture;
 use razar_runtime::contract::evaluator::{self, CaseStatus, EvaluatorCall, Judgement};
 use razar_runtime::outcome::{Outcome, PluginErrorKind};
+use razar_runtime::tape::Tape;
 
 use super::evaluate::Evaluator;
 use super::judge::Engines;
 use super::planted::Planted;
 use super::wire::Request;
 use crate::packages::{Packages, Sources};
+use crate::record::calls::{Asked, Call};
+use crate::record::take::{Notes, whose};
 
 /// One look's time: what a plugin's own limit allows, if that is less.
 const TIME: Duration = Duration::from_secs(300);
@@ -28,6 +32,8 @@ pub(crate) struct Plugin {
     /// Where its scratch directories are made, one a look.
     scratch: PathBuf,
     seed: u64,
+    /// What was asked of it.
+    notes: Notes,
 }
 
 /// Loads the evaluators that a request names, and no others.
@@ -36,6 +42,7 @@ pub(crate) async fn load(
     runtime: &Engines,
     scratch: &Path,
     seed: u64,
+    notes: &Notes,
 ) -> Result<Vec<Box<dyn Evaluator>>, String> {
     let mut loaded: Vec<Box<dyn Evaluator>> = Vec::new();
     for name in &request.evaluators {
@@ -46,7 +53,8 @@ pub(crate) async fn load(
             return Err(format!("the evaluator `{name}` cannot be used{}", why.unwrap_or_default()));
         }
         let (name, component, scratch) = (name.clone(), request.component.clone(), scratch.to_owned());
-        loaded.push(Box::new(Plugin { name, packages, component, scratch, seed }));
+        let notes = notes.clone();
+        loaded.push(Box::new(Plugin { name, packages, component, scratch, seed, notes }));
     }
     Ok(loaded)
 }
@@ -65,14 +73,19 @@ impl Plugin {
     async fn judged(&self, tree: &Path, changed: &[String]) -> Result<Look, String> {
         let failed = |error: std::io::Error| format!("the tests of the host cannot be planted: {error}");
         let planted = Planted::in_tree(tree, self.seed).map_err(failed)?;
-        let judgement = self.asked(tree, changed).await;
+        let judgement = self.asked(tree, changed, planted.names(tree)).await;
         let sentinels = planted.sentinels().cloned();
         planted.dig_up().map_err(failed)?;
         judgement.map(|judgement| look(&judgement, sentinels.as_ref()))
     }
 
     /// Its opinion. What it cannot say is no fault of the tree; what its guest did wrong is.
-    async fn asked(&self, tree: &Path, changed: &[String]) -> Result<Judgement, String> {
+    async fn asked(
+        &self,
+        tree: &Path,
+        changed: &[String],
+        planted: Vec<String>,
+    ) -> Result<Judgement, String> {
         let Some(evaluator) = self.packages.evaluator(&self.name) else {
             return Err("it is not loaded".to_owned());
         };
@@ -85,24 +98,47 @@ impl Plugin {
             extensions: Vec::new(),
         };
         let call = EvaluatorCall { request: &request, tree, scratch: scratch.path(), deadline: TIME };
-        let report = evaluator.evaluate(call).await;
-        let ends = |outcome, summary: String| Judgement {
-            outcome,
-            summary,
-            findings: Vec::new(),
-            cases: Vec::new(),
-            extensions: Vec::new(),
-        };
-        match report.outcome {
-            Outcome::Reply(judgement) => Ok(judgement),
-            Outcome::Refused(error) if error.kind == PluginErrorKind::NotEvaluable => {
-                Ok(ends(evaluator::Outcome::NotEvaluable(error.message.clone()), error.message))
-            }
-            Outcome::Refused(error) => Err(error.message),
-            // A tree that stops whoever looks at it is not in order.
-            Outcome::Failed(failure) => Ok(ends(evaluator::Outcome::Fail, failure.to_string())),
+        let tape = Tape::record();
+        let report = tape.around(evaluator.evaluate(call)).await;
+        if let Some(whose) = self.packages.get(&self.name).and_then(|plugin| whose(plugin, Role::Evaluator)) {
+            let asked = Asked::Evaluator { request: request.clone(), seed: self.seed, planted };
+            self.notes.push(Call::new(whose, TIME, asked, tape.take(), &report.outcome));
         }
+        opinion(report.outcome)
     }
+}
+
+/// What an answer says of a tree.
+pub(crate) fn opinion(outcome: Outcome<Judgement>) -> Result<Judgement, String> {
+    let ends = |outcome, summary: String| Judgement {
+        outcome,
+        summary,
+        findings: Vec::new(),
+        cases: Vec::new(),
+        extensions: Vec::new(),
+    };
+    match outcome {
+        Outcome::Reply(judgement) => Ok(judgement),
+        Outcome::Refused(error) if error.kind == PluginErrorKind::NotEvaluable => {
+            Ok(ends(evaluator::Outcome::NotEvaluable(error.message.clone()), error.message))
+        }
+        Outcome::Refused(error) => Err(error.message),
+        // A tree that stops whoever looks at it is not in order.
+        Outcome::Failed(failure) => Ok(ends(evaluator::Outcome::Fail, failure.to_string())),
+    }
+}
+
+/// What such an answer says of a tree that lies there with the host's own tests in it, grown from this seed.
+pub(crate) fn look_again(
+    outcome: Outcome<Judgement>,
+    tree: &Path,
+    seed: u64,
+    planted: &[String],
+) -> Result<Look, String> {
+    let failed = |error: std::io::Error| format!("the tests of the host cannot be planted: {error}");
+    planted.iter().try_for_each(|path| std::fs::remove_file(tree.join(path))).map_err(failed)?;
+    let planted = Planted::in_tree(tree, seed).map_err(failed)?;
+    opinion(outcome).map(|judgement| look(&judgement, planted.sentinels()))
 }
 
 /// What one judgement says of the component, without the host's own cases.

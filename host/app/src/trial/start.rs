@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptionsExt as _};
 use razar_core::grant::LogBegin;
-use razar_core::id::{ComponentId, PluginId};
-use razar_core::patch::{ChangeSet, Ruling, Verdict, judge};
+use razar_core::id::{ComponentId, IncidentId, PluginId};
+use razar_core::patch::{ChangeSet, Evidence, Ruling, Verdict, judge};
 use razar_core::plan::{ComponentPlan, Limit};
 use razar_core::time::Millis;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -30,6 +30,7 @@ use crate::launcher::left;
 use crate::launcher::process::{self, CHECK_MARKER};
 use crate::launcher::spawn::{FileLimit, spawn};
 use crate::launcher::wire::Run;
+use crate::record::calls::{Call, Calls, MAX_DOCUMENT};
 
 /// The hidden command that judges.
 pub(crate) const SUBCOMMAND: &str = "trial";
@@ -64,6 +65,33 @@ impl Folder {
         self.dir.join("request.json")
     }
 
+    /// Leaves the calls of evaluators beside the report.
+    pub(crate) fn note(&self, component: &ComponentId, calls: Vec<Call>) {
+        if calls.is_empty() {
+            return;
+        }
+        let mut document = Calls::new(component.clone(), IncidentId(0), None);
+        document.calls = calls;
+        let written = document.write().map_err(std::io::Error::from);
+        let written = written.and_then(|text| {
+            let file = OpenOptions::new().write(true).create_new(true).open(self.report.join(CALLS));
+            file.and_then(|mut file| file.write_all(&text))
+        });
+        if let Err(error) = written {
+            tracing::warn!("the calls of evaluators are not recorded: {error}");
+        }
+    }
+
+    /// What was left there, if anything was.
+    pub(crate) fn noted(&self) -> Vec<Call> {
+        let bytes = read_file(&self.report, CALLS, MAX_DOCUMENT as u64);
+        bytes
+            .ok()
+            .and_then(|bytes| Calls::read(&bytes).ok())
+            .map(|document| document.calls)
+            .unwrap_or_default()
+    }
+
     /// What the judge writes.
     pub(crate) fn report_file(&self) -> PathBuf {
         self.report.join(REPORT)
@@ -71,6 +99,9 @@ impl Folder {
 }
 
 const REPORT: &str = "report.json";
+
+/// The calls of evaluators, as a document of recorded calls.
+const CALLS: &str = "calls.json";
 
 /// What a host knows of its own that a judge must know.
 #[derive(Debug, Clone)]
@@ -161,6 +192,9 @@ pub(crate) struct Held {
     pub(crate) reason: String,
     /// What was seen of the files without the patch.
     pub(crate) base: Option<Base>,
+    /// What the verdict was made of.
+    #[serde(default)]
+    pub(crate) evidence: Option<Evidence>,
 }
 
 impl Held {
@@ -175,7 +209,8 @@ impl Held {
         let Outcome { ruling, remedy, report, .. } = hold(dir, &request, &|| false);
         let remedy = remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
         let reason = format!("{}{remedy}", ruling.reason);
-        let outcome = Self { verdict: ruling.verdict, reason, base: report.map(|report| report.base) };
+        let (base, evidence) = report.map(|report| (report.base, report.evidence)).unzip();
+        let outcome = Self { verdict: ruling.verdict, reason, base, evidence };
         let text = serde_json::to_vec(&outcome).map_err(|error| error.to_string())?;
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(dir.join(held));
         file.and_then(|mut file| file.write_all(&text)).map_err(|error| error.to_string())
@@ -362,23 +397,25 @@ fn wait(pid: u32, limit: Duration, is_over: &dyn Fn() -> bool) -> Result<End, St
 
 /// What the judge left.
 fn read(folder: &Folder) -> Result<Report, String> {
-    let dir = Dir::open_ambient_dir(&folder.report, ambient_authority());
-    let mut options = cap_std::fs::OpenOptions::new();
-    options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
-    let read = || -> std::io::Result<Vec<u8>> {
-        let file = dir?.open_with(REPORT, &options)?;
-        if !file.metadata()?.is_file() {
-            return Err(std::io::Error::other("it is no file"));
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_REPORT + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(|error| format!("the judge left no report: {error}"))?;
+    let bytes = read_file(&folder.report, REPORT, MAX_REPORT)
+        .map_err(|error| format!("the judge left no report: {error}"))?;
     if bytes.len() as u64 > MAX_REPORT {
         return Err(format!("the report has more than {MAX_REPORT} bytes"));
     }
     serde_json::from_slice(&bytes).map_err(|error| format!("the report cannot be read: {error}"))
+}
+
+/// A regular file and no link; one byte more than may be of what is too long.
+fn read_file(dir: &Path, name: &str, most: u64) -> std::io::Result<Vec<u8>> {
+    let mut options = cap_std::fs::OpenOptions::new();
+    options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+    let file = Dir::open_ambient_dir(dir, ambient_authority())?.open_with(name, &options)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Sockets of programs that run on this machine, by their paths.

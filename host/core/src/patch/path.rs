@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::refusal::Reason;
 
 /// Longer than any source file's path, and short enough for every file system.
@@ -17,7 +19,8 @@ const DEVICES: &[&str] = &["con", "prn", "aux", "nul", "conin$", "conout$", "clo
 /// A path below a component's directory: parts of printable ASCII with `/` between them.
 ///
 /// ASCII, because two spellings of one accented letter are two names here and one name there.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct FilePath(Arc<str>);
 
 impl FilePath {
@@ -94,6 +97,20 @@ impl PathError {
             Self::Quoted => Reason::QuotedPath,
             _ => Reason::UnsafePath,
         }
+    }
+}
+
+impl TryFrom<String> for FilePath {
+    type Error = PathError;
+
+    fn try_from(text: String) -> Result<Self, PathError> {
+        text.parse()
+    }
+}
+
+impl From<FilePath> for String {
+    fn from(path: FilePath) -> Self {
+        path.0.as_ref().to_owned()
     }
 }
 

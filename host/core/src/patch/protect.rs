@@ -3,10 +3,13 @@
 
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::path::FilePath;
 
 /// What a protected path belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Protected {
     /// Tests and what they need: the judge of the patch.
     Tests,
@@ -275,7 +278,7 @@ pub(super) fn built_in(parts: &[&str]) -> Option<Protected> {
 
 /// What an operator protects: a file or a directory below the component's, `*` standing for any letters of one part. One
 /// part alone is meant at every depth; a slash at its beginning ties it to the component's directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pattern {
     text: String,
     rooted: bool,

@@ -3,13 +3,15 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::path::FilePath;
 use super::protect::{Pattern, Protected, built_in};
 use super::refusal::{Reason, Refusal};
 use crate::id::ComponentId;
 
 /// Why nothing of a component may be patched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Closed {
     /// It has no directory of its own, and no roots are named: its files cannot be told from those of this one.
     SharesDirectory(ComponentId),
@@ -18,18 +20,33 @@ pub enum Closed {
 }
 
 /// The confinement of one component's patches.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
     roots: Roots,
     protect: Vec<Pattern>,
     /// Directories of other components, relative to this one's.
+    #[serde(with = "shared")]
     others: Arc<[String]>,
     /// Paths of the host's own, relative to the component's directory.
     host: Vec<(String, Protected)>,
     deletions: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(list: &Arc<[String]>, serializer: S) -> Result<S::Ok, S::Error> {
+        list.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[String]>, D::Error> {
+        Vec::<String>::deserialize(deserializer).map(Arc::from)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Roots {
     Whole,
     Below(Vec<FilePath>),

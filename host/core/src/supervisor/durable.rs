@@ -3,7 +3,7 @@
 
 mod credit;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use super::custody::{Custody, Quarantine};
 use super::roster::RosterFile;
@@ -37,6 +37,25 @@ pub struct Durable {
     pub(crate) started: Timestamp,
     /// What was done with the roster file.
     pub(crate) roster: RosterFile,
+    /// Recordings of calls that may still be kept, oldest first.
+    pub(crate) calls: VecDeque<(IncidentId, Digest)>,
+}
+
+/// Recordings that are thought of: more than are kept of as many incidents as are kept.
+const RECORDINGS: usize = 4_000;
+
+/// Incidents whose recorded calls are kept, the newest.
+const RECORDED: usize = 250;
+
+impl Durable {
+    /// What names recordings of incidents that so many others came after that they are not kept.
+    pub fn old_calls(&self) -> impl Iterator<Item = Digest> + '_ {
+        let incidents: BTreeSet<IncidentId> = self.calls.iter().map(|(incident, _)| *incident).collect();
+        let oldest = incidents.iter().rev().nth(RECORDED - 1).copied();
+        let old =
+            move |(incident, _): &&(IncidentId, Digest)| oldest.is_some_and(|oldest| *incident < oldest);
+        self.calls.iter().filter(old).map(|(_, calls)| *calls)
+    }
 }
 
 /// Patches of one component that can be taken back, the newest.
@@ -433,6 +452,12 @@ impl Durable {
                 c.versions.push((at, *version));
             }),
             Fact::Stopped { .. } | Fact::Imported { .. } => {}
+            Fact::CallsRecorded { incident, calls, .. } => {
+                if self.calls.len() == RECORDINGS {
+                    self.calls.pop_front();
+                }
+                self.calls.push_back((*incident, *calls));
+            }
             Fact::Escalated { component, to, escalations, .. } => {
                 self.climb(component, |incident| incident.escalate(to, *escalations));
             }

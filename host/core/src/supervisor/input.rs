@@ -87,6 +87,15 @@ pub enum Input {
         /// What names them.
         version: Digest,
     },
+    /// Calls of plugins in an incident were recorded.
+    CallsRecorded {
+        /// Whose it is.
+        component: ComponentId,
+        /// In which; it may be closed by now.
+        incident: IncidentId,
+        /// What names the recording.
+        calls: Digest,
+    },
     /// An operator asks for something.
     Command(Command),
 }

@@ -47,6 +47,11 @@ impl Turn<'_> {
                     self.version_kept(at, instance, version);
                 }
             }
+            Input::CallsRecorded { component, incident, calls } => {
+                if self.place(&component).is_some() {
+                    self.record(Fact::CallsRecorded { incident, component, calls });
+                }
+            }
             Input::Command(command) => {
                 if let Err(refused) = self.command(command) {
                     self.decision.refused = Some(refused);

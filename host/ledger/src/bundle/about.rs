@@ -96,6 +96,7 @@ impl Choice {
             | Fact::Reinstated { component }
             | Fact::Stopped { component }
             | Fact::VersionKept { component, .. }
+            | Fact::CallsRecorded { component, .. }
             | Fact::StartRequested { component }
             | Fact::RestartRequested { component }
             | Fact::StopRequested { component } => component == wanted,

@@ -47,7 +47,7 @@ fn house() -> TempDir {
 
 fn made(dir: &TempDir, about: About) -> Result<Bundle, ExportError> {
     let key = LedgerKey::open_or_create(dir.path()).unwrap();
-    export(&LedgerReader::open(dir.path()).unwrap(), about, &key, Timestamp(77))
+    export(&LedgerReader::open(dir.path()).unwrap(), about, &key, Timestamp(77), true)
 }
 
 fn public(dir: &TempDir) -> PublicKey {

@@ -219,7 +219,7 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
         Fact::VersionKept { component, version } => {
             say("INFO", &format!("Kept the files of {component}, which is well with them: {version}"));
         }
-        Fact::EffectDecided { .. } | Fact::Imported { .. } => {}
+        Fact::EffectDecided { .. } | Fact::CallsRecorded { .. } | Fact::Imported { .. } => {}
     }
 }
 

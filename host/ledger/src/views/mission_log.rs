@@ -190,6 +190,7 @@ pub(super) fn event<'a>(before: &'a Stack, fact: &'a Fact) -> Option<Told<'a>> {
         | Fact::RestartRequested { .. }
         | Fact::StopRequested { .. }
         | Fact::VersionKept { .. }
+        | Fact::CallsRecorded { .. }
         // The operator has the file it came from.
         | Fact::Imported { .. } => return None,
     })

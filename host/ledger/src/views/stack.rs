@@ -268,6 +268,7 @@ impl Stack {
             | Fact::EscalationRequested { .. }
             | Fact::StopRequested { .. }
             | Fact::VersionKept { .. }
+            | Fact::CallsRecorded { .. }
             | Fact::Imported { .. } => {}
         }
     }

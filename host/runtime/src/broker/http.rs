@@ -14,6 +14,7 @@ mod dial;
 mod headers;
 mod scrub;
 mod send;
+mod taped;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -100,7 +101,11 @@ impl WasiHttpHooks for HttpBroker {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Reply, Error>> + Send> {
-        Box::new(send::send(Arc::clone(&self.0), request, options.unwrap_or_default()))
+        let (call, options) = (Arc::clone(&self.0), options.unwrap_or_default());
+        match self.0.journal.tape() {
+            None => Box::new(send::send(call, request, options)),
+            Some(tape) => taped::send(call, request, options, tape),
+        }
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {

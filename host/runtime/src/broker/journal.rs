@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use razar_core::grant::{Denied, Use};
 
 use super::secret::SecretError;
+use crate::tape::Tape;
 
 /// How many refusals and names are kept. A guest that is refused in a loop fills no memory; the count goes on.
 const KEPT: usize = 32;
@@ -118,14 +119,27 @@ impl CallRecord {
     }
 }
 
-/// A record that is being written.
+/// A record that is being written, and the tape of the call, if it has one.
 #[derive(Debug, Default)]
-pub struct Journal(Mutex<CallRecord>);
+pub struct Journal {
+    record: Mutex<CallRecord>,
+    tape: Option<Tape>,
+}
 
 impl Journal {
     /// An empty one, for one call.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty one, for one call with a tape.
+    pub(crate) fn with(tape: Option<Tape>) -> Self {
+        Self { tape, ..Self::default() }
+    }
+
+    /// Where to write down what comes in, or to read it from.
+    pub(crate) const fn tape(&self) -> Option<&Tape> {
+        self.tape.as_ref()
     }
 
     /// What has been written so far.
@@ -210,7 +224,7 @@ impl Journal {
     }
 
     fn lock(&self) -> MutexGuard<'_, CallRecord> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -12,12 +12,13 @@
 //! the disk is slow.
 
 mod memory;
+mod taped;
 mod wasi;
 
 use std::sync::Arc;
 
 use razar_core::grant::{EffectiveGrant, Limits, Quota, StorePermit, Use};
-use razar_core::id::PluginId;
+use razar_core::id::{Digest, PluginId};
 
 pub use self::memory::MemoryValues;
 pub(crate) use self::wasi::INTERFACES;
@@ -128,6 +129,18 @@ impl KeyValueBroker {
 
     /// Opens one of the plugin's stores.
     pub fn open(&self, store: &str) -> Result<Bucket, KeyValueError> {
+        taped::now(
+            self.0.journal.tape(),
+            || format!("open {store}"),
+            || self.opened(store),
+            |()| Bucket {
+                name: StoreName { plugin: self.0.plugin.clone(), store: store.to_owned() },
+                quota: Quota::DEFAULT,
+            },
+        )
+    }
+
+    fn opened(&self, store: &str) -> Result<Bucket, KeyValueError> {
         let permit: StorePermit = self.0.grant.permit_store(store).map_err(|denied| {
             self.0.journal.refuse(Refused::Denied(denied));
             KeyValueError::Denied
@@ -139,6 +152,15 @@ impl KeyValueBroker {
 
     /// The values of these keys, in their order.
     pub async fn get(
+        &self,
+        bucket: &Bucket,
+        keys: Vec<String>,
+    ) -> Result<Vec<Option<(String, Vec<u8>)>>, KeyValueError> {
+        let asked = || format!("get {} {keys:?}", bucket.name.store);
+        taped::later(self.0.journal.tape(), asked, || self.got(bucket, keys.clone())).await
+    }
+
+    async fn got(
         &self,
         bucket: &Bucket,
         keys: Vec<String>,
@@ -169,6 +191,11 @@ impl KeyValueBroker {
         bucket: &Bucket,
         skip: u64,
     ) -> Result<(Vec<String>, Option<u64>), KeyValueError> {
+        let asked = || format!("keys {} from {skip}", bucket.name.store);
+        taped::later(self.0.journal.tape(), asked, || self.listed(bucket, skip)).await
+    }
+
+    async fn listed(&self, bucket: &Bucket, skip: u64) -> Result<(Vec<String>, Option<u64>), KeyValueError> {
         self.on_a_thread(bucket, move |values, bucket| {
             let mut keys = values.keys(&bucket.name, skip, PAGE + 1)?;
             let more = keys.len() > PAGE;
@@ -180,6 +207,14 @@ impl KeyValueBroker {
 
     /// Keeps values: all of them or none.
     pub async fn set(&self, bucket: &Bucket, values: Vec<(String, Vec<u8>)>) -> Result<(), KeyValueError> {
+        let asked = || {
+            let pairs = values.iter().map(|(key, value)| format!(" {key:?}={}", Digest::of(value)));
+            format!("set {}{}", bucket.name.store, pairs.collect::<String>())
+        };
+        taped::later(self.0.journal.tape(), asked, || self.kept(bucket, values.clone())).await
+    }
+
+    async fn kept(&self, bucket: &Bucket, values: Vec<(String, Vec<u8>)>) -> Result<(), KeyValueError> {
         for (key, value) in &values {
             self.fits(bucket, key)?;
             let most = bucket.quota.value.0;
@@ -193,6 +228,11 @@ impl KeyValueBroker {
 
     /// Forgets keys.
     pub async fn delete(&self, bucket: &Bucket, keys: Vec<String>) -> Result<(), KeyValueError> {
+        let asked = || format!("delete {} {keys:?}", bucket.name.store);
+        taped::later(self.0.journal.tape(), asked, || self.deleted(bucket, keys.clone())).await
+    }
+
+    async fn deleted(&self, bucket: &Bucket, keys: Vec<String>) -> Result<(), KeyValueError> {
         keys.iter().try_for_each(|key| self.fits(bucket, key))?;
         self.write(bucket, keys.len())?;
         self.on_a_thread(bucket, move |store, bucket| store.delete(&bucket.name, &keys)).await
@@ -200,6 +240,11 @@ impl KeyValueBroker {
 
     /// Adds to the number under a key.
     pub async fn increment(&self, bucket: &Bucket, key: String, delta: u64) -> Result<u64, KeyValueError> {
+        let asked = || format!("increment {} {key:?} by {delta}", bucket.name.store);
+        taped::later(self.0.journal.tape(), asked, || self.incremented(bucket, key.clone(), delta)).await
+    }
+
+    async fn incremented(&self, bucket: &Bucket, key: String, delta: u64) -> Result<u64, KeyValueError> {
         self.fits(bucket, &key)?;
         self.write(bucket, 1)?;
         self.on_a_thread(bucket, move |store, bucket| {

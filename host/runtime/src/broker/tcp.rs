@@ -5,6 +5,7 @@
 
 mod meter;
 mod names;
+mod taped;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,8 @@ pub use self::meter::{MeterView, add_meter_to_linker};
 pub use self::names::{NamesView, add_names_to_linker};
 use super::journal::{Journal, Refused};
 use super::resolve::{self, ResolveError, Resolver};
+use crate::tape::recording::{self, NoName};
+use crate::tape::{Playing, Tape};
 
 /// How many answers are remembered: a guest that looks up more names than this talks to nobody in particular.
 const MAX_RESOLVED: usize = 256;
@@ -59,6 +62,15 @@ impl TcpBroker {
 
     /// Puts the gate in front of the guest's sockets.
     pub fn guard(&self, wasi: &mut WasiCtxBuilder) {
+        if let Some(playing) = self.0.journal.tape().and_then(Tape::playing) {
+            // Nothing is connected; our own functions answer from the tape.
+            wasi.allow_ip_name_lookup(false).allow_udp(false).allow_tcp(playing.recording.tcp);
+            wasi.socket_addr_check(|_, _| Box::pin(std::future::ready(false)));
+            return;
+        }
+        if let Some(tape) = self.0.journal.tape() {
+            tape.write(0, |writing| writing.recording.tcp = self.0.grant.has_tcp());
+        }
         // Our own lookup replaces the one behind this switch, which would answer every name.
         wasi.allow_ip_name_lookup(false).allow_udp(false).allow_tcp(self.0.grant.has_tcp());
         let broker = self.clone();
@@ -101,6 +113,25 @@ impl TcpBroker {
 
     /// The addresses of a granted name, all of them checked; they may be dialed from now on.
     pub async fn lookup(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
+        let Some(tape) = self.0.journal.tape() else { return self.looked_up(name).await };
+        if let Some(playing) = tape.playing() {
+            return looked_up_then(playing, name).await;
+        }
+        let mut index = usize::MAX;
+        tape.write(name.len(), |writing| {
+            index = writing.recording.lookups.len();
+            writing.recording.lookups.push(recording::Lookup { name: name.to_owned(), answer: None });
+        });
+        let answer = self.looked_up(name).await;
+        tape.write(size_of::<IpAddr>() * answer.as_ref().map_or(0, Vec::len), |writing| {
+            if let Some(lookup) = writing.recording.lookups.get_mut(index) {
+                lookup.answer = Some(answer.clone().map_err(NoName::from));
+            }
+        });
+        answer
+    }
+
+    async fn looked_up(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
         let denied = |denied| {
             self.0.journal.refuse(Refused::Denied(denied));
             LookupError::Denied
@@ -134,6 +165,44 @@ impl TcpBroker {
 
     fn resolved(&self) -> MutexGuard<'_, Vec<ResolvedName>> {
         self.0.resolved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a name led to when it was recorded: the first of that name that nobody has asked for again.
+async fn looked_up_then(playing: &Playing, name: &str) -> Result<Vec<IpAddr>, LookupError> {
+    let found = {
+        let mut at = playing.at();
+        let all = playing.recording.lookups.iter().enumerate();
+        let found = all.filter(|(_, then)| then.name == name).find(|(index, _)| !at.lookups.contains(index));
+        at.lookups.extend(found.map(|(index, _)| index));
+        found.map(|(_, then)| then)
+    };
+    match found.map(|then| &then.answer) {
+        None => playing.never(|| format!("it looks up `{name}`, which it had not done")).await,
+        Some(None) => std::future::pending().await,
+        Some(Some(answer)) => answer.clone().map_err(LookupError::from),
+    }
+}
+
+impl From<LookupError> for NoName {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Denied => Self::Denied,
+            LookupError::Unknown => Self::Unknown,
+            LookupError::Timeout => Self::Timeout,
+            LookupError::Quota => Self::Quota,
+        }
+    }
+}
+
+impl From<NoName> for LookupError {
+    fn from(error: NoName) -> Self {
+        match error {
+            NoName::Denied => Self::Denied,
+            NoName::Unknown => Self::Unknown,
+            NoName::Timeout => Self::Timeout,
+            NoName::Quota => Self::Quota,
+        }
     }
 }
 

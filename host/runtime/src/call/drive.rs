@@ -53,7 +53,7 @@ pub(super) async fn drive<T>(
     .await
 }
 
-fn message(payload: &(dyn std::any::Any + Send)) -> String {
+pub(super) fn message(payload: &(dyn std::any::Any + Send)) -> String {
     let text = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::BoxFuture;
 use crate::outcome::CallReport;
+use crate::tape::recording::as_data;
 
 /// Key and value.
 pub type Extensions = Vec<(String, String)>;
@@ -29,7 +32,7 @@ pub struct AgentCall<'a> {
 }
 
 /// Everything an agent is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brief {
     /// What it is asked about.
     pub situation: Situation,
@@ -42,7 +45,7 @@ pub struct Brief {
 }
 
 /// What an agent is asked about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Situation {
     /// A component does not work.
     Failure(Failure),
@@ -51,7 +54,7 @@ pub enum Situation {
 }
 
 /// One component does not work.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The incident.
     pub incident: String,
@@ -76,7 +79,7 @@ pub struct Failure {
 }
 
 /// What sort of failure the host takes it for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureClass {
     /// Something it needs is missing.
     Dependency,
@@ -89,7 +92,7 @@ pub enum FailureClass {
 }
 
 /// What was tried before in an incident.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// Counts from 1, over all agents.
     pub number: u32,
@@ -106,16 +109,17 @@ pub struct Attempt {
 }
 
 /// A file of a component, whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceFile {
     /// Relative to the component's root.
     pub path: String,
     /// Its bytes.
+    #[serde(with = "as_data")]
     pub content: Vec<u8>,
 }
 
 /// A version that can be restored.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
     /// The name to restore it by.
     pub id: String,
@@ -128,7 +132,7 @@ pub struct Version {
 }
 
 /// Something an outside monitor reports.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// The monitor's name for it.
     pub id: String,
@@ -147,7 +151,7 @@ pub struct Alert {
 }
 
 /// A tool that the host runs, or an action it may perform.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolSchema {
     /// The name to call it by.
     pub name: String,
@@ -160,7 +164,7 @@ pub struct ToolSchema {
 }
 
 /// What an agent says in one turn.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// How the turn ends.
     pub step: Step,
@@ -171,7 +175,7 @@ pub struct Answer {
 }
 
 /// How a turn ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
     /// With a proposal.
     Propose(Proposal),
@@ -180,16 +184,17 @@ pub enum Step {
 }
 
 /// The agent stops until its calls were run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
     /// Given back unread.
+    #[serde(with = "as_data")]
     pub memory: Vec<u8>,
     /// At least one.
     pub calls: Vec<ToolCall>,
 }
 
 /// One use of a tool.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// The agent's own name for it.
     pub id: String,
@@ -200,16 +205,17 @@ pub struct ToolCall {
 }
 
 /// What an agent goes on from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turn {
     /// The pause's memory.
+    #[serde(with = "as_data")]
     pub memory: Vec<u8>,
     /// One result for each call, in the same order.
     pub results: Vec<ToolResult>,
 }
 
 /// What became of one call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolResult {
     /// The call it belongs to.
     pub id: String,
@@ -220,7 +226,7 @@ pub struct ToolResult {
 }
 
 /// A remedy and the reason for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
     /// What should be done.
     pub remedy: Remedy,
@@ -231,7 +237,7 @@ pub struct Proposal {
 }
 
 /// What should be done, in an agent's opinion.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Remedy {
     /// Change files.
     Patch(Vec<Change>),
@@ -244,7 +250,7 @@ pub enum Remedy {
 }
 
 /// One change to one component's files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// Create or replace this file.
     Write(SourceFile),
@@ -255,7 +261,7 @@ pub enum Change {
 }
 
 /// What an answer cost.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenUsage {
     /// The model, by its maker's name.
     pub model: String,

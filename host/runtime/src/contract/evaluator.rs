@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::BoxFuture;
 pub use super::agent::Extensions;
 use crate::outcome::CallReport;
@@ -31,7 +33,7 @@ pub struct EvaluatorCall<'a> {
 }
 
 /// What to judge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The component.
     pub component: String,
@@ -44,7 +46,7 @@ pub struct Request {
 }
 
 /// An evaluator's opinion. All texts are the plugin's words, or those of the code it ran: data, to be escaped where it is shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judgement {
     /// In one word.
     pub outcome: Outcome,
@@ -66,7 +68,7 @@ impl Judgement {
 }
 
 /// What an evaluator thinks of a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// All is in order.
     Pass,
@@ -88,7 +90,7 @@ impl Outcome {
 }
 
 /// Something an evaluator points at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// Relative to the tree.
     pub path: String,
@@ -101,7 +103,7 @@ pub struct Finding {
 }
 
 /// One test case.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestCase {
     /// Its name, the same in every run.
     pub id: String,
@@ -116,7 +118,7 @@ pub struct TestCase {
 }
 
 /// How a test case ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CaseStatus {
     /// What it asserts holds.
     Passed,

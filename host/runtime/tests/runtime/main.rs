@@ -17,6 +17,7 @@ mod loading;
 mod outcomes;
 mod pool;
 mod setup;
+mod tape;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         pool::trials(),
         limits::trials(),
         brokers::trials(),
+        tape::trials(),
     ];
     let trials = trials.into_iter().flatten().collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

@@ -1,7 +1,7 @@
 //! `log`: one file per command about the ledger. They read what is recorded; only `repair` and the making of a key
 //! change anything, and neither while it could disturb a host.
 
-mod export;
+pub(super) mod export;
 mod key;
 mod repair;
 mod tail;

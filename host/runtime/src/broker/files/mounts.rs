@@ -12,6 +12,8 @@ use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 use super::room::{Amount, Room, Trees};
 use super::{FilesError, Scratch, TailDir, tail};
 use crate::guard::{self, Guard};
+use crate::tape::Playing;
+use crate::tape::files::{Given, place};
 
 /// Where a component's log is seen. Core gives this place to nothing else.
 const LOG: &str = "/log";
@@ -36,6 +38,8 @@ pub struct Mounts {
     granted: Vec<Granted>,
     log: Option<TailDir>,
     room: Option<Arc<Room>>,
+    /// Copies that are there for this call alone: whoever reads them waits for nobody.
+    copies: bool,
 }
 
 #[derive(Debug)]
@@ -78,7 +82,37 @@ impl Mounts {
             tokio::task::spawn_blocking(move || check(mounts.granted)).await.unwrap_or_else(|stopped| {
                 Err(FilesError::Read { path: place, error: std::io::Error::other(stopped) })
             })?;
-        Ok(Self { granted, log, room: look.map(|look| Arc::new(look.measured(held))) })
+        Ok(Self { granted, log, room: look.map(|look| Arc::new(look.measured(held))), copies: false })
+    }
+
+    /// Those of a tape.
+    pub(crate) fn played(playing: &Playing, trees: &Trees, limits: &Limits) -> Self {
+        let mut held = Amount::default();
+        for mount in playing.recording.mounts.iter().filter(|mount| mount.writes) {
+            let bytes = mount.files.values().filter_map(|digest| playing.recording.contents.get(digest));
+            let bytes = bytes.map(|data| data.0.len() as u64).sum();
+            let names = mount.files.len() + mount.dirs.len() + mount.links.len();
+            held = held.plus(Amount { bytes, names: names as u64 });
+        }
+        let writes = playing.recording.mounts.iter().any(|mount| mount.writes);
+        let room = writes.then(|| Arc::new(trees.begin(limits).measured(held)));
+        let granted = playing.recording.mounts.iter().enumerate().map(|(index, mount)| Granted {
+            path: place(&playing.dir, index),
+            at: mount.at.clone(),
+            access: if mount.writes { Access::Write } else { Access::Read },
+        });
+        Self { granted: granted.collect(), log: None, room, copies: true }
+    }
+
+    /// What the guest will see.
+    pub(crate) fn given(&self) -> Vec<Given> {
+        let log = self.log.iter().map(|log| Given { path: log.path(), at: LOG.to_owned(), writes: false });
+        let granted = self.granted.iter().map(|granted| Given {
+            path: granted.path.clone(),
+            at: granted.at.clone(),
+            writes: granted.access == Access::Write,
+        });
+        log.chain(granted).collect()
     }
 
     /// What may be added to the directories for writing, if there are any.
@@ -97,7 +131,7 @@ impl Mounts {
                 Access::Write => FsPerms::ReadWrite,
             };
             // An import opens hundreds of files, and a tree to judge is a copy that the host made, of files that do not block.
-            wasi.allow_blocking_current_thread(TREE.contains(&granted.at.as_str()));
+            wasi.allow_blocking_current_thread(self.copies || TREE.contains(&granted.at.as_str()));
             let opened = wasi.preopened_dir(&granted.path, &granted.at, perms).map(|_| ());
             wasi.allow_blocking_current_thread(false);
             opened.map_err(|error| FilesError::Preopen {

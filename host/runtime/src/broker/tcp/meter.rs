@@ -1,5 +1,6 @@
 //! How much one connection may carry. wasmtime hands a guest two plain streams when a connection is made; here they are
-//! replaced by streams that count, and fail once the call's limit is passed. Nothing else of the socket is touched.
+//! replaced by streams that count, and fail once the call's limit is passed. Two more functions are told apart here: what a call
+//! with a tape does to connect, and what it waits for.
 
 use std::sync::Arc;
 
@@ -7,17 +8,18 @@ use bytes::Bytes;
 use razar_core::grant::Limits;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
-use wasmtime_wasi::p2::bindings::sockets::network::ErrorCode;
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpSocketAddress};
 use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket;
 use wasmtime_wasi::p2::pipe::{ClosedInputStream, ClosedOutputStream};
 use wasmtime_wasi::p2::{
-    DynInputStream, DynOutputStream, InputStream, OutputStream, Pollable, StreamError, StreamResult,
-    TcpSocket,
+    DynInputStream, DynOutputStream, DynPollable, InputStream, Network, OutputStream, Pollable, StreamError,
+    StreamResult, TcpSocket,
 };
 use wasmtime_wasi::sockets::WasiSocketsCtxView;
 
-use super::TcpBroker;
+use super::{TcpBroker, taped};
 use crate::broker::journal::{Journal, Refused};
+use crate::tape::Tape;
 
 /// The version wasmtime-wasi 48 links; the linker matches other 0.2 versions to it.
 const INTERFACE: &str = "wasi:sockets/tcp@0.2.12";
@@ -30,13 +32,26 @@ pub struct MeterView<'a> {
     pub broker: TcpBroker,
 }
 
-/// Defines the one function that makes streams of a connection, over wasmtime's own, which it calls.
+/// Defines the functions that begin a connection, wait for it and make streams of it, over wasmtime's own, which they call.
 pub fn add_meter_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     view: fn(&mut T) -> MeterView<'_>,
 ) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let defined = linker.instance(INTERFACE).and_then(|mut instance| {
+        instance.func_wrap(
+            "[method]tcp-socket.start-connect",
+            move |mut store: StoreContextMut<'_, T>,
+                  (socket, network, address): (Resource<TcpSocket>, Resource<Network>, IpSocketAddress)| {
+                Ok((start_connect(view(store.data_mut()), socket, network, address)?,))
+            },
+        )?;
+        instance.func_wrap(
+            "[method]tcp-socket.subscribe",
+            move |mut store: StoreContextMut<'_, T>, (socket,): (Resource<TcpSocket>,)| {
+                Ok((pollable(view(store.data_mut()), socket)?,))
+            },
+        )?;
         instance.func_wrap(
             "[method]tcp-socket.finish-connect",
             move |mut store: StoreContextMut<'_, T>, (socket,): (Resource<TcpSocket>,)| {
@@ -48,26 +63,71 @@ pub fn add_meter_to_linker<T: Send + 'static>(
     defined
 }
 
-type Streams = (Resource<DynInputStream>, Resource<DynOutputStream>);
+pub(super) type Streams = (Resource<DynInputStream>, Resource<DynOutputStream>);
 
 fn finish_connect(
     view: MeterView<'_>,
     socket: Resource<TcpSocket>,
 ) -> wasmtime::Result<Result<Streams, ErrorCode>> {
     let MeterView { mut sockets, broker } = view;
+    let tape = broker.0.journal.tape();
+    if let Some((tape, playing)) = tape.and_then(|tape| Some((tape, tape.playing()?))) {
+        return taped::finish(&mut sockets, tape, playing, socket);
+    }
+    let number = socket.rep();
     let (input, output) = match sockets.finish_connect(socket) {
         Ok(streams) => streams,
-        Err(error) => return Ok(Err(error.downcast()?)),
+        Err(error) => {
+            let code: ErrorCode = error.downcast()?;
+            if let (Some(tape), true) = (tape, code != ErrorCode::WouldBlock) {
+                taped::made(tape, number, Err(code));
+            }
+            return Ok(Err(code));
+        }
     };
+    let taped = tape.map(|tape| (tape.clone(), taped::made(tape, number, Ok(()))));
     // In place: both stay children of their socket.
     let slot = sockets.table.get_mut(&input)?;
     let inner = std::mem::replace(slot, Box::new(ClosedInputStream));
-    *slot = Box::new(Incoming { inner, meter: Meter::incoming(&broker) });
+    *slot = Box::new(Incoming { inner, meter: Meter::incoming(&broker), taped: taped.clone() });
     let slot = sockets.table.get_mut(&output)?;
     let inner = std::mem::replace(slot, Box::new(ClosedOutputStream));
-    *slot = Box::new(Outgoing { inner, meter: Meter::outgoing(&broker) });
+    *slot = Box::new(Outgoing { inner, meter: Meter::outgoing(&broker), taped });
     Ok(Ok((input, output)))
 }
+
+fn start_connect(
+    view: MeterView<'_>,
+    socket: Resource<TcpSocket>,
+    network: Resource<Network>,
+    address: IpSocketAddress,
+) -> wasmtime::Result<Result<(), ErrorCode>> {
+    let MeterView { mut sockets, broker } = view;
+    let tape = broker.0.journal.tape();
+    let number = socket.rep();
+    if let Some(playing) = tape.and_then(Tape::playing) {
+        return Ok(taped::begin(playing, number, address.into()));
+    }
+    let result = match sockets.start_connect(socket, network, address) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(error.downcast()?),
+    };
+    if let Some(tape) = tape {
+        taped::began(tape, number, address.into(), result);
+    }
+    Ok(result)
+}
+
+fn pollable(view: MeterView<'_>, socket: Resource<TcpSocket>) -> wasmtime::Result<Resource<DynPollable>> {
+    let MeterView { mut sockets, broker } = view;
+    match broker.0.journal.tape().and_then(Tape::playing) {
+        None => sockets.subscribe(socket),
+        Some(playing) => taped::wait(&mut sockets, playing, socket),
+    }
+}
+
+/// The tape of a connection's call, and its number there.
+type Taped = Option<(Tape, usize)>;
 
 /// What is left of one direction.
 struct Meter {
@@ -109,6 +169,7 @@ impl Meter {
 struct Incoming {
     inner: DynInputStream,
     meter: Meter,
+    taped: Taped,
 }
 
 #[wasmtime_wasi::async_trait]
@@ -123,10 +184,15 @@ impl InputStream for Incoming {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
         // One byte more than may come shows that more comes.
         let most = usize::try_from(self.meter.left.saturating_add(1)).unwrap_or(usize::MAX);
-        let bytes = self.inner.read(size.min(most))?;
-        self.meter.spend(bytes.len())?;
-        self.meter.journal.received(bytes.len());
-        Ok(bytes)
+        let read = self.inner.read(size.min(most)).and_then(|bytes| {
+            self.meter.spend(bytes.len())?;
+            self.meter.journal.received(bytes.len());
+            Ok(bytes)
+        });
+        if let Some((tape, number)) = &self.taped {
+            taped::read(tape, *number, &read);
+        }
+        read
     }
 
     async fn cancel(&mut self) {
@@ -137,6 +203,7 @@ impl InputStream for Incoming {
 struct Outgoing {
     inner: DynOutputStream,
     meter: Meter,
+    taped: Taped,
 }
 
 #[wasmtime_wasi::async_trait]
@@ -151,6 +218,9 @@ impl OutputStream for Outgoing {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.meter.spend(bytes.len())?;
         self.meter.journal.sent(bytes.len());
+        if let Some((tape, number)) = &self.taped {
+            taped::sent(tape, *number, &bytes);
+        }
         self.inner.write(bytes)
     }
 

@@ -1,0 +1,254 @@
+//! Incidents that are played again when everything they were about is gone: the model, the service, its files. What is recorded
+//! holds no secret.
+
+use std::path::PathBuf;
+
+use razar_tests::artifact;
+use razar_tests::model::ModelServer;
+use razar_tests::scene::{Ended, Scene};
+use razar_tests::shop::{self, BROKEN, RIGHT, says};
+use serde_json::{Value, json};
+
+const KEY: &str = "c4nary-key-0123456789";
+
+/// In the environment, the sources and the log of a component.
+const OWN: &str = "c4nary-own-9876543210";
+
+/// Breaks what it should repair.
+const WORSE: &str = "def total(items:\n    return 0\n";
+
+/// The shop's sources with a secret in them.
+fn with_secret(text: &str) -> String {
+    format!("{text}\npassword = \"{OWN}\"\nprint(\"starting with {OWN}\", flush=True)\n")
+}
+
+/// A shop that is repaired with the second answer; then the host, the model and the files are gone.
+fn repaired() -> Scene {
+    let scene = Scene::new();
+    let answers = [says("shop.py", WORSE), says("shop.py", &RIGHT.replace("sum(items)", "sum(list(items))"))];
+    let model = ModelServer::start(&scene, &json!({ "turns": answers }), KEY);
+    model.grant(&scene, model.endpoint(), "m-1");
+    shop::files(&scene, &with_secret(BROKEN));
+    let repair = json!({
+        "agents": ["agent-openai"], "attempts": 3, "evaluators": ["evaluator-syntax"],
+        "hold": "300 ms", "canary": "500 ms",
+    });
+    let special = json!({ "repair": repair, "env": { "SHOP_TOKEN": OWN } });
+    scene.stack(&["all"], &[shop::component(&scene, &special)]);
+    let run = scene.begin(scene.run_command(&["--grants", "grants.toml"]).env("MODEL_KEY", KEY));
+    scene.until_logged("resolved", "shop", "success", 1);
+    // Two attempts, and the canary.
+    let state = scene.state().display().to_string();
+    scene.until("all calls are recorded", || {
+        let told = scene.host(&["timeline", "--state", &state]);
+        told.out.matches("are recorded").count() >= 3
+    });
+    assert_eq!(run.interrupt().code, Some(0));
+    drop(model);
+    std::fs::rename(scene.path("shop"), scene.path("gone")).expect("it is there");
+    scene
+}
+
+fn replay(scene: &Scene, plugins: &[PathBuf], output: &str) -> Ended {
+    let state = scene.state().display().to_string();
+    let mut words = vec!["incident", "replay", "shop", "--state", &state, "--output", output];
+    let plugins: Vec<String> = plugins.iter().map(|dir| dir.display().to_string()).collect();
+    words.extend(plugins.iter().flat_map(|dir| ["--plugins", dir]));
+    scene.host(&words)
+}
+
+fn shipped() -> Vec<PathBuf> {
+    vec![artifact::plugins().to_owned()]
+}
+
+/// What was played, by what it is, and how it came out.
+fn outcomes(answer: &[Value], what: &str) -> Vec<String> {
+    let of = answer.iter().filter(|line| line["what"] == what);
+    of.map(|line| line["outcome"].as_str().expect("a word").to_owned()).collect()
+}
+
+#[test]
+fn an_incident_is_the_same_when_everything_it_was_about_is_gone() {
+    let scene = repaired();
+    let ended = replay(&scene, &shipped(), "json");
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+    let answer = ended.json();
+    let last = answer.last().expect("a line");
+    assert_eq!((&last["differ"], &last["left_out"]), (&json!(0), &json!(0)), "{}", ended.out);
+    assert_eq!(outcomes(&answer, "agent"), ["same"; 2], "{}", ended.out);
+    assert_eq!(outcomes(&answer, "evaluator"), ["same"; 8], "{}", ended.out);
+    assert_eq!(outcomes(&answer, "gate"), ["same"; 2], "{}", ended.out);
+    assert_eq!(outcomes(&answer, "verdict"), ["same"; 2], "{}", ended.out);
+    // Its probes: before the incident opened, as far as there was time for more than one bad answer, and in the canary.
+    let probes = outcomes(&answer, "probe");
+    assert!(!probes.is_empty() && probes.iter().all(|outcome| outcome == "same"), "{}", ended.out);
+    let told = replay(&scene, &shipped(), "human");
+    assert!(told.out.contains("attempt 2: agent agent-openai: the same"), "{}", told.out);
+    assert!(told.out.contains("0 differ, 0 left out"), "{}", told.out);
+
+    for text in [&ended.out, &told.out] {
+        assert!(!text.contains("c4nary"), "{text}");
+    }
+
+    // The same in a file, for whoever has no ledger.
+    let (bundle, state) = (scene.path("incident.json"), scene.state().display().to_string());
+    let file = bundle.display().to_string();
+    let exported =
+        scene.host(&["incident", "export", "shop", "--out", &file, "--state", &state, "--output", "json"]);
+    assert_eq!(exported.code, Some(0), "{}", exported.err);
+    assert!(exported.json()[0]["recordings"].as_u64().expect("a number") >= 2, "{}", exported.out);
+    let text = std::fs::read_to_string(&bundle).expect("a bundle");
+    assert!(!text.contains("c4nary"), "no secret leaves in a bundle");
+    assert!(text.contains("[redacted"), "there was something to take out");
+    std::fs::rename(scene.state(), scene.path("elsewhere")).expect("it is there");
+    let plugins = artifact::plugins().display().to_string();
+    let again = scene.host(&["incident", "replay", &file, "--plugins", &plugins, "--output", "json"]);
+    assert_eq!((again.code, again.out), (Some(0), ended.out), "{}", again.err);
+    std::fs::write(&bundle, text.replacen("razar-host calls v1", "razar-host calls v9", 1))
+        .expect("it is written");
+    let refused = scene.host(&["incident", "replay", &file, "--plugins", &plugins]);
+    refused.complains(2, &["is not what a fact of it names"]);
+}
+
+#[test]
+fn another_plugin_is_told_from_the_one_that_was_recorded() {
+    let scene = repaired();
+    // One that asks in other words.
+    let (from, other) = (artifact::agents().join("agent-kimicho"), scene.path("other/agent-openai"));
+    std::fs::create_dir_all(&other).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a package").flatten() {
+        std::fs::copy(entry.path(), other.join(entry.file_name())).expect("a file");
+    }
+    let manifest = std::fs::read_to_string(other.join("plugin.toml")).expect("a manifest");
+    std::fs::write(other.join("plugin.toml"), manifest.replace("\"agent-kimicho\"", "\"agent-openai\""))
+        .expect("it");
+    let others = vec![scene.path("other"), artifact::plugins().join("evaluator-syntax")];
+    let ended = replay(&scene, &others, "json");
+    assert_eq!(ended.code, Some(1), "{}\n{}", ended.out, ended.err);
+    let answer = ended.json();
+    assert_eq!(outcomes(&answer, "agent"), ["differs"; 2], "{}", ended.out);
+    assert_eq!(outcomes(&answer, "evaluator"), ["same"; 8], "{}", ended.out);
+    let first = answer.iter().find(|line| line["what"] == "agent").expect("it");
+    assert!(first["is"].as_str().expect("words").contains("request 1"), "{first}");
+    assert!(first["other_code"].as_str().expect("a digest").starts_with("sha256:"), "{first}");
+    // The recorded code comes first, wherever it lies.
+    let both = [others, shipped()].concat();
+    assert_eq!(replay(&scene, &both, "human").code, Some(0));
+}
+
+#[test]
+fn a_recording_that_was_changed_is_refused() {
+    let scene = repaired();
+    let file = scene.state().join("razar.db");
+    let mut bytes = std::fs::read(&file).expect("it is there");
+    let (from, to) = (b"razar-host calls v1", b"razar-host calls v9");
+    let found: Vec<usize> =
+        (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
+    assert!(!found.is_empty(), "it lies there as it was written");
+    for at in found {
+        bytes[at..at + to.len()].copy_from_slice(to);
+    }
+    std::fs::write(&file, bytes).expect("it is written");
+    replay(&scene, &shipped(), "human").complains(2, &["sha256:"]);
+}
+
+#[test]
+fn what_cannot_be_played_is_said() {
+    let scene = repaired();
+    let state = scene.state().display().to_string();
+    let plugins = artifact::plugins().display().to_string();
+    let words = |incident: &'static str| ["incident", "replay", incident, "--state"].map(str::to_owned);
+    let ask = |incident| {
+        let mut words = words(incident).to_vec();
+        words.extend([state.clone(), "--plugins".to_owned(), plugins.clone()]);
+        scene.host(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    ask("7").complains(2, &["there is no incident `7`"]);
+    ask("nobody").complains(2, &["there is no incident `nobody`"]);
+    // Nobody there who could be asked.
+    let ended = replay(&scene, &[artifact::plugins().join("evaluator-syntax")], "json");
+    let answer = ended.json();
+    assert_eq!(outcomes(&answer, "agent"), ["left-out"; 2], "{}", ended.out);
+    let first = answer.iter().find(|line| line["what"] == "agent").expect("it");
+    assert!(first["why"].as_str().expect("words").contains("--plugins"), "{first}");
+}
+
+/// What models say: repairs, what only seems to be one, what the gate refuses, and that they know nothing.
+fn replies() -> Vec<Value> {
+    vec![
+        says("shop.py", RIGHT),
+        says("shop.py", WORSE),
+        says("shop.py", "def total(items):\n    return sum(items[2:])\n"),
+        says("tests/test_shop.py", "\n"),
+        says("../outside.py", "x = 1\n"),
+        json!({ "say": "I give up.\n{\"decline\": \"no idea\"}" }),
+        says("shop.py", &RIGHT.replace("sum(items)", "sum(item for item in items)")),
+        says("shop.py", "def total(items):\n    return 6\n"),
+    ]
+}
+
+/// Whether so many incidents of a stack are over.
+fn closed(scene: &Scene, count: usize) -> bool {
+    let state = scene.state().display().to_string();
+    let listed = scene.host(&["incident", "list", "--state", &state, "--output", "json"]);
+    let incidents = if listed.code == Some(0) { listed.json() } else { Vec::new() };
+    incidents.iter().filter(|incident| !incident["closed"].is_null()).count() >= count
+}
+
+/// Every recorded incident comes out as it did, whatever was said in it: a hundred with `RAZAR_LONG=1`.
+#[test]
+fn recorded_incidents_come_out_as_they_did_to_the_bit() {
+    let rounds = if std::env::var_os("RAZAR_LONG").is_some() { 10 } else { 2 };
+    let (mut verdicts, mut played) = (0, 0);
+    for round in 0..rounds {
+        let scene = Scene::new();
+        let mut turns = replies();
+        let shift = round % turns.len();
+        turns.rotate_left(shift);
+        let turns: Vec<Value> = turns.iter().cycle().take(40).cloned().collect();
+        let model = ModelServer::start(&scene, &json!({ "turns": turns }), KEY);
+        model.grant(&scene, model.endpoint(), "m-1");
+        let names: Vec<String> = (0..10).map(|number| format!("shop-{number}")).collect();
+        let repair = json!({
+            "agents": ["agent-openai"], "attempts": 1, "evaluators": ["evaluator-syntax"], "hold": "10 ms",
+            "canary": "100 ms",
+        });
+        let component = |name: &String| {
+            scene.write(&format!("{name}/shop.py"), BROKEN);
+            scene.write(&format!("{name}/serve.py"), shop::SERVE);
+            let url = scene.url(name);
+            json!({
+                "id": name, "workdir": name, "entrypoint": ["python3", "-S", "-B", "serve.py"],
+                "env": { "HOST": scene.address(), "PORT": scene.port(name).to_string() },
+                "restart": { "retries": 0 },
+                "probes": {
+                    "startup": { "address": format!("{url}alive"), "deadline": "60 s", "timeout": "30 s" },
+                    "liveness": {
+                        "address": format!("{url}healthz"), "interval": "200 ms", "failures": 2, "timeout": "30 s"
+                    },
+                },
+                "repair": repair,
+            })
+        };
+        scene.stack(&["all"], &names.iter().map(component).collect::<Vec<_>>());
+        let run = scene.begin(scene.run_command(&["--grants", "grants.toml"]).env("MODEL_KEY", KEY));
+        for count in 1..=names.len() {
+            scene.until("another incident is over", || closed(&scene, count));
+        }
+        assert_eq!(run.interrupt().code, Some(0));
+        drop(model);
+        for number in 1..=names.len() {
+            let (number, state) = (number.to_string(), scene.state().display().to_string());
+            let plugins = artifact::plugins().display().to_string();
+            let words =
+                ["incident", "replay", &number, "--plugins", &plugins, "--state", &state, "--output", "json"];
+            let ended = scene.host(&words);
+            assert_eq!(ended.code, Some(0), "incident {number}: {}\n{}", ended.out, ended.err);
+            let answer = ended.json();
+            assert_eq!(answer.last().expect("a line")["left_out"], 0, "incident {number}: {}", ended.out);
+            verdicts += outcomes(&answer, "verdict").len();
+            played += 1;
+        }
+    }
+    assert!(played == rounds * 10 && verdicts * 3 >= played, "{verdicts} verdicts in {played} incidents");
+}
