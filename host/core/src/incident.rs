@@ -47,6 +47,13 @@ pub enum Who {
     RunnerUp(Digest),
 }
 
+impl Who {
+    /// With the name by which the roster knows him, if that is another one.
+    pub fn named(&self, name: Option<&str>) -> String {
+        name.map_or_else(|| self.to_string(), |name| format!("{self} ({name})"))
+    }
+}
+
 impl std::fmt::Display for Who {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -414,7 +421,11 @@ impl Incident {
                     let (first, last) = (first.number, last.number);
                     format!("incident {id}: attempts {first} to {last} are under way side by side")
                 }
-                _ => format!("incident {id}: attempt {}, by {who}, is under way", self.begun),
+                [only] => {
+                    let who = only.who.named(only.name.as_deref());
+                    format!("incident {id}: attempt {}, by {who}, is under way", only.number)
+                }
+                [] => format!("incident {id}: attempt {} is over", self.begun),
             },
             Stage::Approved(_) | Stage::Applying(..) | Stage::Interrupted(_) => {
                 format!("incident {id}: the patch of {who} is being applied")

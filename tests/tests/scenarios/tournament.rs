@@ -90,10 +90,10 @@ fn the_smallest_patch_that_passes_is_applied_and_the_others_are_recorded() {
     );
     let state = scene.state().display().to_string();
     let shown = scene.host(&["incident", "show", "shop", "--state", &state]).out;
-    assert!(shown.contains("attempt 2 by Kimi-cho (agent-kimicho)"), "{shown}");
+    assert!(shown.contains("attempt 2 by agent-kimicho (Kimi-cho)"), "{shown}");
     assert_eq!(shown.matches("not taken: another attempt's patch was").count(), 1, "{shown}");
     let patches = scene.host(&["patch", "list", "--state", &state]).out;
-    assert!(patches.contains("by Kimi-cho (agent-kimicho): fixed, not taken"), "{patches}");
+    assert!(patches.contains("by agent-kimicho (Kimi-cho): fixed, not taken"), "{patches}");
     assert_eq!(patches.lines().count(), 3, "each one is kept: {patches}");
     assert!(!scene.state().join("workspaces").exists(), "none of them edits files");
     assert_eq!(host.interrupt().code, Some(0));

@@ -108,7 +108,7 @@ impl Context {
     /// Of an incident.
     pub(crate) fn of(plan: &ComponentPlan, incident: &Incident, standing: &BTreeMap<Digest, &str>) -> Self {
         let tried = |attempt: &Attempted| Tried {
-            agent: attempt.who.to_string(),
+            agent: attempt.who.named(attempt.name.as_deref()),
             outcome: attempt.end.as_ref().map_or("interrupted", End::as_str).to_owned(),
             error: match (&attempt.later, &attempt.end) {
                 (Some(later), _) => format!("the patch passed its trial and {later}"),

@@ -106,7 +106,8 @@ pub(super) fn patches(arguments: &cli::IncidentList) -> Exit {
         if arguments.output == Output::Json {
             say(&Value::Object(patch_json(incident, attempt)).to_string());
         } else {
-            let (component, id, who) = (&incident.component, incident.id, who(attempt));
+            let (component, id) = (&incident.component, incident.id);
+            let who = attempt.who.named(attempt.name.as_deref());
             let short: String = manifest.to_string().chars().take(19).collect();
             say(&format!("{short} {component}, incident {id}, by {who}: {fate}"));
         }
@@ -144,7 +145,7 @@ pub(super) fn patch(arguments: &cli::PatchShow, only_diff: bool) -> Exit {
         }
         (_, true) => diff::lines(&patch).iter().for_each(|line| say(line)),
         (_, false) => {
-            let (component, who) = (&incident.component, who(attempt));
+            let (component, who) = (&incident.component, attempt.who.named(attempt.name.as_deref()));
             say(&format!("patch {manifest} of {component}"));
             say(&format!("  incident {}, attempt {} by {who}", incident.id, attempt.number));
             attempt_lines(attempt).iter().for_each(|line| say(&format!("  {line}")));
@@ -230,7 +231,7 @@ fn show(incident: &Incident, output: Output) {
     line(format!("incident {} of {}: {}", incident.id, incident.component, state(incident)));
     line(format!("  opened {} UTC: {}", moment::date(incident.opened), reason(incident)));
     for attempt in &incident.attempts {
-        let (number, who) = (attempt.number, who(attempt));
+        let (number, who) = (attempt.number, attempt.who.named(attempt.name.as_deref()));
         line(format!("  attempt {number} by {who}, {} UTC", moment::date(attempt.began)));
         attempt_lines(attempt).into_iter().for_each(|text| line(format!("    {text}")));
     }
@@ -245,14 +246,6 @@ fn state(incident: &Incident) -> &'static str {
 
 fn reason(incident: &Incident) -> &str {
     incident.failure.as_ref().map_or("an operator takes a patch back", |failure| failure.error.as_str())
-}
-
-/// Who proposed, and as what the roster knows him.
-fn who(attempt: &Attempt) -> String {
-    match &attempt.name {
-        Some(name) => format!("{name} ({})", attempt.who),
-        None => attempt.who.to_string(),
-    }
 }
 
 /// What became of a patch, in a word or two.

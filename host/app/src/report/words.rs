@@ -376,7 +376,10 @@ impl Teller {
             Effect::Start(start) if start.attempt > 1 => format!("launching, attempt {}", start.attempt),
             Effect::Start(_) => "launching".to_owned(),
             Effect::Stop(_) => "stopping".to_owned(),
-            Effect::Attempt(attempt) => format!("repair attempt {}: asking {}", attempt.number, attempt.who),
+            Effect::Attempt(attempt) => {
+                let who = attempt.who.named(attempt.name.as_deref());
+                format!("repair attempt {}: asking {who}", attempt.number)
+            }
             Effect::Apply(_) => "applying a patch that passed its trial".to_owned(),
             Effect::Revert(_) => "taking its patch back".to_owned(),
             Effect::Roster(roster) => match &roster.change {
@@ -396,7 +399,8 @@ fn names(ids: &[ComponentId]) -> String {
 /// Who tried what, and what came of it.
 fn attempt(effect: &Effect, end: &End) -> String {
     let Effect::Attempt(attempt) = effect else { return end.why().to_owned() };
-    format!("attempt {} by {}: {}", attempt.number, attempt.who, end.why())
+    let who = attempt.who.named(attempt.name.as_deref());
+    format!("attempt {} by {who}: {}", attempt.number, end.why())
 }
 
 const fn changed(effect: &Effect) -> &'static str {

@@ -200,7 +200,8 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
                 say("ERROR", &format!("The agent configuration is not changed: {error}"));
             }
             (Some(Effect::Attempt(attempt)), EffectOutcome::Attempted { end, .. }) => {
-                let Attempt { component, number, who, .. } = attempt;
+                let Attempt { component, number, who, name, .. } = attempt;
+                let who = who.named(name.as_deref());
                 let level = if end.approved().is_some() { "INFO" } else { "WARNING" };
                 let (word, why) = (end.as_str(), end.why());
                 say(level, &format!("Repair attempt {number} of {component} by {who}: {word}: {why}"));

@@ -201,7 +201,8 @@ fn mended<'a>(effect: &'a Effect, outcome: &EffectOutcome) -> Option<(&'a str, &
     let component = effect.component().as_str();
     Some(match (effect, outcome) {
         (Effect::Attempt(attempt), EffectOutcome::Attempted { end, .. }) => {
-            let details = format!("attempt {} by {}: {}", attempt.number, attempt.who, end.why());
+            let who = attempt.who.named(attempt.name.as_deref());
+            let details = format!("attempt {} by {who}: {}", attempt.number, end.why());
             (component, end.as_str(), details)
         }
         (Effect::Apply(apply), EffectOutcome::Changed) => (component, "applied", apply.manifest.to_string()),
