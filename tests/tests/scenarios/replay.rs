@@ -240,7 +240,8 @@ fn recorded_incidents_come_out_as_they_did_to_the_bit() {
         for number in 1..=names.len() {
             let (number, state) = (number.to_string(), scene.state().display().to_string());
             let plugins = artifact::plugins().display().to_string();
-            let words = ["incident", "replay", &number, "--plugins", &plugins, "--state", &state, "--output", "json"];
+            let words =
+                ["incident", "replay", &number, "--plugins", &plugins, "--state", &state, "--output", "json"];
             let ended = scene.host(&words);
             assert_eq!(ended.code, Some(0), "incident {number}: {}\n{}", ended.out, ended.err);
             let answer = ended.json();
