@@ -16,8 +16,13 @@ use crate::tape::Playing;
 /// So often everybody else on this thread gets a turn before nothing can happen any more.
 const TURNS: u32 = 64;
 
-/// And so long whoever works on another thread: nothing that is played waits for one, but for a file now and then.
+/// Between two looks whether somebody on another thread is done.
 const BESIDE: Duration = Duration::from_millis(1);
+
+/// So long whoever works on another thread has: a guest that waits for no timer may wait for a file, on a slow disk.
+const SLOW: Duration = Duration::from_secs(10);
+/// The same where the recorded call came to no end either.
+const SLOW_AGAIN: Duration = Duration::from_secs(1);
 
 /// How much longer than when it was recorded a guest may compute: the machine may be a slower one.
 const SLOWER: u32 = 4;
@@ -49,7 +54,8 @@ pub(super) async fn drive<T>(
     let until = if playing.timed_out() { time } else { time.saturating_mul(SLOWER).max(AT_LEAST) };
     let asked = Arc::new(Asked(AtomicBool::new(false)));
     let waker = Waker::from(Arc::clone(&asked));
-    let mut idle = 0;
+    let patience = if playing.timed_out() { SLOW_AGAIN } else { SLOW };
+    let (mut idle, mut quiet) = (0_u32, None::<Instant>);
     loop {
         if let Some(end) = turn(guest.as_mut(), closed.as_mut(), &waker) {
             return end;
@@ -58,9 +64,9 @@ pub(super) async fn drive<T>(
             return End::Deadline;
         }
         if asked.0.swap(false, Ordering::SeqCst) {
-            idle = 0;
+            (idle, quiet) = (0, None);
         } else {
-            idle += 1;
+            idle = idle.saturating_add(1);
         }
         if idle <= TURNS {
             tokio::task::yield_now().await;
@@ -70,8 +76,10 @@ pub(super) async fn drive<T>(
         if asked.0.load(Ordering::SeqCst) {
             continue;
         }
-        idle = 0;
-        if !playing.pass_time() {
+        // Who waits for a timer waits for no file: the guest does one thing at a time.
+        if playing.pass_time() {
+            (idle, quiet) = (0, None);
+        } else if quiet.get_or_insert_with(Instant::now).elapsed() >= patience {
             playing.stalled();
             return End::Deadline;
         }
