@@ -49,6 +49,8 @@ enum Mode {
 pub(crate) struct Writing {
     pub(crate) recording: Recording,
     left: u64,
+    /// The clock is read by the host itself, which the guest does not see.
+    pub(crate) unseen: bool,
     /// Which connection a socket stands for.
     pub(crate) sockets: BTreeMap<u32, usize>,
 }
@@ -85,7 +87,8 @@ pub(crate) struct At {
 impl Tape {
     /// An empty one that records.
     pub fn record() -> Self {
-        let writing = Writing { recording: Recording::new(), left: MAX_BYTES, sockets: BTreeMap::new() };
+        let writing =
+            Writing { recording: Recording::new(), left: MAX_BYTES, unseen: false, sockets: BTreeMap::new() };
         Self(Arc::new(Mode::Recording(Mutex::new(writing))))
     }
 

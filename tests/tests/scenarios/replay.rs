@@ -40,8 +40,8 @@ fn repaired() -> Scene {
     // Two attempts, and the canary.
     let state = scene.state().display().to_string();
     scene.until("all calls are recorded", || {
-        let told = scene.host(&["timeline", "--state", &state]);
-        told.out.matches("are recorded").count() >= 3
+        let told = scene.host(&["log", "tail", "-n", "500", "--output", "json", "--state", &state]);
+        told.out.matches("calls_recorded").count() >= 3
     });
     assert_eq!(run.interrupt().code, Some(0));
     drop(model);

@@ -191,7 +191,8 @@ impl Call {
 
     /// Whether it had no end but that of its time.
     pub(crate) fn timed_out(&self) -> bool {
-        ["deadline", "cancelled"].iter().any(|word| self.end["outcome"] == *word)
+        let outcome = self.end.get("outcome").and_then(Value::as_str);
+        outcome.is_some_and(|word| ["deadline", "cancelled"].contains(&word))
     }
 }
 

@@ -149,10 +149,10 @@ fn compare<T: serde::Serialize>(call: &Call, tape: &Tape, report: &CallReport<T>
 
 /// How a call ended, for people.
 fn told(end: &Value) -> String {
-    let outcome = end["outcome"].as_str().unwrap_or_default();
-    match &end["said"] {
-        Value::Null => outcome.to_owned(),
-        said => format!("{outcome} {said}"),
+    let outcome = end.get("outcome").and_then(Value::as_str).unwrap_or_default();
+    match end.get("said") {
+        None | Some(Value::Null) => outcome.to_owned(),
+        Some(said) => format!("{outcome} {said}"),
     }
 }
 

@@ -121,8 +121,10 @@ impl HostMonotonicClock for Monotonic {
         let Some(playing) = self.tape.playing() else {
             let now = self.own.now();
             self.tape.write(READING, |writing| {
-                writing.recording.monotonic.push(now);
-                writing.bound();
+                if !writing.unseen {
+                    writing.recording.monotonic.push(now);
+                    writing.bound();
+                }
             });
             return now;
         };
@@ -178,12 +180,19 @@ fn define<T: Send + 'static>(
     instance.func_wrap("subscribe-instant", move |mut store: StoreContextMut<'_, T>, (when,): (u64,)| {
         let ClockView { mut clocks, tape } = view(store.data_mut());
         Ok((match played(&tape) {
-            // wasmtime's own reads the clock, too: what is kept is one reading in both.
-            None => clocks.subscribe_instant(when)?,
-            Some((tape, _)) => {
-                clocks.now()?;
-                timer(&mut clocks, tape, when)?
+            // wasmtime's own reads the clock: how often a guest waits is the moment's, and what it does not see is not kept.
+            None => {
+                let unseen = |unseen: bool| {
+                    if let Some(tape) = &tape {
+                        tape.write(0, |writing| writing.unseen = unseen);
+                    }
+                };
+                unseen(true);
+                let pollable = clocks.subscribe_instant(when);
+                unseen(false);
+                pollable?
             }
+            Some((tape, _)) => timer(&mut clocks, tape, when)?,
         },))
     })
 }

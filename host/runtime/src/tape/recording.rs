@@ -165,7 +165,7 @@ pub enum Answer {
         status: u16,
         /// Without secrets.
         headers: Vec<(String, Data)>,
-        /// As it came, piece by piece, as far as the guest read it.
+        /// As it came, piece by piece, as far as the guest read it; an empty one where it looked in vain.
         body: Vec<Data>,
         /// How it ended.
         end: BodyEnd,
@@ -229,7 +229,7 @@ pub struct Connection {
     /// Whether it was made, or the error's name; nothing when neither came while the call lasted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Result<(), String>>,
-    /// What came, piece by piece.
+    /// What came, piece by piece; an empty one where the guest looked in vain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub received: Vec<Data>,
     /// How that ended.

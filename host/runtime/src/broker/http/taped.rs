@@ -16,6 +16,9 @@ use super::{Call, Reply, send};
 use crate::tape::recording::{Answer, BodyEnd, Data, Exchange, Fault, Sent};
 use crate::tape::{Playing, Tape};
 
+/// What a look in vain takes of a tape's room.
+const PAUSE: usize = 16;
+
 /// Sends and writes down, or answers from the tape. The request's place among the others is taken before anything is awaited.
 pub(super) fn send(
     call: Arc<Call>,
@@ -143,7 +146,15 @@ impl Body for Incoming {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        let Poll::Ready(frame) = &polled else { return polled };
+        let Poll::Ready(frame) = &polled else {
+            // A guest that looks in vain looks again later, and may read a clock in between.
+            on(&self.tape, self.index, PAUSE, |exchange| {
+                if let Answer::Response { body, .. } = &mut exchange.answer {
+                    body.push(Data::default());
+                }
+            });
+            return polled;
+        };
         let bytes = match frame {
             Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
             _ => 0,
@@ -241,9 +252,13 @@ impl Body for Again {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if let Some(piece) = self.pieces.pop_front() {
+            if piece.0.is_empty() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             return Poll::Ready(Some(Ok(Frame::data(Bytes::from(piece.0)))));
         }
         match &self.end {

@@ -17,6 +17,9 @@ use super::meter::Streams;
 use crate::tape::recording::{Connection, Data, ReadEnd, Sent};
 use crate::tape::{Playing, Tape};
 
+/// What a look in vain takes of a tape's room.
+const PAUSE: usize = 16;
+
 /// How much a guest may hand over at once.
 const PERMIT: usize = 64 * 1024;
 
@@ -81,11 +84,11 @@ pub(super) fn made(tape: &Tape, socket: u32, result: Result<(), ErrorCode>) -> u
 
 /// Writes down what was read.
 pub(super) fn read(tape: &Tape, number: usize, read: &StreamResult<Bytes>) {
-    let bytes = read.as_ref().map_or(0, Bytes::len);
+    // Also a look in vain: a guest looks again later, and may read a clock in between.
+    let bytes = read.as_ref().map_or(0, Bytes::len).max(PAUSE);
     tape.write(bytes, |writing| {
         let Some(connection) = writing.recording.connections.get_mut(number) else { return };
         match read {
-            Ok(bytes) if bytes.is_empty() => {}
             Ok(bytes) => connection.received.push(Data(bytes.to_vec())),
             Err(StreamError::Closed) => connection.end = ReadEnd::Closed,
             Err(_) => connection.end = ReadEnd::Broken,
