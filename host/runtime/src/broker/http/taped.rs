@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt as _;
@@ -52,7 +53,9 @@ async fn recorded(
     tape: Tape,
     index: usize,
 ) -> Result<Reply, Error> {
-    let request = request.map(|inner| Outgoing { inner, tape: tape.clone(), index }.boxed_unsync());
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let left = length.unwrap_or(u64::MAX);
+    let request = request.map(|inner| Outgoing { inner, tape: tape.clone(), index, left }.boxed_unsync());
     let answered = send::send(call, request, options).await;
     let answer = match &answered {
         Err(error) => Answer::Failed(fault(error)),
@@ -86,11 +89,12 @@ fn on(tape: &Tape, index: usize, bytes: usize, what: impl FnOnce(&mut Exchange))
     });
 }
 
-/// A request's body on its way out.
+/// A request's body on its way out. Nobody asks for its end once as much is sent as was announced.
 struct Outgoing {
     inner: WasiBody,
     tape: Tape,
     index: usize,
+    left: u64,
 }
 
 impl Body for Outgoing {
@@ -106,8 +110,9 @@ impl Body for Outgoing {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
                     on(&self.tape, self.index, data.len(), |exchange| exchange.sent.push(data));
+                    self.left = self.left.saturating_sub(data.len() as u64);
                 }
-                if self.inner.is_end_stream() {
+                if self.left == 0 || self.inner.is_end_stream() {
                     on(&self.tape, self.index, 0, |exchange| exchange.sent.whole = true);
                 }
             }
@@ -200,19 +205,14 @@ async fn played(tape: Tape, index: usize, request: Request<WasiBody>) -> Result<
     if asked != was {
         return playing.never(|| format!("request {} is `{asked}` and was `{was}`", index + 1)).await;
     }
-    if then.sent.whole {
-        let sent = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        if !then.sent.is(&sent) {
-            let (length, was) = (sent.len(), then.sent.length);
-            return playing
-                .never(|| {
-                    format!(
-                        "the body of request {}, `{asked}`, is another one: {length} bytes, were {was}",
-                        index + 1
-                    )
-                })
-                .await;
-        }
+    let sent = sent_again(body, &then.sent).await;
+    if !then.sent.is(&sent) {
+        let (number, length, was) = (index + 1, sent.len(), then.sent.length);
+        return playing
+            .never(|| {
+                format!("the body of request {number}, `{asked}`, is another one: {length} bytes, were {was}")
+            })
+            .await;
     }
     match &then.answer {
         Answer::Never => std::future::pending().await,
@@ -222,6 +222,18 @@ async fn played(tape: Tape, index: usize, request: Request<WasiBody>) -> Result<
             response(*status, headers, body, playing).await
         }
     }
+}
+
+/// What is sent now: all of it, or as much as had been sent when nobody wanted more.
+async fn sent_again(mut body: WasiBody, then: &Sent) -> Vec<u8> {
+    let enough = if then.whole { usize::MAX } else { usize::try_from(then.length).unwrap_or(usize::MAX) };
+    let mut sent = Vec::new();
+    while sent.len() < enough {
+        let Some(Ok(frame)) = body.frame().await else { break };
+        sent.extend(frame.data_ref().into_iter().flatten());
+    }
+    sent.truncate(enough);
+    sent
 }
 
 async fn response(
