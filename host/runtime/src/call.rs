@@ -194,7 +194,8 @@ async fn mounts(
         prepared = timeout_at(deadline.into(), Mounts::prepare(&permits, scratch, &plugin.trees, &plugin.limits)) => match prepared {
             Ok(Ok(mounts)) => {
                 if let Some(tape) = tape {
-                    keep(tape, mounts.given()).await;
+                    let kept = timeout_at(deadline.into(), keep(tape, mounts.given())).await;
+                    kept.unwrap_or_else(|_| tape.leave_out("its directories took too long to read".to_owned()));
                 }
                 Ok(mounts)
             }

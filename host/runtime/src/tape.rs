@@ -5,8 +5,8 @@
 //! | file | owns |
 //! |---|---|
 //! | [`recording`] | what is on it, as it is kept |
-//! | [`clock`] | clocks, chance, and time that passes only while nothing else can |
-//! | [`files`] | directories, onto the tape and back |
+//! | `clock` | clocks, chance, and time that passes only while nothing else can |
+//! | `files` | directories, onto the tape and back |
 //!
 //! The brokers write on it and read from it, on the guest's side of what they scrub: a secret that the host puts on the wire
 //! is never on a tape. A played guest that asks for something else than it did ends there, with the difference; nothing is ever
@@ -74,7 +74,7 @@ pub(crate) struct At {
     /// What the monotonic clock has said, or would say.
     pub(crate) now: u64,
     pub(crate) exchanges: usize,
-    pub(crate) lookups: Vec<usize>,
+    pub(crate) lookups: BTreeMap<String, usize>,
     pub(crate) connections: usize,
     pub(crate) values: usize,
     pub(crate) sockets: BTreeMap<u32, usize>,

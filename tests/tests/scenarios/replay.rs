@@ -165,6 +165,12 @@ fn what_cannot_be_played_is_said() {
     };
     ask("7").complains(2, &["there is no incident `7`"]);
     ask("nobody").complains(2, &["there is no incident `nobody`"]);
+    let played = |dir: &str| replay(&scene, &[scene.path(dir)], "human");
+    played("nowhere").complains(2, &["nowhere` cannot be read"]);
+    scene.write("locked/plugins.lock", "");
+    played("locked").complains(2, &["nothing is played past a lock"]);
+    scene.write("empty/nothing", "");
+    played("empty").complains(1, &["nothing could be played"]);
     // Nobody there who could be asked.
     let ended = replay(&scene, &[artifact::plugins().join("evaluator-syntax")], "json");
     let answer = ended.json();
@@ -235,6 +241,14 @@ fn recorded_incidents_come_out_as_they_did_to_the_bit() {
         for count in 1..=names.len() {
             scene.until("another incident is over", || closed(&scene, count));
         }
+        // An attempt waits for nobody who writes down what it heard.
+        let state = scene.state().display().to_string();
+        scene.until("something is recorded of each", || {
+            let told = scene.host(&["log", "tail", "-n", "5000", "--output", "json", "--state", &state]);
+            let recorded = told.out.lines().filter(|line| line.contains("calls_recorded"));
+            let of = recorded.filter_map(|line| line.split("\"incident\":").nth(1)?.split([',', '}']).next());
+            of.collect::<std::collections::BTreeSet<_>>().len() == names.len()
+        });
         assert_eq!(run.interrupt().code, Some(0));
         drop(model);
         for number in 1..=names.len() {

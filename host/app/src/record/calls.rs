@@ -21,7 +21,7 @@ use super::gate::Gate;
 const FORMAT: &str = "razar-host calls v1";
 
 /// Bytes of one document: what is more is left out, call by call.
-pub(crate) const MAX_DOCUMENT: usize = 24 << 20;
+pub(crate) const MAX_DOCUMENT: usize = 8 << 20;
 
 /// Some calls of one incident.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use razar_core::redact::{Kind, Redactor};
 use razar_runtime::tape::recording::Came;
 use serde_json::Value;
 
-use super::calls::{Call, Calls};
+use super::calls::{Call, Calls, MAX_DOCUMENT};
 
 /// What stands where a secret was.
 const MARK: &str = "[redacted]";
@@ -54,6 +54,15 @@ impl Cleaner {
     pub(crate) fn call(&mut self, call: &mut Call) {
         call.redacted = call.recording.redact(&mut |came, text| self.text(came, text));
         self.value(&mut call.end);
+        // What it was asked may hold what it was told before.
+        let asked = serde_json::to_value(&call.asked).ok().and_then(|before| {
+            let mut clean = before.clone();
+            self.value(&mut clean);
+            (clean != before).then(|| serde_json::from_value(clean).ok())?
+        });
+        if let Some(asked) = asked {
+            (call.asked, call.redacted) = (asked, true);
+        }
     }
 
     /// All texts of a value.
@@ -88,7 +97,7 @@ impl Cleaner {
             trial.evidence = serde_json::from_value(value).ok()?;
         }
         let written = calls.write().ok()?;
-        self.is_clean(&written).then_some(written)
+        (written.len() <= MAX_DOCUMENT && self.is_clean(&written)).then_some(written)
     }
 }
 

@@ -1,5 +1,5 @@
-//! What is noted of one attempt, and how it is kept: without secrets, as one document, in the ledger, where a fact names it. It comes
-//! before the attempt's end, so that whoever reads that one finds it; and nothing of a repair ever fails because of it.
+//! What is noted of one attempt, and how it is kept: without secrets, as one document, in the ledger, where a fact names it.
+//! Nothing of a repair waits for it or fails because of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ pub(super) async fn keep(
     let (shop, component) = (Arc::clone(workshop), Arc::clone(plan));
     let written = blocking(move || {
         let written = cleaner(&shop, &component).written(document);
-        written.ok_or_else(|| "a secret is left in them".to_owned())
+        written.ok_or_else(|| "they are too much, or a secret is left in them".to_owned())
     });
     let kept = match written.await {
         Ok(bytes) => workshop.driver.keep(Kept::Bytes(bytes)).await,

@@ -75,7 +75,10 @@ impl Workshop {
     ) -> EffectOutcome {
         let (mut spent, mut noted) = (Spent::default(), Noted::default());
         let tried = self.tried(permit.id(), permit.effect(), plan, incident, &mut spent, &mut noted).await;
-        keep::keep(self, plan, incident.id, Some(permit.effect().number), noted).await;
+        let (shop, plan, id, number) =
+            (Arc::clone(self), Arc::clone(plan), incident.id, permit.effect().number);
+        // Nothing of a repair waits for it.
+        tokio::spawn(async move { keep::keep(&shop, &plan, id, Some(number), noted).await });
         EffectOutcome::Attempted { end: tried.unwrap_or_else(|end| end), spent }
     }
 

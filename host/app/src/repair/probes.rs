@@ -30,7 +30,12 @@ async fn keep_all(workshop: Arc<Workshop>, rings: Rings, plans: HashMap<Componen
         let (component, incident, open) = match facts.recv().await.map(|recorded| recorded.fact) {
             Ok(Fact::IncidentOpened { component, incident, .. }) => (component, incident, true),
             Ok(Fact::IncidentClosed { component, incident, .. }) => (component, incident, false),
-            Ok(_) | Err(RecvError::Lagged(_)) => continue,
+            Ok(_) => continue,
+            // Whoever's end was missed would be recorded for ever.
+            Err(RecvError::Lagged(_)) => {
+                rings.close();
+                continue;
+            }
             Err(RecvError::Closed) => return,
         };
         let calls = rings.take(&component, open);

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use razar_core::grant::Role;
 use razar_core::id::{ComponentId, PluginId};
 use razar_core::patch::{Case, CaseEnd, Look, Opinion, Sentinels};
@@ -136,7 +138,9 @@ pub(crate) fn look_again(
     planted: &[String],
 ) -> Result<Look, String> {
     let failed = |error: std::io::Error| format!("the tests of the host cannot be planted: {error}");
-    planted.iter().try_for_each(|path| std::fs::remove_file(tree.join(path))).map_err(failed)?;
+    // A recording may be a stranger's: nothing is removed outside of the tree.
+    let held = Dir::open_ambient_dir(tree, ambient_authority()).map_err(failed)?;
+    planted.iter().try_for_each(|path| held.remove_file(path)).map_err(failed)?;
     let planted = Planted::in_tree(tree, seed).map_err(failed)?;
     opinion(outcome).map(|judgement| look(&judgement, planted.sentinels()))
 }

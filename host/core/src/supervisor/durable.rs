@@ -41,20 +41,23 @@ pub struct Durable {
     pub(crate) calls: VecDeque<(IncidentId, Digest)>,
 }
 
-/// Recordings that are thought of: more than are kept of as many incidents as are kept.
-const RECORDINGS: usize = 4_000;
+/// Recordings that are kept, the newest; and that are thought of, so that each is forgotten before nobody knows of it any more.
+const RECORDINGS: usize = 500;
+const KNOWN: usize = 2 * RECORDINGS;
 
 /// Incidents whose recorded calls are kept, the newest.
 const RECORDED: usize = 250;
 
 impl Durable {
-    /// What names recordings of incidents that so many others came after that they are not kept.
+    /// What names recordings that so many others came after that they are not kept.
     pub fn old_calls(&self) -> impl Iterator<Item = Digest> + '_ {
         let incidents: BTreeSet<IncidentId> = self.calls.iter().map(|(incident, _)| *incident).collect();
         let oldest = incidents.iter().rev().nth(RECORDED - 1).copied();
-        let old =
-            move |(incident, _): &&(IncidentId, Digest)| oldest.is_some_and(|oldest| *incident < oldest);
-        self.calls.iter().filter(old).map(|(_, calls)| *calls)
+        let newer = self.calls.len().saturating_sub(RECORDINGS);
+        let old = move |(at, (incident, _)): &(usize, &(IncidentId, Digest))| {
+            *at < newer || oldest.is_some_and(|oldest| *incident < oldest)
+        };
+        self.calls.iter().enumerate().filter(old).map(|(_, (_, calls))| *calls)
     }
 }
 
@@ -453,7 +456,7 @@ impl Durable {
             }),
             Fact::Stopped { .. } | Fact::Imported { .. } => {}
             Fact::CallsRecorded { incident, calls, .. } => {
-                if self.calls.len() == RECORDINGS {
+                if self.calls.len() == KNOWN {
                     self.calls.pop_front();
                 }
                 self.calls.push_back((*incident, *calls));

@@ -24,6 +24,9 @@ use crate::tape::{Playing, Tape};
 /// How many answers are remembered: a guest that looks up more names than this talks to nobody in particular.
 const MAX_RESOLVED: usize = 256;
 
+/// What a lookup takes of a tape's room, besides the name.
+const LOOKUP: usize = 128;
+
 /// The gate of one call. Cheap to clone.
 #[derive(Clone)]
 pub struct TcpBroker(Arc<Call>);
@@ -118,7 +121,7 @@ impl TcpBroker {
             return looked_up_then(playing, name).await;
         }
         let mut index = usize::MAX;
-        tape.write(name.len(), |writing| {
+        tape.write(LOOKUP + name.len(), |writing| {
             index = writing.recording.lookups.len();
             writing.recording.lookups.push(recording::Lookup { name: name.to_owned(), answer: None });
         });
@@ -172,9 +175,10 @@ impl TcpBroker {
 async fn looked_up_then(playing: &Playing, name: &str) -> Result<Vec<IpAddr>, LookupError> {
     let found = {
         let mut at = playing.at();
-        let all = playing.recording.lookups.iter().enumerate();
-        let found = all.filter(|(_, then)| then.name == name).find(|(index, _)| !at.lookups.contains(index));
-        at.lookups.extend(found.map(|(index, _)| index));
+        let next = at.lookups.entry(name.to_owned()).or_default();
+        let mut left = playing.recording.lookups.iter().enumerate().skip(*next);
+        let found = left.find(|(_, then)| then.name == name);
+        *next = found.map_or(usize::MAX, |(index, _)| index + 1);
         found.map(|(_, then)| then)
     };
     match found.map(|then| &then.answer) {

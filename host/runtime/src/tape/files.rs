@@ -1,10 +1,15 @@
 //! Directories onto a tape and back. Nothing is followed out of a directory in either direction, and what is too much is
 //! left out as a whole: half a directory would be played as if the rest had not been there.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
 use razar_core::id::Digest;
+use rustix::fs::{Mode, OFlags};
 
 use super::Tape;
 use super::recording::{Data, Mount, Recording};
@@ -70,11 +75,8 @@ fn read(given: &Given, left: &mut usize, room: u64) -> io::Result<(Mount, Vec<(D
                     .map_err(|_| io::Error::other("a link in it is not UTF-8"))?;
                 mount.links.insert(path, to);
             } else if kind.is_file() {
-                bytes += entry.metadata()?.len();
-                if bytes > room {
-                    return Err(io::Error::other("it holds more than is recorded"));
-                }
-                let data = std::fs::read(entry.path())?;
+                let data = plain(&entry.path(), room.saturating_sub(bytes))?;
+                bytes += data.len() as u64;
                 let digest = Digest::of(&data);
                 mount.files.insert(path, digest);
                 contents.push((digest, Data(data)));
@@ -85,29 +87,45 @@ fn read(given: &Given, left: &mut usize, room: u64) -> io::Result<(Mount, Vec<(D
     Ok((mount, contents))
 }
 
+/// A file of at most so many bytes. Whoever writes there may put a link or a pipe in its place meanwhile: neither is followed or waited for.
+fn plain(path: &Path, room: u64) -> io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("something in it is no file any more"));
+    }
+    let mut data = Vec::new();
+    file.take(room.saturating_add(1)).read_to_end(&mut data)?;
+    if data.len() as u64 > room {
+        return Err(io::Error::other("it holds more than is recorded"));
+    }
+    Ok(data)
+}
+
 /// Where a directory of a tape lies.
 pub(crate) fn place(dir: &Path, index: usize) -> PathBuf {
     dir.join(index.to_string())
 }
 
-/// Lays all directories of a tape out below one that is empty.
+/// Lays all directories of a tape out below one that is empty. The recording may be a stranger's: nothing in it leads out of
+/// its directory, neither a name nor a link that something is put behind.
 pub(super) fn lay_out(recording: &Recording, dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     let mut places = Vec::new();
     for (index, mount) in recording.mounts.iter().enumerate() {
         let top = place(dir, index);
         std::fs::create_dir(&top)?;
+        let held = Dir::open_ambient_dir(&top, ambient_authority())?;
         for path in &mount.dirs {
-            std::fs::create_dir_all(top.join(inside(path)?))?;
+            held.create_dir_all(inside(path)?)?;
         }
         for (path, digest) in &mount.files {
             let data = recording.contents.get(digest).ok_or_else(|| {
                 io::Error::other(format!("the recording names a file `{digest}` that is not in it"))
             })?;
-            std::fs::write(top.join(inside(path)?), &data.0)?;
+            held.write(inside(path)?, &data.0)?;
         }
-        // Last: nothing is written through them.
         for (path, to) in &mount.links {
-            std::os::unix::fs::symlink(to, top.join(inside(path)?))?;
+            held.symlink_contents(to, inside(path)?)?;
         }
         places.push((mount.at.clone(), top));
     }
@@ -174,5 +192,26 @@ mod tests {
         let again = tempfile::tempdir().unwrap();
         assert!(lay_out(&strange, again.path()).is_err());
         assert!(!again.path().join("out").exists());
+        // A link first, and something behind it.
+        let again = tempfile::tempdir().unwrap();
+        let outside = home.path().display().to_string();
+        strange.mounts[0].dirs.clear();
+        strange.mounts[0].links =
+            [("a".to_owned(), outside), ("a/x".to_owned(), "/tmp/evil".to_owned())].into();
+        assert!(lay_out(&strange, again.path()).is_err());
+        assert!(home.path().join("x").symlink_metadata().is_err());
+    }
+
+    #[test]
+    fn a_pipe_or_a_link_in_place_of_a_file_is_neither_waited_for_nor_followed() {
+        let home = tempfile::tempdir().unwrap();
+        let (pipe, link, file) =
+            (home.path().join("pipe"), home.path().join("link"), home.path().join("file"));
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RWXU).unwrap();
+        std::fs::write(&file, "12345").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(plain(&pipe, 9).is_err() && plain(&link, 9).is_err());
+        assert!(plain(&file, 4).is_err());
+        assert_eq!(plain(&file, 5).unwrap(), b"12345");
     }
 }

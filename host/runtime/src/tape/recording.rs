@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use razar_core::id::Digest;
+use razar_core::redact::is_secret_name;
 use serde::{Deserialize, Serialize};
 
 /// Everything that came into one call.
@@ -311,6 +312,13 @@ pub enum Came<'a> {
 /// Takes secrets out of a text.
 pub type Clean<'a> = dyn FnMut(Came<'_>, &str) -> String + 'a;
 
+/// What stands for a value whose name says that it is a secret.
+const MARK: &str = "[redacted]";
+
+/// Headers that hold somebody's session, besides those that are named as a secret is.
+const SESSION: [&str; 5] =
+    ["authorization", "cookie", "proxy-authorization", "set-cookie", "www-authenticate"];
+
 /// Takes secrets out of what is kept.
 struct Redact<'a> {
     clean: &'a mut Clean<'a>,
@@ -335,6 +343,16 @@ impl Redact<'_> {
         }
         self.changed = true;
         clean.into_bytes()
+    }
+
+    /// A header's value: one whose name says that it is a secret, or a session, is one whatever it looks like.
+    fn named(&mut self, name: &str, value: &mut Vec<u8>) {
+        if is_secret_name(name) || SESSION.contains(&name) {
+            self.changed |= value.as_slice() != MARK.as_bytes();
+            *value = MARK.as_bytes().to_vec();
+        } else {
+            *value = self.bytes(Came::Answer, std::mem::take(value));
+        }
     }
 
     /// Together, because a secret may begin in one piece and end in the next.
@@ -376,13 +394,19 @@ impl Recording {
     /// Takes secrets out of everything in it, and forgets what was only kept for that. Whether there were any.
     pub fn redact<'a>(&mut self, clean: &'a mut Clean<'a>) -> bool {
         let mut redact = Redact { clean, changed: false };
-        self.config.values_mut().chain(self.env.values_mut()).for_each(|value| redact.text(value));
+        for (name, value) in self.config.iter_mut().chain(&mut self.env) {
+            redact.text(value);
+            if is_secret_name(name) {
+                redact.changed |= value != MARK;
+                MARK.clone_into(value);
+            }
+        }
         for exchange in &mut self.exchanges {
             redact.text(&mut exchange.url);
             exchange.sent.close(&mut redact);
             if let Answer::Response { headers, body, .. } = &mut exchange.answer {
-                for (_, value) in headers {
-                    value.0 = redact.bytes(Came::Answer, std::mem::take(&mut value.0));
+                for (name, value) in headers {
+                    redact.named(name, &mut value.0);
                 }
                 redact.pieces(body);
             }

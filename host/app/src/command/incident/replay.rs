@@ -11,6 +11,7 @@ use razar_core::patch::{Evidence, Look, Verdict, judge};
 use razar_ledger::LedgerReader;
 use razar_ledger::bundle::{self, Bundle, MAX_BUNDLE};
 use razar_ledger::key::PublicKey;
+use razar_runtime::locked::LOCK;
 use serde_json::{Value, json};
 
 use super::super::{Exit, code_cache, complain, one_shot, one_shot_kept, say};
@@ -42,6 +43,9 @@ struct Count {
 
 pub(super) fn replay(arguments: &IncidentReplay) -> Exit {
     let output = arguments.output;
+    if let Some(why) = arguments.plugins.iter().find_map(|dir| unfit(dir)) {
+        return refused(output, &why);
+    }
     let (wanted, file) = (arguments.incident.as_str(), Path::new(&arguments.incident));
     let found = if wanted.parse::<u64>().is_err() && file.is_file() {
         of_bundle(file, arguments.key.as_deref())
@@ -83,7 +87,22 @@ pub(super) fn replay(arguments: &IncidentReplay) -> Exit {
             ));
         }
     }
-    if differ == 0 { Exit::Done } else { Exit::Failed }
+    if same == 0 && differ == 0 {
+        complain(output, "nothing could be played: each line above says why");
+    }
+    if differ == 0 && same > 0 { Exit::Done } else { Exit::Failed }
+}
+
+/// Why nothing can be taken from this directory.
+fn unfit(dir: &Path) -> Option<String> {
+    if let Err(error) = std::fs::read_dir(dir) {
+        return Some(format!("`{}` cannot be read: {error}; name a directory of packages", dir.display()));
+    }
+    let locked = dir.join(LOCK).symlink_metadata().is_ok();
+    locked.then(|| {
+        let dir = dir.display();
+        format!("`{dir}` has a `{LOCK}`, and nothing is played past a lock: name a directory of packages without one")
+    })
 }
 
 fn refused(output: Output, why: &str) -> Exit {

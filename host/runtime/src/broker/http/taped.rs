@@ -20,6 +20,9 @@ use crate::tape::{Playing, Tape};
 /// What a look in vain takes of a tape's room.
 const PAUSE: usize = 16;
 
+/// What a request takes of it, besides its words.
+const EXCHANGE: usize = 512;
+
 /// Sends and writes down, or answers from the tape. The request's place among the others is taken before anything is awaited.
 pub(super) fn send(
     call: Arc<Call>,
@@ -38,7 +41,7 @@ pub(super) fn send(
     }
     let (method, url) = (request.method().to_string(), request.uri().to_string());
     let mut index = usize::MAX;
-    tape.write(method.len() + url.len(), |writing| {
+    tape.write(EXCHANGE + method.len() + url.len(), |writing| {
         let exchanges = &mut writing.recording.exchanges;
         index = exchanges.len();
         exchanges.push(Exchange { method, url, sent: Sent::default(), answer: Answer::Never });
