@@ -51,7 +51,8 @@ fn a_scrape_of_a_running_host_and_its_textfile_follow_the_rules_for_names() {
     let scene = Scene::new();
     scene.write("shop/app.py", "raise SystemExit(1)\n");
     let shop = json!({
-        "id": "shop", "workdir": "shop", "entrypoint": ["python3", "-S", "-E", "app.py"], "health": "process",
+        // It ends before it can be ready: nobody ever answers there.
+        "id": "shop", "workdir": "shop", "entrypoint": ["python3", "-S", "-E", "app.py"], "health": scene.url("shop"),
         "restart": { "retries": 0 }, "repair": { "agents": [], "evaluators": [] },
     });
     scene.stack(&["all"], &[scene.web("steady", json!({})), shop]);
