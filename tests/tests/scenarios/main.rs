@@ -46,6 +46,7 @@
 mod agents;
 mod alerts;
 mod boot;
+mod canaries;
 mod cheats;
 mod climb;
 mod conduct;

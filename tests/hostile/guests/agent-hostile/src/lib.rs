@@ -3,8 +3,18 @@
 #![cfg(target_family = "wasm")]
 #![allow(clippy::panic, reason = "it is meant to misbehave")]
 
+mod memory;
+
+use std::time::Duration;
+
 use razar_sdk::agent::{Action, Agent, Answer, Brief, Change, FileWrite, Remedy, Situation};
-use razar_sdk::{Pause, PluginError, ToolCall, Turn};
+use razar_sdk::http::{Post, post};
+use razar_sdk::{Pause, PluginError, ToolCall, Turn, config};
+
+/// Inverted: `c4nary`.
+const CANARY: [u8; 6] = [!b'c', !b'4', !b'n', !b'a', !b'r', !b'y'];
+/// Inverted: `lighthouse`.
+const LIGHTHOUSE: [u8; 10] = [!b'l', !b'i', !b'g', !b'h', !b't', !b'h', !b'o', !b'u', !b's', !b'e'];
 
 struct Hostile;
 
@@ -44,6 +54,7 @@ impl Agent for Hostile {
                 "",
             ),
             "restore" => Answer::propose(Remedy::Restore("../../etc".to_owned()), ""),
+            "search" => search(),
             "look" => look(1),
             "look-wide" => look(100_000),
             "spin" => spin(),
@@ -73,6 +84,26 @@ fn look(calls: usize) -> Answer {
         arguments: "{\"path\": \"../../../etc/shadow\"}".to_owned(),
     };
     Answer::use_tools(Pause { calls: (0..calls).map(call).collect(), memory: vec![b'x'; 1 << 16] })
+}
+
+/// Asks whoever it may ask, and then says how often two words stand in its memory: `c4nary`, which no guest may ever be given, and
+/// `lighthouse`, which it was.
+fn search() -> Answer {
+    let endpoint = config::get("endpoint").ok().flatten().unwrap_or_default();
+    let asked = post(&Post {
+        url: &endpoint,
+        content_type: "text/plain",
+        body: b"who am I?",
+        wanted: &["x-echo"],
+        timeout: Duration::from_secs(30),
+        max_body: 1 << 20,
+    });
+    let heard = asked.map(|answer| {
+        let body = String::from_utf8_lossy(&answer.body).into_owned();
+        (answer.status, answer.header("x-echo").map(str::to_owned), body)
+    });
+    let (canaries, beacons) = (memory::count(&CANARY), memory::count(&LIGHTHOUSE));
+    Answer::decline(format!("canaries {canaries}, beacons {beacons}, heard {heard:?}"))
 }
 
 fn spin() -> ! {
