@@ -15,7 +15,7 @@ use razar_core::patch::Verdict;
 use razar_core::plan::{ComponentPlan, Hops, Ladder, Money, Price, Reorder, RepairPlan, RestartPolicy, Rung};
 use razar_core::supervisor::{Command, Refused, Status};
 use razar_core::time::Millis;
-use world::{Files, Script, World, component, id, plan};
+use world::{Fate, Files, Script, World, component, id, plan};
 
 /// Long enough for everything to come to rest.
 const LONG: u64 = 600_000;
@@ -439,6 +439,7 @@ proptest! {
             ending(draws[number as usize % draws.len()], number)
         });
         world.mended = Box::new(move |_| Script { ill_after: (!holds).then_some(1_000), ..Script::default() });
+        world.fate = Fate::mixed;
         world.boot();
         for turns in crashes {
             for _ in 0..turns {

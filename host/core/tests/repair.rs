@@ -11,7 +11,7 @@ use razar_core::patch::Verdict;
 use razar_core::plan::{ComponentPlan, Ladder, RepairPlan, RestartPolicy};
 use razar_core::supervisor::{Command, Input, Refused, Stage, Status};
 use razar_core::time::Millis;
-use world::{Files, Script, World, component, id, plan};
+use world::{Fate, Files, Script, World, component, id, plan};
 
 /// Longer than launches, attempts and a canary take.
 const LONG: u64 = 120_000;
@@ -244,13 +244,14 @@ fn an_operator_hands_over_what_has_failed_and_nothing_else() {
 /// The host dies after every single event, in turn: whatever was under way, files end whole and the component runs or is out.
 #[test]
 fn a_crash_at_any_moment_leaves_whole_files() {
-    let story = |crash_after: Option<usize>| {
+    let story = |crash_after: Option<usize>, fate: fn(InstanceId) -> Fate| {
         let mut world = broken(vec![repaired("a")]);
         world.propose = Box::new(|_, number, _| tried(Verdict::Fixed, number));
         world.mended = Box::new(|patch| {
             let ill_after = (patch == manifest(1)).then_some(1_000);
             Script { ill_after, ..Script::default() }
         });
+        world.fate = fate;
         world.boot();
         let mut turns = 0;
         while world.turn(world::BEGIN + 40_000) {
@@ -262,13 +263,16 @@ fn a_crash_at_any_moment_leaves_whole_files() {
         world.run(LONG);
         (turns, files(&world), world.status("a"))
     };
-    let (turns, ..) = story(None);
-    for at in 1..turns {
-        let (_, files, status) = story(Some(at));
-        assert!(
-            matches!(files, Files::Patched(_)) && status == Status::Ready,
-            "crash after event {at}: {files:?} {status:?}"
-        );
+    for fate in [|_| Fate::Runs, |_| Fate::Ended, |_| Fate::Gone] {
+        let (turns, ..) = story(None, fate);
+        for at in 1..turns {
+            let (_, files, status) = story(Some(at), fate);
+            assert!(
+                matches!(files, Files::Patched(_)) && status == Status::Ready,
+                "crash after event {at}, a process {:?}: {files:?} {status:?}",
+                fate(InstanceId(1)),
+            );
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use razar_core::failure::FailureKind;
 use razar_core::plan::Schedule;
 use razar_core::supervisor::{Command, Refused, Stage, Status};
 use razar_core::time::{Millis, Timestamp};
-use world::{Script, World, asked_by, component, id, plan};
+use world::{Fate, Script, World, asked_by, component, id, plan};
 
 fn started(fact: &Fact) -> Option<&razar_core::id::ComponentId> {
     match fact {
@@ -336,6 +336,23 @@ fn the_next_host_adopts_what_runs_and_starts_nothing_twice() {
     for name in ["store", "api", "worker", "web"] {
         assert_eq!((world.launches(name), world.status(name)), (1, Status::Ready), "{name}");
         assert!(world.story(name).contains(&"adopted".to_owned()));
+    }
+}
+
+#[test]
+fn whoever_ended_while_it_was_being_stopped_and_no_host_was_there_is_launched_again() {
+    for fate in [|_| Fate::Gone, |_| Fate::Ended] {
+        let ill = |_: &_, launch| Script { ill_after: (launch == 1).then_some(1_000), ..Script::default() };
+        let mut world = World::new(plan(vec![component("a")]), ill);
+        world.fate = fate;
+        world.boot();
+        let is_stop = |fact: &Fact| matches!(fact, Fact::EffectDecided { effect: Effect::Stop(_), .. });
+        while !world.log.iter().any(|recorded| is_stop(&recorded.fact)) {
+            assert!(world.turn(u64::MAX), "it fails, and is stopped");
+        }
+        world.crash_and_resume();
+        world.run(20_000);
+        assert_eq!((world.launches("a"), world.status("a")), (2, Status::Ready), "{:?}", world.story("a"));
     }
 }
 

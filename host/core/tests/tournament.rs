@@ -12,7 +12,7 @@ use razar_core::patch::Verdict;
 use razar_core::plan::{ComponentPlan, Hops, Ladder, Money, Price, RepairPlan, RestartPolicy, Rung};
 use razar_core::supervisor::{Command, Status};
 use razar_core::time::Millis;
-use world::{Script, World, component, id, plan};
+use world::{Fate, Script, World, component, id, plan};
 
 /// Long enough for everything to come to rest.
 const LONG: u64 = 600_000;
@@ -329,6 +329,7 @@ proptest! {
         world.propose = Box::new(move |_, number, _| ending(draws[number as usize % draws.len()], number));
         world.takes = Box::new(move |number| takes[number as usize % takes.len()]);
         world.mended = Box::new(move |_| Script { ill_after: (!holds).then_some(1_000), ..Script::default() });
+        world.fate = Fate::mixed;
         world.boot();
         for turns in crashes {
             for _ in 0..turns {

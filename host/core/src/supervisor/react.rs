@@ -159,11 +159,12 @@ impl Turn<'_> {
             }
             self.touch(at);
         }
-        self.stop_what_should_not_run();
+        self.resume_what_was_under_way();
     }
 
-    /// After a crash: what was to be stopped, or runs from an older configuration.
-    fn stop_what_should_not_run(&mut self) {
+    /// After a crash: what was to be stopped, or runs from an older configuration; and what had failed, was being stopped, and is
+    /// gone: nobody will say any more that it has ended.
+    fn resume_what_was_under_way(&mut self) {
         let resumes = self.stage().is_some_and(Stage::launches);
         for at in 0..self.state.durable.components.len() {
             let Some(component) = self.component(at) else { continue };
@@ -173,6 +174,7 @@ impl Turn<'_> {
             if matches!(component.life, Life::Up { .. }) && (unwanted || (resumes && outdated)) {
                 self.decide_stop(at);
             }
+            self.judge(at);
             self.touch(at);
         }
     }

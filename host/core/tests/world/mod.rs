@@ -151,6 +151,27 @@ pub(crate) enum Files {
     Mixed,
 }
 
+/// What became of a process while no host was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Runs,
+    /// The launcher remembers how.
+    Ended,
+    /// Nobody saw it.
+    Gone,
+}
+
+impl Fate {
+    /// Some run, some do not.
+    pub(crate) fn mixed(instance: InstanceId) -> Self {
+        match instance.0 % 4 {
+            0 => Self::Ended,
+            1 => Self::Gone,
+            _ => Self::Runs,
+        }
+    }
+}
+
 type Behave = Box<dyn Fn(&ComponentId, u32) -> Script>;
 type Propose = Box<dyn Fn(&ComponentId, u32, &str) -> End>;
 type Takes = Box<dyn Fn(u32) -> u64>;
@@ -182,6 +203,8 @@ pub(crate) struct World {
     pub(crate) tokens: u64,
     /// The roster file cannot be changed, nor copied.
     pub(crate) roster_is_stuck: bool,
+    /// What becomes of each process in a crash.
+    pub(crate) fate: fn(InstanceId) -> Fate,
 }
 
 impl World {
@@ -206,6 +229,7 @@ impl World {
             breaks_off: false,
             tokens: 0,
             roster_is_stuck: false,
+            fate: |_| Fate::Runs,
         }
     }
 
@@ -217,25 +241,33 @@ impl World {
         self.feed(Input::Command(command))
     }
 
-    /// The host dies here: nothing volatile survives, processes do. The next one looks at the world.
+    /// The host dies here: nothing volatile survives, processes do, unless it is their fate. The next one looks at the world.
     pub(crate) fn crash_and_resume(&mut self) {
         self.queue.clear();
         self.watched.clear();
         let processes: Vec<_> = self.processes.iter().map(|(id, running)| (id.clone(), *running)).collect();
-        for (id, running) in &processes {
-            if let Some(after) = running.script.exits_after {
+        let mut found = Vec::new();
+        for (component, running) in processes {
+            let instance = running.instance;
+            let state = match (self.fate)(instance) {
+                Fate::Runs => FoundState::Running(running.process),
+                Fate::Ended => FoundState::Ended(ExitStatus::Signal(15)),
+                Fate::Gone => {
+                    self.processes.remove(&component);
+                    continue;
+                }
+            };
+            if let FoundState::Ended(_) = state {
+                self.processes.remove(&component);
+            } else if let Some(after) = running.script.exits_after {
                 let at = (running.since + after).max(self.now.0 + 1);
-                self.push(at, Event::Exit(id.clone(), running.instance));
+                self.push(at, Event::Exit(component.clone(), instance));
             }
+            found.push(Found { component, instance, state });
         }
         self.check_replay();
         self.state = State::replay(&self.plan, Settings::default(), self.log.clone());
-        let found = processes.into_iter().map(|(component, running)| Found {
-            component,
-            instance: running.instance,
-            state: FoundState::Running(running.process),
-        });
-        self.feed(Input::Found(found.collect()));
+        self.feed(Input::Found(found));
         self.feed(Input::Boot(BootRequest::default()));
         for component in self.plan.components.clone() {
             self.watch(&component.id);
