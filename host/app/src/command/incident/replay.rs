@@ -117,7 +117,7 @@ fn of_state(state: &Path, wanted: &str) -> Result<Incident, String> {
     let (id, component) = (found.id, found.component.clone());
     let mut documents = Vec::new();
     for digest in named(&reader, id)? {
-        let document = match reader.blob(&digest).map_err(|error| error.to_string())? {
+        let document = match reader.recording(&digest).map_err(|error| error.to_string())? {
             Some(bytes) => Calls::read(&bytes).map_err(|error| error.to_string()),
             None => Err("it is no longer kept".to_owned()),
         };
