@@ -353,7 +353,7 @@ pub(crate) fn read_signers(file: &Path) -> Result<Signers, Vec<Problem>> {
 
 /// Whether a package that is loaded is signed by somebody who is believed today, as far as that is asked for. Its archive is
 /// read again, and counts only if it is what was loaded.
-fn vouched(package: &Package, signers: &Signers) -> Result<(), Problem> {
+pub(crate) fn vouched(package: &Package, signers: &Signers) -> Result<(), Problem> {
     let name = &package.manifest.name;
     let problem = |message: String, hint: Option<String>| Problem {
         file: package.dir.display().to_string(),

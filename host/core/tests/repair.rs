@@ -5,12 +5,12 @@ mod world;
 
 use razar_core::effect::Effect;
 use razar_core::fact::{Closing, Fact, QuarantineReason};
-use razar_core::id::{Digest, InstanceId};
+use razar_core::id::{Digest, IncidentId, InstanceId};
 use razar_core::incident::{End, Trouble};
 use razar_core::patch::Verdict;
 use razar_core::plan::{ComponentPlan, Ladder, RepairPlan, RestartPolicy};
-use razar_core::supervisor::{Command, Input, Refused, Stage, Status};
-use razar_core::time::Millis;
+use razar_core::supervisor::{Command, Durable, Input, Refused, Stage, Status};
+use razar_core::time::{Millis, Timestamp};
 use world::{Fate, Files, Script, World, component, id, plan};
 
 /// Longer than launches, attempts and a canary take.
@@ -366,4 +366,29 @@ fn last_resort(last_good: bool) {
             (agents.map(str::to_owned).into(), Status::Quarantined)
         );
     }
+}
+
+#[test]
+fn the_newest_recordings_are_kept_and_older_ones_forgotten_each_once() {
+    let mut durable = Durable::default();
+    let record = |durable: &mut Durable, incident: u64, number: u32| {
+        let fact = Fact::CallsRecorded {
+            incident: IncidentId(incident),
+            component: id("a"),
+            calls: manifest(number),
+        };
+        durable.apply(Timestamp(u64::from(number)), &fact);
+    };
+    // One of each of 300 incidents: those of the newest 250 are kept.
+    for number in 0..300 {
+        record(&mut durable, u64::from(number), number);
+    }
+    assert!(durable.kept_calls().eq((50..300).map(manifest)));
+    assert!(durable.old_calls().eq((0..50).map(manifest)));
+    // Then so many of one incident that there are more than 500 of all.
+    for number in 300..700 {
+        record(&mut durable, 300, number);
+    }
+    assert!(durable.kept_calls().eq((200..700).map(manifest)));
+    assert!(durable.old_calls().eq((0..200).map(manifest)));
 }

@@ -2,7 +2,8 @@
 //! list of digests. A running host goes on meanwhile. The archive is read back before it gets its name, and what one
 //! that was killed left half done goes with the next.
 //!
-//! The files are copied before the ledger: a copy of a file may be behind the ledger beside it, never ahead of it.
+//! The files are copied before the ledger: a copy of a file may be behind the ledger beside it, never ahead of it. Recordings of
+//! calls are copied after it: whatever a fact of the copy names has been there, and what no fact names is in nobody's way.
 
 mod parts;
 
@@ -27,6 +28,7 @@ use crate::failpoint;
 use crate::import;
 use crate::key::KEYS;
 use crate::reader::LedgerReader;
+use crate::recordings::RECORDINGS;
 use crate::restore::{self, RestoreError};
 use crate::verify;
 
@@ -142,20 +144,15 @@ pub fn backup(state: &Path, file: &Path, with_keys: bool) -> Result<Made, Backup
     failpoint::pass("backup.begun");
     let mut left_out = Vec::new();
     let rooms = ROOMS.into_iter().chain(with_keys.then_some(KEYS));
-    let names: Vec<_> = rooms.flat_map(|room| list(state, room, &mut left_out)).collect();
-    for name in names {
-        match read_view(&state.join(&name)) {
-            Ok(bytes) => archive.add(&name, bytes.len() as u64, bytes.as_slice())?,
-            // Rotated or lifted from quarantine meanwhile.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => left_out.push(format!("{name}: {error}")),
-        }
+    for room in rooms {
+        archive.add_room(state, room, &mut left_out)?;
     }
     let (head, name) = copy_ledger(&reader, &parts.database)?;
     failpoint::pass("backup.copied");
     let copied = File::open(&parts.database).map_err(failed("open", &parts.database))?;
     let size = copied.metadata().map_err(failed("look at", &parts.database))?.len();
     archive.add(DATABASE, size, copied)?;
+    archive.add_room(state, RECORDINGS, &mut left_out)?;
     let manifest = Manifest {
         format: FORMAT.to_owned(),
         host: env!("CARGO_PKG_VERSION").to_owned(),
@@ -276,6 +273,19 @@ impl Archive {
         self.append(name, size, &mut hashing)?;
         let digest = Digest::from_bytes(hashing.hash.finalize().into());
         self.listed.push(Listed { path: name.to_owned(), size, digest });
+        Ok(())
+    }
+
+    /// The files below a room, as they are.
+    fn add_room(&mut self, state: &Path, room: &str, left_out: &mut Vec<String>) -> Result<(), BackupError> {
+        for name in list(state, room, left_out) {
+            match read_view(&state.join(&name)) {
+                Ok(bytes) => self.add(&name, bytes.len() as u64, bytes.as_slice())?,
+                // Rotated, lifted from quarantine or forgotten meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => left_out.push(format!("{name}: {error}")),
+            }
+        }
         Ok(())
     }
 

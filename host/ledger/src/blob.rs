@@ -1,6 +1,6 @@
 //! Bytes by digest: what facts refer to but are too large to hold. They are kept as long as a fact names them, and facts are
-//! kept for ever; those of a patch are named by its manifest, which the facts name. Recordings of calls alone are forgotten
-//! when many newer ones are there.
+//! kept for ever; those of a patch are named by its manifest, which the facts name. Recordings of calls, which may be lost, are
+//! never here.
 
 use razar_core::id::Digest;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
@@ -29,12 +29,6 @@ pub(crate) fn put_all<'b>(
     tx.commit()?;
     failpoint::pass("blobs.kept");
     Ok(digests.first().copied().unwrap_or_else(|| Digest::of(b"")))
-}
-
-/// Forgets bytes that nobody needs any more; what is not there is forgotten already.
-pub(crate) fn forget(connection: &Connection, digest: &Digest) -> Result<(), AppendError> {
-    connection.prepare_cached("DELETE FROM blobs WHERE digest = ?1")?.execute([digest.as_bytes()])?;
-    Ok(())
 }
 
 pub(crate) fn get(connection: &Connection, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {

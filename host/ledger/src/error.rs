@@ -111,6 +111,12 @@ pub enum LedgerError {
     /// Stored bytes are not what their digest says.
     #[error("the stored bytes of `{0}` do not match the digest; restore `razar.db` from a backup")]
     Blob(Digest),
+    /// A recording of calls is not what its name says.
+    #[error(
+        "`{}` is not what was recorded, because its name is its digest and the two do not match: remove it, or restore it from a \
+         backup", .0.display()
+    )]
+    Recording(PathBuf),
     /// The operating system gave no random bytes.
     #[error("cannot get random bytes for the state id: {0}")]
     Entropy(getrandom::Error),

@@ -17,6 +17,7 @@ use crate::directory::{self, Held};
 use crate::error::{AppendError, LedgerError};
 use crate::once::{self, Use};
 use crate::patches::{self, PatchError};
+use crate::recordings::Recordings;
 use crate::replay::Replay;
 use crate::values::PluginValues;
 use crate::{blob, failpoint, meta, schema};
@@ -30,6 +31,7 @@ pub struct Ledger {
     state_id: String,
     path: PathBuf,
     file: FileId,
+    recordings: Arc<Recordings>,
     _held: Held,
 }
 
@@ -48,7 +50,8 @@ impl Ledger {
         meta::check_head(&connection, head)?;
         let state_id = meta::state_id(&connection)?;
         let file = identity(&path).map_err(LedgerError::io("look at", &path))?;
-        Ok(Self { connection, head, state_id, path, file, _held: held })
+        let recordings = Arc::new(Recordings::below(dir));
+        Ok(Self { connection, head, state_id, path, file, recordings, _held: held })
     }
 
     /// Records the facts of one turn: all of them, or none and the same call may be repeated when the error
@@ -121,9 +124,9 @@ impl Ledger {
         blob::put_all(&mut self.connection, all.iter().map(|bytes| &**bytes))
     }
 
-    /// Forgets a recording of calls. The fact that names it stays, and says what it was.
-    pub fn forget(&mut self, digest: &Digest) -> Result<(), AppendError> {
-        blob::forget(&self.connection, digest)
+    /// Recordings of calls, to be kept beside the turns.
+    pub fn recordings(&self) -> Arc<Recordings> {
+        Arc::clone(&self.recordings)
     }
 
     /// The bytes of a digest, verified.

@@ -14,6 +14,7 @@
 //! | [`replay`] | reading facts back, verified |
 //! | [`store`] | the seam a fleet would replace |
 //! | [`once`], [`values`] | one-time ids, and what plugins keep |
+//! | [`recordings`] | recordings of calls, in files beside the database |
 //! | [`views`] | the files |
 //! | [`moment`] | how a moment is written in them |
 //! | [`anchor`], [`checkpoint`], [`key`] | what a ledger says about itself elsewhere, and the key that vouches for it |
@@ -47,6 +48,7 @@ pub mod moment;
 pub mod once;
 mod patches;
 pub mod reader;
+pub mod recordings;
 pub mod repair;
 pub mod replay;
 pub mod restore;
@@ -61,6 +63,7 @@ pub use error::{AppendError, LedgerError};
 pub use ledger::Ledger;
 pub use patches::PatchError;
 pub use reader::LedgerReader;
+pub use recordings::Recordings;
 pub use replay::Replay;
 pub use store::FactStore;
 pub use views::Views;

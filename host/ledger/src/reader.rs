@@ -1,7 +1,7 @@
 //! Looking at a state directory without being its host: takes no lock, writes nothing, works while a host runs and
 //! while none does.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use razar_core::fact::{Anchor, Recorded};
 use razar_core::id::Digest;
@@ -13,7 +13,7 @@ use crate::chain::Head;
 use crate::error::LedgerError;
 use crate::patches::{self, PatchError};
 use crate::replay::{Link, Links, Replay};
-use crate::{blob, directory, meta, schema};
+use crate::{blob, directory, meta, recordings, schema};
 
 /// A fact as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,7 @@ impl Stored {
 #[derive(Debug)]
 pub struct LedgerReader {
     connection: Connection,
+    dir: PathBuf,
 }
 
 impl LedgerReader {
@@ -50,7 +51,7 @@ impl LedgerReader {
         if !path.exists() {
             return Err(LedgerError::Absent(dir.to_owned()));
         }
-        Ok(Self { connection: schema::open_reader(&path)? })
+        Ok(Self { connection: schema::open_reader(&path)?, dir: dir.to_owned() })
     }
 
     /// The facts from a position on, up to the newest one at the moment of the call, each verified.
@@ -89,6 +90,11 @@ impl LedgerReader {
     /// The bytes of a digest, verified.
     pub fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
         blob::get(&self.connection, digest)
+    }
+
+    /// A recording of calls, verified; none when it is no longer kept.
+    pub fn recording(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
+        recordings::read(&self.dir, digest)
     }
 
     /// A patch by the digest of its manifest, complete and verified.

@@ -19,6 +19,7 @@ use crate::directory::{self, DATABASE, RESTORING};
 use crate::error::LedgerError;
 use crate::failpoint;
 use crate::key::KEYS;
+use crate::recordings::RECORDINGS;
 use crate::verify::{self, Report};
 
 /// Files of one archive.
@@ -29,6 +30,9 @@ const MAX_MANIFEST: u64 = 64 << 20;
 
 /// One path in it.
 const MAX_PATH: usize = 1024;
+
+/// Directories that nobody else may look into, beside the rooms that operators know.
+const PRIVATE: [&str; 2] = [KEYS, RECORDINGS];
 
 /// The file in every state directory that says nothing.
 const LOCK: &str = "host.lock";
@@ -215,7 +219,7 @@ fn is_expected(path: &str) -> bool {
             && !part.contains(['\0', '\\'])
             && !part.contains('\u{fffd}')
     };
-    (ROOMS.contains(&room) || room == KEYS)
+    (ROOMS.contains(&room) || PRIVATE.contains(&room))
         && path.len() <= MAX_PATH
         && below.peek().is_some()
         && below.all(harmless)
@@ -246,10 +250,11 @@ fn unpack(archive: &mut File, manifest: &Manifest, staged: &Path) -> Result<(), 
         }
         Ok(())
     })?;
-    let keys = staged.join(KEYS);
-    if keys.exists() {
-        let private = fs::Permissions::from_mode(0o700);
-        fs::set_permissions(&keys, private).map_err(failed("close to others", &keys))?;
+    for room in PRIVATE.map(|room| staged.join(room)) {
+        if room.exists() {
+            let private = fs::Permissions::from_mode(0o700);
+            fs::set_permissions(&room, private).map_err(failed("close to others", &room))?;
+        }
     }
     let report = verify::database(&staged.join(DATABASE))?;
     if !report.intact {

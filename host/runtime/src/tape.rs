@@ -12,12 +12,16 @@
 //! is never on a tape. A played guest that asks for something else than it did ends there, with the difference; nothing is ever
 //! fetched in its place. A call without a tape pays for none: it is looked for once.
 //!
-//! It is played on one thread (`new_current_thread`), where "nothing else can happen any more" can be known.
+//! It is played on one thread (`new_current_thread`) with one more for what waits for a disk (`max_blocking_threads(1)`): there
+//! "nothing else can happen any more" can be known.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
+
+use bytes::Bytes;
 
 pub(crate) mod clock;
 pub(crate) mod files;
@@ -44,6 +48,17 @@ enum Mode {
     Playing(Playing),
 }
 
+/// What ended the recorded call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The guest, or the host for what the guest did.
+    Guest,
+    /// Its time. What the same code does beyond its tape it would have done later.
+    Time,
+    /// Its time, and other code is played. What that does beyond the tape is a difference.
+    TimeOfOtherCode,
+}
+
 /// A tape that is being written.
 #[derive(Debug)]
 pub(crate) struct Writing {
@@ -61,8 +76,7 @@ pub(crate) struct Playing {
     pub(crate) recording: Recording,
     /// Where its directories lie.
     pub(crate) dir: PathBuf,
-    /// The recorded call was ended by its deadline.
-    timed_out: bool,
+    ended: EndedBy,
     at: Mutex<At>,
 }
 
@@ -82,6 +96,19 @@ pub(crate) struct At {
     pub(crate) timers: Vec<(u64, u64, Waker)>,
     pub(crate) next_timer: u64,
     difference: Option<String>,
+    /// It has come to where the recorded call had no more time.
+    is_late: bool,
+}
+
+/// What came of letting time pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Passed {
+    /// Somebody's time has come.
+    Woken,
+    /// So has the end of the call.
+    Late,
+    /// Nobody waits for time.
+    Nobody,
 }
 
 impl Tape {
@@ -92,15 +119,14 @@ impl Tape {
         Self(Arc::new(Mode::Recording(Mutex::new(writing))))
     }
 
-    /// One that is played. Its directories are laid out below `dir`, which is empty and the caller's to remove; `timed_out` says
-    /// that the recorded call had no end but its deadline.
+    /// One that is played. Its directories are laid out below `dir`, which is empty and the caller's to remove.
     ///
     /// # Errors
     /// A directory cannot be laid out, or something in it has a name that leads out of it.
-    pub fn play(recording: Recording, dir: &Path, timed_out: bool) -> std::io::Result<Self> {
+    pub fn play(recording: Recording, dir: &Path, ended: EndedBy) -> std::io::Result<Self> {
         files::lay_out(&recording, dir)?;
         let (dir, at) = (dir.to_owned(), Mutex::default());
-        Ok(Self(Arc::new(Mode::Playing(Playing { recording, dir, timed_out, at }))))
+        Ok(Self(Arc::new(Mode::Playing(Playing { recording, dir, ended, at }))))
     }
 
     /// Makes the calls of this future with this tape: one call, or it is a tape of several.
@@ -158,6 +184,17 @@ impl Tape {
         self.write(0, |writing| writing.recording.leave_out(what));
     }
 
+    /// What its chance grows from; none if it cannot be played anyway.
+    pub(crate) fn seed(&self) -> Option<Bytes> {
+        match &*self.0 {
+            Mode::Recording(writing) => {
+                let writing = writing.lock().unwrap_or_else(PoisonError::into_inner);
+                writing.recording.is_whole().then(|| writing.recording.seed.0.clone())
+            }
+            Mode::Playing(playing) => Some(playing.recording.seed.0.clone()),
+        }
+    }
+
     /// Bytes there is room for.
     pub(crate) fn room(&self) -> u64 {
         match &*self.0 {
@@ -193,34 +230,64 @@ impl Playing {
         std::future::pending().await
     }
 
-    /// Whether it has gone another way.
+    /// The guest does what is beyond the tape. Where its time was over it gets further only because this machine is faster, or
+    /// time passes sooner: that is no difference, and its end.
+    pub(crate) fn beyond(&self, how: impl FnOnce() -> String) {
+        match self.ended {
+            EndedBy::Time => self.at().is_late = true,
+            EndedBy::Guest | EndedBy::TimeOfOtherCode => self.differs(how),
+        }
+    }
+
+    /// The same, for whoever can only be answered with what there is not.
+    pub(crate) async fn never_beyond<T>(&self, how: impl FnOnce() -> String) -> T {
+        self.beyond(how);
+        std::future::pending().await
+    }
+
+    /// The guest reads a clock once more than it had. By itself that is no difference.
+    pub(crate) fn read_beyond(&self, at: &mut At) {
+        at.is_late |= self.ended == EndedBy::Time;
+    }
+
+    /// Whether it has gone another way, or has come to the end that it had.
     pub(crate) fn is_over(&self) -> bool {
-        self.at().difference.is_some()
+        let at = self.at();
+        at.difference.is_some() || at.is_late
+    }
+
+    /// Whether it has come to where the recorded call had no more time.
+    pub(crate) fn is_late(&self) -> bool {
+        self.at().is_late
     }
 
     /// Whether the recorded call had no end of its own.
-    pub(crate) const fn timed_out(&self) -> bool {
-        self.timed_out
+    pub(crate) fn timed_out(&self) -> bool {
+        self.ended != EndedBy::Guest
     }
 
-    /// Nothing else can happen: the earliest timer that is waited for is over. False when nobody waits for one.
-    pub(crate) fn pass_time(&self) -> bool {
+    /// Nothing else can happen: the earliest timer that is waited for is over, unless the call, which had so much time, was over
+    /// before.
+    pub(crate) fn pass_time(&self, time: Duration) -> Passed {
         let mut at = self.at();
-        let Some(earliest) = at.timers.iter().map(|(_, when, _)| *when).min() else { return false };
+        let Some(earliest) = at.timers.iter().map(|(_, when, _)| *when).min() else { return Passed::Nobody };
         at.now = at.now.max(earliest);
         let now = at.now;
+        if self.timed_out() && u128::from(now) >= time.as_nanos() {
+            return Passed::Late;
+        }
         let (over, waiting) =
             std::mem::take(&mut at.timers).into_iter().partition(|(_, when, _)| *when <= now);
         at.timers = waiting;
         drop(at);
         let over: Vec<(u64, u64, Waker)> = over;
         over.into_iter().for_each(|(_, _, waker)| waker.wake());
-        true
+        Passed::Woken
     }
 
     /// Nothing else can happen, and nobody waits for time to pass either.
     pub(crate) fn stalled(&self) {
-        if !self.timed_out {
+        if !self.timed_out() {
             self.differs(|| "it waits for something that never came when it was recorded".to_owned());
         }
     }

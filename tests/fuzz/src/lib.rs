@@ -16,5 +16,6 @@ pub mod facts;
 pub mod ledger;
 pub mod loader;
 pub mod patch;
+pub mod recording;
 pub mod rules;
 pub mod texts;

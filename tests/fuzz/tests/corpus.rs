@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use razar_fuzz::{archive, documents, facts, ledger, loader, patch, rules, texts};
+use razar_fuzz::{archive, documents, facts, ledger, loader, patch, recording, rules, texts};
 use razar_runtime::compile::CompileCommand;
 
 /// Runs a target's corpus; nothing found is a mistake in the name.
@@ -63,6 +63,11 @@ fn proposals() {
 #[test]
 fn manifests_of_patches() {
     corpus("manifest", patch::manifest);
+}
+
+#[test]
+fn recordings_of_calls() {
+    corpus("recording", recording::recording);
 }
 
 #[test]

@@ -110,6 +110,9 @@ const LAUNCHERS: &[(&str, Nudge)] = &[
 const ELSEWHERE: &[&str] = &[
     "effect.mending",
     "effect.mended",
+    "recording.begun",
+    "recording.synced",
+    "recording.named",
     "tables.committing",
     "tables.committed",
     "rotate.renaming",

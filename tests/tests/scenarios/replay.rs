@@ -1,13 +1,19 @@
 //! Incidents that are played again when everything they were about is gone: the model, the service, its files. What is recorded
 //! holds no secret.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use minisign::KeyPair;
 use razar_tests::artifact;
 use razar_tests::model::ModelServer;
 use razar_tests::scene::{Ended, Scene};
 use razar_tests::shop::{self, BROKEN, RIGHT, says};
 use serde_json::{Value, json};
+
+use crate::disk::after_mounting;
 
 const KEY: &str = "c4nary-key-0123456789";
 
@@ -22,8 +28,8 @@ fn with_secret(text: &str) -> String {
     format!("{text}\npassword = \"{OWN}\"\nprint(\"starting with {OWN}\", flush=True)\n")
 }
 
-/// A shop that is repaired with the second answer; then the host, the model and the files are gone.
-fn repaired() -> Scene {
+/// A shop that is repaired with the second answer, and the model that gives it.
+fn shop() -> (Scene, ModelServer) {
     let scene = Scene::new();
     let answers = [says("shop.py", WORSE), says("shop.py", &RIGHT.replace("sum(items)", "sum(list(items))"))];
     let model = ModelServer::start(&scene, &json!({ "turns": answers }), KEY);
@@ -35,18 +41,39 @@ fn repaired() -> Scene {
     });
     let special = json!({ "repair": repair, "env": { "SHOP_TOKEN": OWN } });
     scene.stack(&["all"], &[shop::component(&scene, &special)]);
-    let run = scene.begin(scene.run_command(&["--grants", "grants.toml"]).env("MODEL_KEY", KEY));
+    (scene, model)
+}
+
+fn run_command(scene: &Scene) -> Command {
+    let mut command = scene.run_command(&["--grants", "grants.toml"]);
+    command.env("MODEL_KEY", KEY);
+    command
+}
+
+/// It is repaired; then the host, the model and the files are gone.
+fn repaired() -> Scene {
+    let (scene, model) = shop();
+    let run = scene.begin(&mut run_command(&scene));
     scene.until_logged("resolved", "shop", "success", 1);
     // Two attempts, and the canary.
-    let state = scene.state().display().to_string();
-    scene.until("all calls are recorded", || {
-        let told = scene.host(&["log", "tail", "-n", "500", "--output", "json", "--state", &state]);
-        told.out.matches("calls_recorded").count() >= 3
-    });
+    scene.until("all calls are recorded", || recorded(&scene) >= 3);
     assert_eq!(run.interrupt().code, Some(0));
     drop(model);
     std::fs::rename(scene.path("shop"), scene.path("gone")).expect("it is there");
     scene
+}
+
+/// How many facts name a recording.
+fn recorded(scene: &Scene) -> usize {
+    let state = scene.state().display().to_string();
+    let told = scene.host(&["log", "tail", "-n", "500", "--output", "json", "--state", &state]);
+    told.out.matches("calls_recorded").count()
+}
+
+/// The files of recordings, in no order.
+fn recordings(scene: &Scene) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(scene.state().join("recordings")).expect("there are some");
+    entries.map(|entry| entry.expect("a file").path()).collect()
 }
 
 fn replay(scene: &Scene, plugins: &[PathBuf], output: &str) -> Ended {
@@ -137,19 +164,192 @@ fn another_plugin_is_told_from_the_one_that_was_recorded() {
 }
 
 #[test]
-fn a_recording_that_was_changed_is_refused() {
+fn a_recording_that_was_changed_is_refused_and_one_that_is_gone_is_left_out() {
     let scene = repaired();
-    let file = scene.state().join("razar.db");
-    let mut bytes = std::fs::read(&file).expect("it is there");
-    let (from, to) = (b"razar-host calls v1", b"razar-host calls v9");
-    let found: Vec<usize> =
-        (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
-    assert!(!found.is_empty(), "it lies there as it was written");
-    for at in found {
-        bytes[at..at + to.len()].copy_from_slice(to);
+    let files = recordings(&scene);
+    assert_eq!(files.len(), recorded(&scene));
+    let mode = |path: &Path| std::fs::metadata(path).expect("it is there").mode() & 0o777;
+    assert_eq!(mode(&scene.state().join("recordings")), 0o700);
+    let file = files
+        .iter()
+        .find(|file| std::fs::read_to_string(file).is_ok_and(|text| text.contains("\"attempt\":1")));
+    let file = file.expect("the first attempt");
+    assert_eq!(mode(file), 0o600);
+    let text = std::fs::read_to_string(file).expect("a recording");
+    std::fs::write(file, text.replacen("razar-host calls v1", "razar-host calls v9", 1))
+        .expect("it is written");
+    let name = file.display().to_string();
+    replay(&scene, &shipped(), "human").complains(2, &[&name, "is not what was recorded", "backup"]);
+    std::fs::remove_file(file).expect("it is there");
+    let ended = replay(&scene, &shipped(), "json");
+    assert_eq!(ended.code, Some(0), "the others are the same: {}", ended.err);
+    let gone = ended.json().into_iter().find(|line| line["what"] == "recording").expect("it is named");
+    assert_eq!((&gone["outcome"], &gone["why"]), (&json!("left-out"), &json!("it is no longer kept")));
+}
+
+#[test]
+fn what_no_fact_names_goes_with_the_next_start() {
+    let scene = repaired();
+    let before = recordings(&scene);
+    let dir = scene.state().join("recordings");
+    let left = [".razar-half.tmp".to_owned(), format!("{}.json", "0".repeat(64))];
+    for name in &left {
+        std::fs::write(dir.join(name), "left").expect("it is written");
     }
-    std::fs::write(&file, bytes).expect("it is written");
-    replay(&scene, &shipped(), "human").complains(2, &["sha256:"]);
+    std::fs::rename(scene.path("gone"), scene.path("shop")).expect("it is there");
+    let run = scene.begin(&mut run_command(&scene));
+    scene.until_booted(2);
+    assert_eq!(run.terminate().code, Some(0));
+    let after = recordings(&scene);
+    assert!(before.iter().all(|file| after.contains(file)), "{after:?}");
+    assert!(left.iter().all(|name| !dir.join(name).exists()), "{after:?}");
+}
+
+#[test]
+fn where_little_is_free_only_the_recordings_are_missing_and_it_is_said_once() {
+    let (scene, _model) = shop();
+    let state = scene.state().display().to_string();
+    // More than a host needs, and less than a recording leaves alone.
+    let script = format!(
+        "cp -a '{state}' before && mount -t tmpfs -o size=400m,mode=700 tmpfs '{state}' && cp -a before/. '{state}'"
+    );
+    let Some(mut command) = after_mounting(&scene, &run_command(&scene), &script) else { return };
+    let run = scene.begin(&mut command);
+    let inside = PathBuf::from(format!("/proc/{}/root{state}", run.pid()));
+    scene.until("it is repaired", || {
+        let log = std::fs::read_to_string(inside.join("logs/razar.log")).unwrap_or_default();
+        log.lines().any(|line| line.contains("\"resolved\"") && line.contains("shop"))
+    });
+    scene.until("it is said", || run.complaints().contains("recordings leave 512 MiB"));
+    assert!(!inside.join("recordings").exists());
+    let ended = run.interrupt();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert_eq!(ended.err.matches("recordings leave 512 MiB").count(), 1, "{}", ended.err);
+    assert!(ended.err.contains("free space there"), "{}", ended.err);
+}
+
+/// The packages that were recorded, each in one file that a publisher has signed, pinned in a directory with a lock.
+fn pinned(scene: &Scene) {
+    let publisher = KeyPair::generate_unencrypted_keypair().expect("a key");
+    believe(scene, &publisher);
+    std::fs::create_dir(scene.path("made")).expect("a folder");
+    for name in ["agent-openai", "evaluator-syntax", "probe-http"] {
+        let archive = scene.path(&format!("made/{name}.tar"));
+        let mut tar = Command::new("tar");
+        tar.arg("-cf").arg(&archive).arg("-C").arg(artifact::plugins().join(name)).arg(".");
+        assert!(tar.status().expect("there is `tar`").success());
+        let bytes = std::fs::read(&archive).expect("an archive");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_secs();
+        let comment = format!("timestamp:{now}\tfile:{name}.tar\thashed");
+        let signed = minisign::sign(Some(&publisher.pk), &publisher.sk, &bytes[..], Some(&comment), None);
+        let signed = signed.expect("a signature").into_string();
+        std::fs::write(format!("{}.minisig", archive.display()), signed).expect("it is written");
+        let archive = archive.display().to_string();
+        let added =
+            scene.host(&["plugin", "add", &archive, "--plugins", "pinned", "--signers", "signers.toml"]);
+        assert_eq!(added.code, Some(0), "{}", added.err);
+    }
+}
+
+/// The operator believes whoever has this key, and nobody who has none.
+fn believe(scene: &Scene, publisher: &KeyPair) {
+    let key = publisher.pk.to_base64();
+    scene.write(
+        "signers.toml",
+        &format!("required = true\n[signer.acme]\nkey = \"{key}\"\nplugins = [\"agent-*\", \"evaluator-*\", \"probe-*\"]\nnot-after = \"2999-12-31\"\n"),
+    );
+}
+
+#[test]
+fn a_locked_directory_is_played_as_a_host_would_load_it() {
+    let scene = repaired();
+    pinned(&scene);
+    let state = scene.state().display().to_string();
+    let play = |plugins: &str, more: &[&str]| {
+        let words =
+            ["incident", "replay", "shop", "--state", &state, "--output", "json", "--plugins", plugins];
+        scene.host(&[&words, more].concat())
+    };
+    let signed = ["--signers", "signers.toml"];
+    for more in [&[][..], &signed] {
+        let ended = play("pinned", more);
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+        let answer = ended.json();
+        assert_eq!(answer.last().expect("a line")["left_out"], 0, "{}", ended.out);
+        assert!(answer.iter().all(|line| line["other_code"].is_null()), "{}", ended.out);
+    }
+    let why = |ended: &Ended, what: &str| -> String {
+        let answer = ended.json();
+        let line = answer.iter().find(|line| line["what"] == what).expect("it is named").clone();
+        assert_eq!(line["outcome"], "left-out", "{}", ended.out);
+        line["why"].as_str().expect("words").to_owned()
+    };
+    // Nobody has signed what lies in an open directory.
+    let open = play(&artifact::plugins().display().to_string(), &signed);
+    assert_eq!(open.code, Some(1), "{}", open.out);
+    assert!(why(&open, "agent").contains("sign"), "{}", open.out);
+    // Somebody is believed no longer.
+    believe(&scene, &KeyPair::generate_unencrypted_keypair().expect("a key"));
+    let stranger = play("pinned", &signed);
+    assert_eq!(stranger.code, Some(1), "{}", stranger.out);
+    assert!(why(&stranger, "agent").contains("`agent-openai` is not loaded"), "{}", stranger.out);
+    // One archive is not what was pinned.
+    let entries = std::fs::read_dir(scene.path("pinned")).expect("it");
+    let mut files = entries.map(|entry| entry.expect("a file").path());
+    let of_syntax = |file: &PathBuf| file.display().to_string().contains("evaluator-syntax-");
+    let archive = files.find(of_syntax).expect("an archive");
+    let mut bytes = std::fs::read(&archive).expect("it");
+    *bytes.last_mut().expect("a byte") ^= 1;
+    std::fs::write(&archive, bytes).expect("it is written");
+    let changed = play("pinned", &[]);
+    assert!(why(&changed, "evaluator").contains("pinned"), "{}", changed.out);
+    assert_eq!(outcomes(&changed.json(), "agent"), ["same"; 2], "{}", changed.out);
+    let nobody = play("pinned", &["--signers", "nobody.toml"]);
+    assert!(nobody.code == Some(2) && nobody.out.contains("nobody.toml"), "{}", nobody.out);
+    scene.write("pinned/plugins.lock", "half a [");
+    let broken = play("pinned", &[]);
+    assert_eq!(broken.code, Some(2), "{}", broken.out);
+    assert!(broken.out.contains("plugins.lock"), "{}", broken.out);
+}
+
+#[test]
+fn a_bundle_is_private_goes_to_standard_output_and_says_what_is_wrong_with_it() {
+    let scene = repaired();
+    let state = scene.state().display().to_string();
+    let export = |out: &str| scene.host(&["incident", "export", "shop", "--out", out, "--state", &state]);
+    let file = scene.path("incident.json");
+    let name = file.display().to_string();
+    assert_eq!(export(&name).code, Some(0));
+    assert_eq!(std::fs::metadata(&file).expect("it is there").mode() & 0o777, 0o600);
+    export(&name).complains(1, &["exist"]);
+    let printed = export("-");
+    assert_eq!(printed.code, Some(0), "{}", printed.err);
+    assert!(printed.err.contains("are on standard output, signed by"), "{}", printed.err);
+
+    let key = scene.host(&["log", "key", "--state", &state]).out;
+    scene.write("key.pub", key.lines().find(|line| line.starts_with("ed25519:")).expect("a key"));
+    let verify = |text: &str| {
+        let bundle = scene.write("bundle.json", text).display().to_string();
+        scene.host(&["log", "verify", &bundle, "--key", "key.pub"])
+    };
+    let sound = verify(&printed.out);
+    assert_eq!(sound.code, Some(0), "{}{}", sound.out, sound.err);
+    assert!(sound.out.contains("recordings"), "{}", sound.out);
+    let mut bundle: Value = serde_json::from_str(&printed.out).expect("one object");
+    let attached = bundle["attached"].as_object_mut().expect("some");
+    let first = attached.keys().next().expect("one").clone();
+    attached.remove(&first);
+    let taken_out = verify(&bundle.to_string());
+    assert_eq!(taken_out.code, Some(1));
+    assert!(taken_out.out.contains(&first) && taken_out.out.contains("is missing"), "{}", taken_out.out);
+    let torn = verify(printed.out.get(..printed.out.len() / 2).expect("half of it"));
+    assert_eq!(torn.code, Some(1), "{}", torn.err);
+    assert!(torn.out.contains("bundle.json") && torn.out.contains("ends early"), "{}", torn.out);
+    let makes = ["bundle.json", "is no bundle of razar-host", "`razar-host incident export`"];
+    verify("name = \"x\"").complains(2, &makes);
+    let plugins = artifact::plugins().display().to_string();
+    let played = scene.host(&["incident", "replay", "bundle.json", "--plugins", &plugins]);
+    played.complains(2, &makes);
 }
 
 #[test]
@@ -166,9 +366,9 @@ fn what_cannot_be_played_is_said() {
     ask("7").complains(2, &["there is no incident `7`"]);
     ask("nobody").complains(2, &["there is no incident `nobody`"]);
     let played = |dir: &str| replay(&scene, &[scene.path(dir)], "human");
-    played("nowhere").complains(2, &["nowhere` cannot be read"]);
-    scene.write("locked/plugins.lock", "");
-    played("locked").complains(2, &["nothing is played past a lock"]);
+    played("nowhere").complains(2, &["nowhere", "cannot be read"]);
+    scene.write("locked/plugins.lock", "half a [");
+    played("locked").complains(2, &["plugins.lock"]);
     scene.write("empty/nothing", "");
     played("empty").complains(1, &["nothing could be played"]);
     // Nobody there who could be asked.

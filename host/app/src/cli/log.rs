@@ -118,7 +118,7 @@ pub(crate) struct LogExport {
     /// Not after this fact
     #[arg(long, value_name = "SEQ")]
     pub(crate) to: Option<u64>,
-    /// The file to write; it must not exist
+    /// The file to write; it must not exist. `-` for standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// The private key to sign with; without, that of the state directory, made now if there is none

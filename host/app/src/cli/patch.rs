@@ -61,6 +61,8 @@ pub(crate) enum Incident {
     /// that one would have done.
     Replay(IncidentReplay),
     /// Its facts and the recordings of its calls in one signed file: `incident replay` and `log verify` read it
+    ///
+    /// Of recordings that are together more than a bundle may hold, the newest are in it; which are not is said.
     Export(IncidentExport),
 }
 
@@ -101,6 +103,10 @@ pub(crate) struct IncidentReplay {
     /// A directory of plugin packages, or one package; may be given more than once. The code that was recorded comes first
     #[arg(long = "plugins", value_name = "DIR", required = true)]
     pub(crate) plugins: Vec<PathBuf>,
+    /// Whose signatures are believed, as for `run`: whatever a `plugins.lock` says was signed is verified again with these keys,
+    /// and what nobody signed is refused if the file says so
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signers: Option<PathBuf>,
     /// Shape of the answer
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,
@@ -111,7 +117,7 @@ pub(crate) struct IncidentReplay {
 pub(crate) struct IncidentExport {
     /// Its number, or a component: then its newest one
     pub(crate) incident: String,
-    /// The file to write; it must not exist
+    /// The file to write; it must not exist. `-` for standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// The private key to sign with; without, that of the state directory, made now if there is none

@@ -20,7 +20,7 @@ use razar_core::fact::Recorded;
 use razar_core::id::{ComponentId, Digest};
 use razar_core::patch::Patch;
 use razar_core::supervisor::{Boot, Command, Input, PluginOut, Refused, Stage, Summary};
-use razar_ledger::AppendError;
+use razar_ledger::{AppendError, Recordings};
 use tokio::sync::{broadcast, oneshot, watch};
 
 pub(crate) use clock::Clock;
@@ -96,6 +96,7 @@ pub(crate) struct Handle {
     facts: broadcast::Sender<Recorded>,
     stage: watch::Receiver<Option<Stage>>,
     held: watch::Receiver<Option<String>>,
+    recordings: Arc<Recordings>,
 }
 
 /// The driver has gone: the process is ending.
@@ -134,13 +135,14 @@ pub(crate) struct Held {
 impl Handle {
     /// The way to whoever receives these messages.
     #[cfg(test)]
-    pub(crate) const fn new(
+    pub(crate) fn new(
         messages: mpsc::Sender<Message>,
         facts: broadcast::Sender<Recorded>,
         stage: watch::Receiver<Option<Stage>>,
         held: watch::Receiver<Option<String>>,
     ) -> Self {
-        Self { messages, facts, stage, held }
+        let recordings = Arc::new(Recordings::below(std::path::Path::new("")));
+        Self { messages, facts, stage, held, recordings }
     }
 
     /// Reports what happened. Lost only when the process is ending.
@@ -170,6 +172,11 @@ impl Handle {
     /// Bytes that were kept.
     pub(crate) async fn bytes(&self, digest: Digest) -> Result<Vec<u8>, String> {
         self.ask(|answer| Message::Bytes(digest, answer)).await
+    }
+
+    /// Where calls are kept: no turn waits for them.
+    pub(crate) fn recordings(&self) -> Arc<Recordings> {
+        Arc::clone(&self.recordings)
     }
 
     async fn ask<T>(

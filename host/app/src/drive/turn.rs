@@ -91,7 +91,12 @@ impl<P: Performer, W: Watching> Driver<P, W> {
         let (facts, _) = broadcast::channel(BACKLOG);
         let (stage, stage_seen) = watch::channel(state.durable().boot.as_ref().map(|boot| boot.stage));
         let (held, held_seen) = watch::channel(None);
-        let handle = Handle { messages, facts: facts.clone(), stage: stage_seen, held: held_seen };
+        let recordings = ledger.recordings();
+        if let Err(error) = recordings.begin(state.durable().kept_calls()) {
+            tracing::warn!("what is left of recordings that nobody needs could not be cleared away: {error}");
+        }
+        let handle =
+            Handle { messages, facts: facts.clone(), stage: stage_seen, held: held_seen, recordings };
         let (performer, watching) = with(&handle);
         let driver = Self {
             state,
@@ -318,8 +323,9 @@ impl<P: Performer, W: Watching> Driver<P, W> {
 
     /// Recordings that are too old to be kept. One that cannot be forgotten now is tried again with the next.
     fn forget(&mut self) {
-        let old: Vec<Digest> = self.state.durable().old_calls().collect();
-        if let Some(error) = old.iter().find_map(|digest| self.ledger.forget(digest).err()) {
+        let recordings = self.ledger.recordings();
+        let mut old = self.state.durable().old_calls();
+        if let Some(error) = old.find_map(|digest| recordings.forget(&digest).err()) {
             tracing::warn!("an old recording is still kept: {error}");
         }
     }

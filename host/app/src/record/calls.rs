@@ -1,5 +1,5 @@
-//! The document: some calls of one incident, and what is shared between them. One document is one blob of the ledger, named by its
-//! digest; it names no other.
+//! The document: some calls of one incident, and what is shared between them. One document is one file beside the ledger, named by
+//! its digest; it names no other.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use razar_core::fact::Phase;
 use razar_core::grant::{LimitField, Limits, LimitsOverride};
 use razar_core::id::{ComponentId, Digest, IncidentId, PluginId};
 use razar_core::patch::{Evidence, Verdict};
+use razar_ledger::recordings::MAX_RECORDING;
 use razar_runtime::contract::agent::{Brief, Turn};
 use razar_runtime::contract::evaluator;
 use razar_runtime::outcome::{Outcome, PluginFailure};
@@ -21,7 +22,10 @@ use super::gate::Gate;
 const FORMAT: &str = "razar-host calls v1";
 
 /// Bytes of one document: what is more is left out, call by call.
-pub(crate) const MAX_DOCUMENT: usize = 8 << 20;
+pub(crate) const MAX_DOCUMENT: usize = MAX_RECORDING;
+
+/// Calls of one document: a conversation has a dozen turns, a trial four looks for each evaluator.
+pub(crate) const MAX_CALLS: usize = 100;
 
 /// Some calls of one incident.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,6 +109,18 @@ pub(crate) enum BadCalls {
     /// It is of another release.
     #[error("it calls itself `{0}`, and this release reads `{FORMAT}`")]
     Format(String),
+    /// It is larger than any.
+    #[error("it is larger than any recording, which has at most {} MiB", MAX_DOCUMENT >> 20)]
+    TooLarge,
+    /// It has more calls than any.
+    #[error("it has {0} calls, and a recording has at most {MAX_CALLS}")]
+    TooMany(usize),
+    /// One of its calls has more in it than any.
+    #[error("call {0} of it is more than is ever recorded: {1}")]
+    TooMuch(usize, String),
+    /// So has what the gate was asked.
+    #[error("what the gate was asked is more than is ever recorded: {0}")]
+    Gate(String),
 }
 
 impl Calls {
@@ -127,12 +143,17 @@ impl Calls {
         for call in &mut self.calls {
             self.contents.append(&mut call.recording.contents);
         }
-        let written = serde_json::to_vec(&self)?;
-        if written.len() <= MAX_DOCUMENT {
-            return Ok(written);
-        }
+        let too_much = if self.calls.len() > MAX_CALLS {
+            format!("this attempt has more than {MAX_CALLS} calls")
+        } else {
+            let written = serde_json::to_vec(&self)?;
+            if written.len() <= MAX_DOCUMENT {
+                return Ok(written);
+            }
+            format!("the calls of this attempt have more than {} MiB", MAX_DOCUMENT >> 20)
+        };
         self.contents.clear();
-        let too_much = format!("the calls of this attempt have more than {} MiB", MAX_DOCUMENT >> 20);
+        self.calls.truncate(MAX_CALLS);
         for call in &mut self.calls {
             call.recording.leave_out(too_much.clone());
         }
@@ -140,17 +161,28 @@ impl Calls {
         serde_json::to_vec(&self)
     }
 
-    /// As it was before it was written.
+    /// As it was before it was written. It may be a stranger's: it is no more than one of ours could be, and the bytes of a file
+    /// are there once, whoever names them.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, BadCalls> {
+        if bytes.len() > MAX_DOCUMENT {
+            return Err(BadCalls::TooLarge);
+        }
         let mut read: Self = serde_json::from_slice(bytes)?;
         if read.format != FORMAT {
             return Err(BadCalls::Format(read.format.chars().take(80).collect()));
         }
-        for call in &mut read.calls {
+        if read.calls.len() > MAX_CALLS {
+            return Err(BadCalls::TooMany(read.calls.len()));
+        }
+        if let Some(gate) = &read.gate {
+            gate.check(&read.contents).map_err(BadCalls::Gate)?;
+        }
+        for (index, call) in read.calls.iter_mut().enumerate() {
             let named = call.recording.mounts.iter().flat_map(|mount| mount.files.values());
             let found: BTreeMap<Digest, Data> =
                 named.filter_map(|digest| Some((*digest, read.contents.get(digest)?.clone()))).collect();
             call.recording.contents = found;
+            call.recording.check().map_err(|why| BadCalls::TooMuch(index + 1, why))?;
         }
         Ok(read)
     }
@@ -191,9 +223,14 @@ impl Call {
 
     /// Whether it had no end but that of its time.
     pub(crate) fn timed_out(&self) -> bool {
-        let outcome = self.end.get("outcome").and_then(Value::as_str);
-        outcome.is_some_and(|word| ["deadline", "cancelled"].contains(&word))
+        is_of_time(&self.end)
     }
+}
+
+/// Whether such an end is that of a call's time, and not the guest's.
+pub(crate) fn is_of_time(end: &Value) -> bool {
+    let outcome = end.get("outcome").and_then(Value::as_str);
+    outcome.is_some_and(|word| ["deadline", "cancelled"].contains(&word))
 }
 
 /// How a call ended, as it is compared.
@@ -213,4 +250,73 @@ pub(crate) fn ended<T: Serialize>(outcome: &Outcome<T>) -> Value {
         Outcome::Failed(failure) => json!(failure.to_string()),
     };
     json!({ "outcome": outcome.as_str(), "said": said })
+}
+
+#[cfg(test)]
+mod tests {
+    use razar_core::grant::Role;
+    use razar_runtime::tape::recording::Mount;
+
+    use super::*;
+
+    fn call(files: usize, data: &Data) -> Call {
+        let asked = Asked::Probe { address: None, phase: Phase::Liveness, settings: String::new() };
+        let whose = ("probe-a".parse().unwrap(), Digest::of(b""), &Limits::defaults(Role::Probe));
+        let digest = Digest::of(&data.0);
+        let mount = Mount {
+            at: "/tree".to_owned(),
+            writes: false,
+            dirs: Vec::new(),
+            files: (0..files).map(|number| (number.to_string(), digest)).collect(),
+            links: BTreeMap::new(),
+        };
+        let recording = Recording {
+            mounts: vec![mount],
+            contents: [(digest, data.clone())].into(),
+            ..Recording::default()
+        };
+        let failed = Outcome::<()>::Failed(PluginFailure::Busy);
+        Call::new(whose, Duration::ZERO, asked, recording, &failed)
+    }
+
+    fn document(calls: Vec<Call>) -> Calls {
+        Calls { calls, ..Calls::new("web".parse().unwrap(), IncidentId(1), None) }
+    }
+
+    #[test]
+    fn a_document_comes_back_and_its_bytes_are_there_once() {
+        let data = Data(vec![b'x'; 1 << 20].into());
+        let before = document(vec![call(2, &data), call(1, &data)]);
+        let written = before.clone().write().unwrap();
+        assert!(written.len() < 2 << 20, "written once");
+        let read = Calls::read(&written).unwrap();
+        assert_eq!(read.calls, before.calls);
+        let places = read.calls.iter().flat_map(|call| call.recording.contents.values());
+        let places: std::collections::BTreeSet<_> = places.map(|data| data.0.as_ptr()).collect();
+        assert_eq!(places.len(), 1, "and read once");
+    }
+
+    #[test]
+    fn more_calls_than_any_document_has_are_neither_written_nor_read() {
+        let data = Data::default();
+        let many = document(vec![call(0, &data); MAX_CALLS + 1]);
+        let written = Calls::read(&many.clone().write().unwrap()).unwrap();
+        assert_eq!(written.calls.len(), MAX_CALLS);
+        assert!(written.calls.iter().all(|call| call.recording.left_out[0].contains("more than 100 calls")));
+        let refused = Calls::read(&serde_json::to_vec(&many).unwrap()).unwrap_err();
+        assert!(matches!(refused, BadCalls::TooMany(101)), "{refused}");
+    }
+
+    #[test]
+    fn a_strangers_document_is_no_more_than_one_of_ours_could_be() {
+        let data = Data(vec![b'x'; 1 << 20].into());
+        for (files, why) in [(17, "16 MiB"), (5_000, "4000 files")] {
+            let written = document(vec![call(1, &data), call(files, &data)]).write().unwrap();
+            let refused = Calls::read(&written).unwrap_err().to_string();
+            assert!(refused.contains("call 2 of it") && refused.contains(why), "{refused}");
+        }
+        let padded = [b" ".repeat(MAX_DOCUMENT), document(Vec::new()).write().unwrap()].concat();
+        assert!(matches!(Calls::read(&padded), Err(BadCalls::TooLarge)));
+        assert!(matches!(Calls::read(b"{}"), Err(BadCalls::Shape(_))));
+    }
 }

@@ -66,7 +66,7 @@ impl Gate {
                     };
                     left = rest;
                     let digest = Digest::of(&clean);
-                    contents.insert(digest, Data(clean));
+                    contents.insert(digest, Data(clean.into()));
                     Lies::File(digest)
                 }
                 Node::Large(bytes) => Lies::Large(*bytes),
@@ -86,6 +86,19 @@ impl Gate {
         Self { rules, files, shown, answer: String::new(), left_out: Some(why) }
     }
 
+    /// Whether its files are no more than are ever kept: the same few bytes under many names would fill the memory.
+    pub(crate) fn check(&self, contents: &BTreeMap<Digest, Data>) -> Result<(), String> {
+        let length = |lies: &Lies| match lies {
+            Lies::File(digest) => contents.get(digest).map(|data| data.0.len()),
+            Lies::Large(_) | Lies::Dir | Lies::Link | Lies::Special => None,
+        };
+        let bytes = self.files.values().filter_map(length).fold(0_usize, usize::saturating_add);
+        if bytes > MAX_BYTES {
+            return Err(format!("its files have more than {} MiB", MAX_BYTES >> 20));
+        }
+        Ok(())
+    }
+
     /// Asks it.
     pub(crate) fn ask(&self, remedy: &Remedy, contents: &BTreeMap<Digest, Data>) -> String {
         let changes = match remedy {
@@ -98,7 +111,7 @@ impl Gate {
         for (path, lies) in &self.files {
             let node = match lies {
                 Lies::File(digest) => match contents.get(digest) {
-                    Some(data) => Node::File(data.0.as_slice().into()),
+                    Some(data) => Node::File(data.0.as_ref().into()),
                     None => return format!("`{path}` is not in the recording"),
                 },
                 Lies::Large(bytes) => Node::Large(*bytes),
@@ -151,5 +164,13 @@ mod tests {
         assert!(taken.starts_with("taken sha256:"), "{taken}");
         assert_eq!(made.ask(&file("tests/test_a.py", "pass\n"), &contents), "refused protected-tests");
         assert_eq!(made.ask(&Remedy::Decline(String::new()), &contents), "declined");
+        // A stranger's: one large file, and then again under another name.
+        let large = Data(vec![b'x'; MAX_BYTES / 2 + 1].into());
+        let digest = Digest::of(&large.0);
+        let (mut strange, contents) = (made, BTreeMap::from([(digest, large)]));
+        strange.files = [("a".to_owned(), Lies::File(digest))].into();
+        strange.check(&contents).unwrap();
+        strange.files.insert("b".to_owned(), Lies::File(digest));
+        assert!(strange.check(&contents).unwrap_err().contains("more than 8 MiB"));
     }
 }

@@ -10,10 +10,7 @@ use razar_runtime::outcome::CallReport;
 use razar_runtime::plugin::LoadedPlugin;
 use razar_runtime::tape::Tape;
 
-use super::calls::{Asked, Call};
-
-/// Calls of one attempt or trial: a conversation has a dozen turns, a trial four looks for each evaluator.
-const MAX_CALLS: usize = 100;
+use super::calls::{Asked, Call, MAX_CALLS};
 
 /// Calls that have ended, in that order. Clones share them.
 #[derive(Debug, Clone, Default)]

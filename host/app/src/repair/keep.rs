@@ -1,5 +1,5 @@
-//! What is noted of one attempt, and how it is kept: without secrets, as one document, in the ledger, where a fact names it.
-//! Nothing of a repair waits for it or fails because of it.
+//! What is noted of one attempt, and how it is kept: without secrets, as one document, in a file that a fact names. Nothing of a
+//! repair, and no turn, waits for it or fails because of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use razar_core::id::{Digest, IncidentId};
 use razar_core::patch::Tree;
 use razar_core::plan::ComponentPlan;
 use razar_core::supervisor::Input;
+use razar_ledger::recordings::NotKept;
 use razar_runtime::contract::agent::{Brief, Proposal};
 use razar_runtime::tape::recording::Data;
 
 use super::{Workshop, blocking};
 use crate::agent::{secrets, tree};
-use crate::drive::Kept;
 use crate::record::calls::{Call, Calls, Trial};
 use crate::record::clean::Cleaner;
 use crate::record::gate::Gate;
@@ -97,17 +97,21 @@ pub(super) async fn keep(
         (document.gate, document.contents) = (Some(gate), contents);
     }
     let (shop, component) = (Arc::clone(workshop), Arc::clone(plan));
-    let written = blocking(move || {
+    let kept = blocking(move || {
         let written = cleaner(&shop, &component).written(document);
-        written.ok_or_else(|| "they are too much, or a secret is left in them".to_owned())
+        let written = written.ok_or_else(|| "they are too much, or a secret is left in them".to_owned())?;
+        Ok(shop.driver.recordings().keep(&written))
     });
-    let kept = match written.await {
-        Ok(bytes) => workshop.driver.keep(Kept::Bytes(bytes)).await,
-        Err(why) => Err(why),
-    };
-    match kept {
-        Ok(calls) => {
+    match kept.await {
+        // The file is on disk: a fact may name it.
+        Ok(Ok(calls)) => {
             workshop.driver.input(Input::CallsRecorded { component: plan.id.clone(), incident, calls })
+        }
+        Ok(Err(NotKept { why, again: true })) => {
+            tracing::debug!(component = %plan.id, %incident, "the calls of an attempt are not kept: {why}")
+        }
+        Ok(Err(NotKept { why, again: false })) => {
+            tracing::warn!(component = %plan.id, %incident, "the calls of an attempt are not kept: {why}")
         }
         Err(why) => {
             tracing::warn!(component = %plan.id, %incident, "the calls of an attempt are not kept: {why}")

@@ -51,13 +51,21 @@ const RECORDED: usize = 250;
 impl Durable {
     /// What names recordings that so many others came after that they are not kept.
     pub fn old_calls(&self) -> impl Iterator<Item = Digest> + '_ {
+        self.known_calls().filter_map(|(calls, is_old)| is_old.then_some(calls))
+    }
+
+    /// What names recordings that are kept as long as there is room, oldest first.
+    pub fn kept_calls(&self) -> impl Iterator<Item = Digest> + '_ {
+        self.known_calls().filter_map(|(calls, is_old)| (!is_old).then_some(calls))
+    }
+
+    fn known_calls(&self) -> impl Iterator<Item = (Digest, bool)> + '_ {
         let incidents: BTreeSet<IncidentId> = self.calls.iter().map(|(incident, _)| *incident).collect();
         let oldest = incidents.iter().rev().nth(RECORDED - 1).copied();
         let newer = self.calls.len().saturating_sub(RECORDINGS);
-        let old = move |(at, (incident, _)): &(usize, &(IncidentId, Digest))| {
-            *at < newer || oldest.is_some_and(|oldest| *incident < oldest)
-        };
-        self.calls.iter().enumerate().filter(old).map(|(_, (_, calls))| *calls)
+        self.calls.iter().enumerate().map(move |(at, (incident, calls))| {
+            (*calls, at < newer || oldest.is_some_and(|oldest| *incident < oldest))
+        })
     }
 }
 

@@ -2,12 +2,13 @@
 
 use razar_core::effect::{Effect, EffectOutcome, Process, Stop};
 use razar_core::fact::Fact;
-use razar_core::id::{ComponentId, EffectId, InstanceId};
+use razar_core::id::{ComponentId, EffectId, IncidentId, InstanceId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
 use crate::ledger::Ledger;
+use crate::recordings::{Bounds, Recordings, place};
 
 fn id(name: &str) -> ComponentId {
     name.parse().unwrap()
@@ -47,7 +48,9 @@ fn house() -> TempDir {
 
 fn made(dir: &TempDir, about: About) -> Result<Bundle, ExportError> {
     let key = LedgerKey::open_or_create(dir.path()).unwrap();
-    export(&LedgerReader::open(dir.path()).unwrap(), about, &key, Timestamp(77), true)
+    let exported = export(&LedgerReader::open(dir.path()).unwrap(), about, &key, Timestamp(77), true)?;
+    assert!(exported.left_out.is_empty());
+    Ok(exported.bundle)
 }
 
 fn public(dir: &TempDir) -> PublicKey {
@@ -121,7 +124,6 @@ fn nothing_in_a_bundle_can_be_changed_added_or_taken_out() {
         let refused = check(&serde_json::to_vec(&changed).unwrap(), &public(&dir));
         assert!(refused.is_err(), "{what}");
     }
-    assert!(matches!(check(b"{", &public(&dir)), Err(Refused::Shape(_))));
     let extra = String::from_utf8(bytes).unwrap().replacen('{', "{\"more\": 1, ", 1);
     assert!(matches!(check(extra.as_bytes(), &public(&dir)), Err(Refused::Shape(_))));
 }
@@ -140,5 +142,109 @@ fn a_flipped_bit_anywhere_is_refused() {
             let same = (&believed.facts, &believed.about, &believed.head.checkpoint);
             assert_eq!(same, (&bundle.facts, &bundle.about, &bundle.head.checkpoint), "byte {at}");
         }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_bundle_or_ends_early_is_told_from_one_that_was_changed() {
+    let dir = house();
+    let bytes = serde_json::to_vec(&made(&dir, about("web")).unwrap()).unwrap();
+    let refused = |bytes: &[u8]| check(bytes, &public(&dir)).unwrap_err();
+    for foreign in [&b""[..], b"{", b"name = \"x\"", b"{\"format\": 1}", b"\xff\xd8", b"[1, 2"] {
+        let why = refused(foreign);
+        assert_eq!(why, Refused::Foreign);
+        assert!(why.to_string().contains("`razar-host incident export`"), "{why}");
+    }
+    for length in [40, bytes.len() / 2, bytes.len() - 1] {
+        let why = refused(&bytes[..length]);
+        assert_eq!(why, Refused::Torn(length));
+        assert!(why.to_string().contains("ends early"), "{why}");
+    }
+    let other = String::from_utf8(bytes).unwrap().replacen("\"facts\":[", "\"facts\":7,\"x\":[", 1);
+    assert!(matches!(refused(other.as_bytes()), Refused::Shape(_)));
+}
+
+/// A house with three recordings of calls of `web`, oldest first.
+fn recorded() -> (TempDir, Vec<Digest>) {
+    let dir = house();
+    let recordings = Recordings::within(dir.path(), Bounds { budget: 1 << 20, floor: 0 });
+    let texts = ["a", "b", "c"].map(|letter| letter.repeat(1_000));
+    let kept: Vec<Digest> = texts.iter().map(|text| recordings.keep(text.as_bytes()).unwrap()).collect();
+    let fact = |calls: &Digest| {
+        let (incident, component) = (IncidentId(1), id("web"));
+        Fact::CallsRecorded { incident, component, calls: *calls }
+    };
+    let facts: Vec<Fact> = kept.iter().map(fact).collect();
+    Ledger::open(dir.path()).unwrap().append(Timestamp(9), &facts).unwrap();
+    (dir, kept)
+}
+
+#[test]
+fn what_is_attached_can_neither_be_taken_out_nor_changed_nor_added() {
+    let (dir, kept) = recorded();
+    let bundle = made(&dir, about("web")).unwrap();
+    assert_eq!(bundle.attached.len(), 3);
+    let bytes = serde_json::to_vec(&bundle).unwrap();
+    assert_eq!(check(&bytes, &public(&dir)).unwrap(), bundle);
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut changed: Value = serde_json::from_slice(&bytes).unwrap();
+        change(&mut changed);
+        check(&serde_json::to_vec(&changed).unwrap(), &public(&dir)).unwrap_err()
+    };
+    let name = kept[1].to_string();
+    let out = |map: &str, changed: &mut Value| drop(changed[map].as_object_mut().unwrap().remove(&name));
+    assert_eq!(changed(&|b| out("attached", b)), Refused::Missing(kept[1]));
+    assert_eq!(changed(&|b| b["attached"][&name] = json!("other words")), Refused::Attached(kept[1]));
+    let unlisted =
+        |b: &mut Value| b["attachments"].as_array_mut().unwrap().retain(|digest| *digest != json!(name));
+    assert_eq!(changed(&unlisted), Refused::Attached(kept[1]));
+    // Out of the list as well: then the signature does not fit.
+    let both = |b: &mut Value| {
+        out("attached", b);
+        unlisted(b);
+    };
+    assert!(matches!(changed(&both), Refused::Signature { .. }));
+    let all = |b: &mut Value| {
+        for field in ["attached", "attachments"] {
+            b.as_object_mut().unwrap().remove(field);
+        }
+    };
+    assert!(matches!(changed(&all), Refused::Signature { .. }));
+}
+
+#[test]
+fn the_newest_recordings_are_attached_as_long_as_there_is_room() {
+    let (dir, kept) = recorded();
+    Recordings::within(dir.path(), Bounds { budget: 1 << 20, floor: 0 }).forget(&kept[1]).unwrap();
+    let key = LedgerKey::open_or_create(dir.path()).unwrap();
+    let reader = LedgerReader::open(dir.path()).unwrap();
+    let exported = |room| within(room, &reader, about("web"), &key, Timestamp(7), true);
+    let all = exported(MAX_BUNDLE).unwrap();
+    let why = |exported: &Exported| -> Vec<(Digest, String)> {
+        exported.left_out.iter().map(|left| (left.calls, left.why.to_string())).collect()
+    };
+    assert_eq!(why(&all), [(kept[1], "it is no longer kept".to_owned())]);
+    // The facts themselves are always all there.
+    let facts = (1..).map(|kib| kib << 10).find(|room| exported(*room).is_ok()).unwrap();
+    let mut grows = (facts..).step_by(100).map(|room| exported(room).unwrap());
+    let some = grows.find(|some| !some.bundle.attached.is_empty()).unwrap();
+    assert_eq!(some.bundle.facts.len(), all.bundle.facts.len());
+    assert_eq!(some.bundle.attached.keys().collect::<Vec<_>>(), [&kept[2]]);
+    let left = why(&some);
+    assert_eq!((left[0].0, left[1].0), (kept[1], kept[0]));
+    assert!(left[1].1.contains("no more room"), "{left:?}");
+    some.bundle.check(&key.public()).unwrap();
+    // What is not what it was is left out as well, by name.
+    std::fs::write(place(dir.path(), &kept[2]), "other words").unwrap();
+    let damaged = exported(MAX_BUNDLE).unwrap();
+    assert!(why(&damaged)[0].1.contains("is not what was recorded"), "{:?}", damaged.left_out);
+    assert_eq!(damaged.bundle.attached.len(), 1);
+}
+
+#[test]
+fn the_length_of_a_text_in_json_is_never_less_than_it_is() {
+    for text in ["", "plain", "\"quoted\" \\ \n\r\t", "\0\u{1}\u{8}\u{c}\u{1f}\u{7f}", "größer 😀"] {
+        let is = serde_json::to_string(text).unwrap().len() as u64;
+        assert!(length_in_json(text) >= is && length_in_json(text) <= is + 8, "{text:?}");
     }
 }

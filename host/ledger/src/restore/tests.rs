@@ -14,6 +14,7 @@ use crate::backup::{BackupError, backup};
 use crate::key::LedgerKey;
 use crate::ledger::Ledger;
 use crate::reader::LedgerReader;
+use crate::recordings::{Bounds, Recordings};
 
 struct House {
     dir: TempDir,
@@ -102,6 +103,22 @@ fn a_running_host_is_backed_up_and_comes_back_as_it_was() {
     let left: Vec<_> =
         fs::read_dir(house.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 3, "no unfinished file stays: {left:?}");
+}
+
+#[test]
+fn recordings_of_calls_come_back_and_are_nobody_elses() {
+    let house = House::new();
+    let recordings = Recordings::within(&house.state(), Bounds { budget: 1 << 20, floor: 0 });
+    let (kept, forgotten) = (recordings.keep(b"a call").unwrap(), recordings.keep(b"another").unwrap());
+    recordings.forget(&forgotten).unwrap();
+    let archive = house.path("backup.tar");
+    assert_eq!(backup(&house.state(), &archive, false).unwrap().left_out, Vec::<String>::new());
+    let new = house.path("new");
+    assert!(restore(&archive, &new).unwrap().report.intact);
+    let reader = LedgerReader::open(&new).unwrap();
+    assert_eq!(reader.recording(&kept).unwrap().unwrap(), b"a call");
+    assert_eq!(reader.recording(&forgotten).unwrap(), None);
+    assert_eq!(fs::metadata(new.join("recordings")).unwrap().mode() & 0o777, 0o700);
 }
 
 #[test]

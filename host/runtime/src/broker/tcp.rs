@@ -182,7 +182,7 @@ async fn looked_up_then(playing: &Playing, name: &str) -> Result<Vec<IpAddr>, Lo
         found.map(|(_, then)| then)
     };
     match found.map(|then| &then.answer) {
-        None => playing.never(|| format!("it looks up `{name}`, which it had not done")).await,
+        None => playing.never_beyond(|| format!("it looks up `{name}`, which it had not done")).await,
         Some(None) => std::future::pending().await,
         Some(Some(answer)) => answer.clone().map_err(LookupError::from),
     }

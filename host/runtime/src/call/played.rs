@@ -11,22 +11,17 @@ use std::time::{Duration, Instant};
 use super::drive::{End, message};
 use crate::engine::Engine;
 use crate::outcome::PluginError;
-use crate::tape::Playing;
+use crate::tape::{Passed, Playing};
 
 /// So often everybody else on this thread gets a turn before nothing can happen any more.
 const TURNS: u32 = 64;
 
-/// Between two looks whether somebody on another thread is done.
-const BESIDE: Duration = Duration::from_millis(1);
-
-/// So long whoever works on another thread has: a guest that waits for no timer may wait for a file, on a slow disk.
-const SLOW: Duration = Duration::from_secs(10);
-/// The same where the recorded call came to no end either.
-const SLOW_AGAIN: Duration = Duration::from_secs(1);
-
 /// How much longer than when it was recorded a guest may compute: the machine may be a slower one.
 const SLOWER: u32 = 4;
 const AT_LEAST: Duration = Duration::from_secs(60);
+
+/// How long a guest may compute that had computed until its time was over: what would be found out takes as long again.
+const SPUN: Duration = Duration::from_secs(60);
 
 /// Whether somebody has asked for another turn.
 struct Asked(AtomicBool);
@@ -51,39 +46,44 @@ pub(super) async fn drive<T>(
 ) -> End<T> {
     let mut guest = pin!(guest);
     let mut closed = pin!(engine.closed());
-    let until = if playing.timed_out() { time } else { time.saturating_mul(SLOWER).max(AT_LEAST) };
+    let until = if playing.timed_out() { time.min(SPUN) } else { time.saturating_mul(SLOWER).max(AT_LEAST) };
     let asked = Arc::new(Asked(AtomicBool::new(false)));
     let waker = Waker::from(Arc::clone(&asked));
-    let patience = if playing.timed_out() { SLOW_AGAIN } else { SLOW };
-    let (mut idle, mut quiet) = (0_u32, None::<Instant>);
+    let mut idle = 0_u32;
     loop {
-        if let Some(end) = turn(guest.as_mut(), closed.as_mut(), &waker) {
-            return end;
+        match turn(guest.as_mut(), closed.as_mut(), &waker) {
+            Some(End::Done(_)) if playing.is_late() => return End::Deadline,
+            Some(end) => return end,
+            None => {}
         }
         if playing.is_over() || begun.elapsed() >= until {
             return End::Deadline;
         }
-        if asked.0.swap(false, Ordering::SeqCst) {
-            (idle, quiet) = (0, None);
-        } else {
-            idle = idle.saturating_add(1);
-        }
+        idle = if asked.0.swap(false, Ordering::SeqCst) { 0 } else { idle.saturating_add(1) };
         if idle <= TURNS {
             tokio::task::yield_now().await;
             continue;
         }
-        tokio::time::sleep(BESIDE).await;
+        idle = 0;
+        beside().await;
         if asked.0.load(Ordering::SeqCst) {
             continue;
         }
-        // Who waits for a timer waits for no file: the guest does one thing at a time.
-        if playing.pass_time() {
-            (idle, quiet) = (0, None);
-        } else if quiet.get_or_insert_with(Instant::now).elapsed() >= patience {
-            playing.stalled();
-            return End::Deadline;
+        match playing.pass_time(time) {
+            Passed::Woken => {}
+            Passed::Late => return End::Deadline,
+            Passed::Nobody => {
+                playing.stalled();
+                return End::Deadline;
+            }
         }
     }
+}
+
+/// Whoever works for the guest on the other thread, on its files, is done: there is one such thread, and it takes its turns.
+async fn beside() {
+    // One that panicked is done, too.
+    let _ = tokio::task::spawn_blocking(|| ()).await;
 }
 
 /// One turn of the guest: how it ended, if it did.

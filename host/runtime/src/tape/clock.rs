@@ -26,23 +26,17 @@ const STEP: u64 = 1_000_000;
 /// What a reading takes of a tape's room.
 const READING: usize = 8;
 
-/// Gives the guest the tape's clocks and chance.
+/// Gives the guest the tape's clocks and chance. A call that is left out already has no seed, and the machine's own chance.
 pub(crate) fn give(tape: &Tape, wasi: &mut WasiCtxBuilder) {
-    let seed = match tape.playing() {
-        Some(playing) => playing.recording.seed.0.clone(),
-        None => {
-            let mut seed = Vec::new();
-            tape.write(0, |writing| seed.clone_from(&writing.recording.seed.0));
-            seed
-        }
-    };
-    let chance = |what: &str| Chance::new(what, &seed);
-    let mut insecure = [0; 16];
-    let Ok(()) = chance("seed").try_fill_bytes(&mut insecure);
-    wasi.secure_random(chance("random"))
-        .insecure_random(chance("insecure"))
-        .insecure_random_seed(u128::from_le_bytes(insecure))
-        .wall_clock(Wall { own: WallClock::new(), tape: tape.clone() })
+    if let Some(seed) = tape.seed() {
+        let chance = |what: &str| Chance::new(what, &seed);
+        let mut insecure = [0; 16];
+        let Ok(()) = chance("seed").try_fill_bytes(&mut insecure);
+        wasi.secure_random(chance("random"))
+            .insecure_random(chance("insecure"))
+            .insecure_random_seed(u128::from_le_bytes(insecure));
+    }
+    wasi.wall_clock(Wall { own: WallClock::new(), tape: tape.clone() })
         .monotonic_clock(Monotonic { own: MonotonicClock::new(), tape: tape.clone() });
 }
 
@@ -101,6 +95,9 @@ impl HostWallClock for Wall {
         let mut at = playing.at();
         let reading = playing.recording.wall.get(at.wall).copied();
         at.wall += 1;
+        if reading.is_none() {
+            playing.read_beyond(&mut at);
+        }
         let beyond = at.wall.saturating_sub(playing.recording.wall.len()) as u64;
         let last = playing.recording.wall.last().copied().unwrap_or_default();
         Duration::from_nanos(reading.unwrap_or_else(|| last.saturating_add(STEP.saturating_mul(beyond))))
@@ -131,6 +128,9 @@ impl HostMonotonicClock for Monotonic {
         let mut at = playing.at();
         let reading = playing.recording.monotonic.get(at.monotonic).copied();
         at.monotonic += 1;
+        if reading.is_none() {
+            playing.read_beyond(&mut at);
+        }
         at.now = at.now.max(reading.unwrap_or_else(|| at.now.saturating_add(STEP)));
         at.now
     }

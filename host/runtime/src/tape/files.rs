@@ -11,11 +11,14 @@ use cap_std::fs::Dir;
 use razar_core::id::Digest;
 use rustix::fs::{Mode, OFlags};
 
-use super::Tape;
 use super::recording::{Data, Mount, Recording};
+use super::{MAX_BYTES, Tape};
 
 /// Entries of all directories of a call.
 const MAX_ENTRIES: usize = 4_000;
+
+/// Directories that a call is given: a grant has a handful.
+const MAX_MOUNTS: usize = 100;
 
 /// What is handed over, before the guest runs.
 #[derive(Debug, Clone)]
@@ -79,7 +82,7 @@ fn read(given: &Given, left: &mut usize, room: u64) -> io::Result<(Mount, Vec<(D
                 bytes += data.len() as u64;
                 let digest = Digest::of(&data);
                 mount.files.insert(path, digest);
-                contents.push((digest, Data(data)));
+                contents.push((digest, Data(data.into())));
             }
         }
     }
@@ -107,9 +110,28 @@ pub(crate) fn place(dir: &Path, index: usize) -> PathBuf {
     dir.join(index.to_string())
 }
 
+/// Whether it names no more than one call may have. The same few bytes under many names would fill a disk.
+pub(super) fn check(recording: &Recording) -> Result<(), String> {
+    let (mut entries, mut bytes) = (0_usize, 0_u64);
+    for mount in &recording.mounts {
+        entries = entries.saturating_add(1 + mount.dirs.len() + mount.files.len() + mount.links.len());
+        let found = mount.files.values().filter_map(|digest| recording.contents.get(digest));
+        bytes = found.fold(bytes, |bytes, data| bytes.saturating_add(data.0.len() as u64));
+    }
+    if entries > MAX_ENTRIES + MAX_MOUNTS {
+        return Err(format!("it names more than {MAX_ENTRIES} files and directories"));
+    }
+    // What stands in a secret's place may be longer.
+    if bytes > 2 * MAX_BYTES {
+        return Err(format!("its files hold more than {} MiB", (2 * MAX_BYTES) >> 20));
+    }
+    Ok(())
+}
+
 /// Lays all directories of a tape out below one that is empty. The recording may be a stranger's: nothing in it leads out of
-/// its directory, neither a name nor a link that something is put behind.
+/// its directory, neither a name nor a link that something is put behind, and it is no more than a call may have.
 pub(super) fn lay_out(recording: &Recording, dir: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    check(recording).map_err(io::Error::other)?;
     let mut places = Vec::new();
     for (index, mount) in recording.mounts.iter().enumerate() {
         let top = place(dir, index);
@@ -200,6 +222,29 @@ mod tests {
             [("a".to_owned(), outside), ("a/x".to_owned(), "/tmp/evil".to_owned())].into();
         assert!(lay_out(&strange, again.path()).is_err());
         assert!(home.path().join("x").symlink_metadata().is_err());
+    }
+
+    #[test]
+    fn a_recording_that_names_more_than_a_call_may_have_is_not_laid_out() {
+        let again = tempfile::tempdir().unwrap();
+        let mount = |files: usize, data: &Digest| Mount {
+            at: "/tree".to_owned(),
+            writes: false,
+            dirs: Vec::new(),
+            files: (0..files).map(|number| (number.to_string(), *data)).collect(),
+            links: Default::default(),
+        };
+        let large = Data(vec![0; 1 << 20].into());
+        let digest = Digest::of(&large.0);
+        let mut strange = Recording { contents: [(digest, large)].into(), ..Recording::default() };
+        for (files, why) in [(17, "hold more than 16 MiB"), (5_000, "more than 4000 files")] {
+            strange.mounts = vec![mount(files, &digest)];
+            let refused = lay_out(&strange, again.path()).unwrap_err().to_string();
+            assert!(refused.contains(why), "{refused}");
+        }
+        assert_eq!(std::fs::read_dir(again.path()).unwrap().count(), 0, "nothing was begun");
+        strange.mounts = vec![mount(2, &digest)];
+        lay_out(&strange, again.path()).unwrap();
     }
 
     #[test]

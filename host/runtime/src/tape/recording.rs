@@ -2,7 +2,10 @@
 //! was given and, of what the guest said, only what is needed to know it again: address, length and digest.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use razar_core::id::Digest;
 use razar_core::redact::is_secret_name;
 use serde::{Deserialize, Serialize};
@@ -51,23 +54,24 @@ pub struct Recording {
     pub left_out: Vec<String>,
 }
 
-/// Bytes: text where they are text.
+/// Bytes: text where they are text. Clones share them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Data(pub Vec<u8>);
+pub struct Data(pub Bytes);
 
 /// Bytes of a contract's own types, as they are kept.
 pub(crate) mod as_data {
+    use bytes::Bytes;
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
 
     use super::Data;
 
     pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        Data(bytes.to_vec()).serialize(serializer)
+        Data(Bytes::copy_from_slice(bytes)).serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        Data::deserialize(deserializer).map(|data| data.0)
+        Data::deserialize(deserializer).map(|data| data.0.into())
     }
 }
 
@@ -76,7 +80,7 @@ const AS_HEX: &str = "\u{0}hex:";
 
 impl From<Data> for String {
     fn from(data: Data) -> Self {
-        match Self::from_utf8(data.0) {
+        match Self::from_utf8(data.0.into()) {
             Ok(text) if !text.starts_with(AS_HEX) => text,
             Ok(text) => format!("{AS_HEX}{}", hex::encode(text)),
             Err(error) => format!("{AS_HEX}{}", hex::encode(error.into_bytes())),
@@ -89,8 +93,8 @@ impl TryFrom<String> for Data {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         match text.strip_prefix(AS_HEX) {
-            Some(digits) => hex::decode(digits).map(Self),
-            None => Ok(Self(text.into_bytes())),
+            Some(digits) => hex::decode(digits).map(|bytes| Self(bytes.into())),
+            None => Ok(Self(text.into())),
         }
     }
 }
@@ -117,6 +121,11 @@ impl Default for Sent {
 }
 
 impl Sent {
+    /// All of it at once.
+    pub(crate) fn all(bytes: Bytes) -> Self {
+        Self { whole: true, raw: bytes.into(), ..Self::default() }
+    }
+
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.raw.extend_from_slice(bytes);
     }
@@ -126,7 +135,7 @@ impl Sent {
             return;
         }
         let changed = redact.changed;
-        let raw = redact.bytes(Came::Said, std::mem::take(&mut self.raw));
+        let raw = redact.bytes(Came::Said, std::mem::take(&mut self.raw).into());
         // Nothing of it is kept.
         redact.changed = changed;
         (self.length, self.digest) = (raw.len() as u64, Digest::of(&raw));
@@ -146,6 +155,8 @@ pub struct Exchange {
     pub method: String,
     /// As the guest said it.
     pub url: String,
+    /// The headers that the guest set, by name.
+    pub headers: BTreeMap<String, Sent>,
     /// The request's body.
     pub sent: Sent,
     /// What came of it.
@@ -319,6 +330,24 @@ const MARK: &str = "[redacted]";
 const SESSION: [&str; 5] =
     ["authorization", "cookie", "proxy-authorization", "set-cookie", "www-authenticate"];
 
+/// Whether a header of this name holds a secret, or a session.
+fn is_secret_header(name: &str) -> bool {
+    is_secret_name(name) || SESSION.contains(&name)
+}
+
+/// The headers that a guest sets, by their names. What order different names have means nothing; what order one name's values
+/// have does. What is a secret by its name is the same as any other.
+pub(crate) fn told(headers: &HeaderMap) -> BTreeMap<String, Bytes> {
+    let value = |name: &HeaderName| {
+        if is_secret_header(name.as_str()) {
+            return Bytes::from_static(MARK.as_bytes());
+        }
+        let values: Vec<&[u8]> = headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        values.join(&b", "[..]).into()
+    };
+    headers.keys().map(|name| (name.to_string(), value(name))).collect()
+}
+
 /// Takes secrets out of what is kept.
 struct Redact<'a> {
     clean: &'a mut Clean<'a>,
@@ -335,21 +364,21 @@ impl Redact<'_> {
     }
 
     /// What is no text is looked at as if it were: where a secret is in it, it becomes text without it.
-    fn bytes(&mut self, came: Came<'_>, bytes: Vec<u8>) -> Vec<u8> {
+    fn bytes(&mut self, came: Came<'_>, bytes: Bytes) -> Bytes {
         let text = String::from_utf8_lossy(&bytes);
         let clean = (self.clean)(came, &text);
         if clean == text {
             return bytes;
         }
         self.changed = true;
-        clean.into_bytes()
+        clean.into()
     }
 
     /// A header's value: one whose name says that it is a secret, or a session, is one whatever it looks like.
-    fn named(&mut self, name: &str, value: &mut Vec<u8>) {
-        if is_secret_name(name) || SESSION.contains(&name) {
-            self.changed |= value.as_slice() != MARK.as_bytes();
-            *value = MARK.as_bytes().to_vec();
+    fn named(&mut self, name: &str, value: &mut Bytes) {
+        if is_secret_header(name) {
+            self.changed |= *value != MARK;
+            *value = Bytes::from_static(MARK.as_bytes());
         } else {
             *value = self.bytes(Came::Answer, std::mem::take(value));
         }
@@ -357,7 +386,7 @@ impl Redact<'_> {
 
     /// Together, because a secret may begin in one piece and end in the next.
     fn pieces(&mut self, pieces: &mut Vec<Data>) {
-        let all: Vec<u8> = pieces.iter().flat_map(|piece| piece.0.iter().copied()).collect();
+        let all: Bytes = pieces.iter().flat_map(|piece| piece.0.iter().copied()).collect();
         let clean = self.bytes(Came::Answer, all.clone());
         if clean != all {
             *pieces = vec![Data(clean)];
@@ -367,10 +396,19 @@ impl Redact<'_> {
 
 impl Recording {
     pub(crate) fn new() -> Self {
-        let mut seed = vec![0; 32];
-        // Without chance there is nothing to hide either.
-        let _ = getrandom::fill(&mut seed);
-        Self { seed: Data(seed), ..Self::default() }
+        Self::grown(getrandom::fill)
+    }
+
+    /// With the seed that this gives. A call whose chance could be foreseen is not recorded.
+    fn grown<E: Display>(fill: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Self {
+        let (mut recording, mut seed) = (Self::default(), [0; 32]);
+        match fill(&mut seed) {
+            Ok(()) => recording.seed = Data(Bytes::copy_from_slice(&seed)),
+            Err(error) => {
+                recording.leave_out(format!("the machine has no random bytes for its seed: {error}"))
+            }
+        }
+        recording
     }
 
     /// Says that something is missing, and forgets the rest.
@@ -378,10 +416,18 @@ impl Recording {
         *self = Self { left_out: vec![what], ..Self::default() };
     }
 
+    /// Whether it names no more files and bytes than one call may have: it may be a stranger's.
+    ///
+    /// # Errors
+    /// What there is too much of.
+    pub fn check(&self) -> Result<(), String> {
+        super::files::check(self)
+    }
+
     /// Lays its directories out below one that is empty: where the guest saw each, and where it lies.
     ///
     /// # Errors
-    /// The disk refuses, a file is missing, or a name leads out of the directory.
+    /// The disk refuses, a file is missing, there is too much, or a name leads out of the directory.
     pub fn lay_out(&self, dir: &std::path::Path) -> std::io::Result<Vec<(String, std::path::PathBuf)>> {
         super::files::lay_out(self, dir)
     }
@@ -403,6 +449,7 @@ impl Recording {
         }
         for exchange in &mut self.exchanges {
             redact.text(&mut exchange.url);
+            exchange.headers.values_mut().for_each(|value| value.close(&mut redact));
             exchange.sent.close(&mut redact);
             if let Answer::Response { headers, body, .. } = &mut exchange.answer {
                 for (name, value) in headers {
@@ -447,7 +494,7 @@ mod tests {
     #[test]
     fn bytes_are_kept_as_text_where_they_are_text() {
         for bytes in [&b"plain\n"[..], b"", b"\xff\x00", b"\0hex:00", "größer".as_bytes()] {
-            let data = Data(bytes.to_vec());
+            let data = Data(Bytes::from_static(bytes));
             let text = String::from(data.clone());
             assert_eq!(text == String::from_utf8_lossy(bytes), !text.starts_with('\0'), "{text:?}");
             assert_eq!(Data::try_from(text).unwrap(), data);
@@ -456,7 +503,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_taken_out_wherever_it_came_in_also_across_pieces() {
-        let data = |text: &str| Data(text.as_bytes().to_vec());
+        let data = |text: &'static str| Data(text.into());
         let file = Digest::of(b"a = 's3cr3t'");
         let mut sent = Sent::default();
         sent.push(b"log: s3cr3t");
@@ -465,6 +512,7 @@ mod tests {
             exchanges: vec![Exchange {
                 method: "GET".to_owned(),
                 url: "http://a/?k=s3cr3t".to_owned(),
+                headers: [("x-a".to_owned(), Sent::all("of s3cr3t".into()))].into(),
                 sent: sent.clone(),
                 answer: Answer::Response {
                     status: 200,
@@ -476,7 +524,7 @@ mod tests {
             connections: vec![Connection {
                 address: "127.0.0.1:1".parse().unwrap(),
                 made: Some(Ok(())),
-                received: vec![Data(b"\xffs3cr3t".to_vec())],
+                received: vec![Data(Bytes::from_static(b"\xffs3cr3t"))],
                 end: ReadEnd::Closed,
                 sent,
             }],
@@ -501,8 +549,37 @@ mod tests {
         let Answer::Response { body, .. } = &recording.exchanges[0].answer else { panic!() };
         assert_eq!(body, &[data("one [redacted-1] two")]);
         assert!(recording.exchanges[0].sent.is(b"log: [redacted-1]"));
+        assert!(recording.exchanges[0].headers["x-a"].is(b"of [redacted-1]"));
         let named = recording.mounts[0].files["a.py"];
         assert_eq!(recording.contents[&named], data("a = '[redacted-1]'"));
         assert!(!recording.redact(&mut |_, text| text.to_owned()), "nothing is left to take out");
+    }
+
+    #[test]
+    fn without_random_bytes_there_is_no_recording() {
+        let recording = Recording::grown(|_| Err("none today"));
+        assert!(!recording.is_whole() && recording.seed.0.is_empty());
+        assert!(recording.left_out[0].contains("no random bytes for its seed: none today"), "{recording:?}");
+        assert_ne!(Recording::new().seed, Recording::new().seed);
+    }
+
+    #[test]
+    fn headers_are_told_by_name_and_those_that_are_secret_are_all_the_same() {
+        let headers = |all: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in all {
+                headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            told(&headers)
+        };
+        let one = headers(&[("x-b", "1"), ("x-a", "1"), ("x-a", "2")]);
+        assert_eq!(one, headers(&[("x-a", "1"), ("x-b", "1"), ("x-a", "2")]));
+        assert_ne!(
+            one,
+            headers(&[("x-a", "2"), ("x-b", "1"), ("x-a", "1")]),
+            "values of one name have an order"
+        );
+        assert_eq!(headers(&[("x-api-key", "a")]), headers(&[("x-api-key", "b")]));
+        assert_ne!(headers(&[("x-api-key", "a")]), headers(&[]));
     }
 }

@@ -309,9 +309,25 @@ pub(crate) fn verbose_header() -> Vec<u8> {
 
 /// Sends `GET /` to this machine and waits for the beginning of an answer, whatever it is.
 pub(crate) fn getter(port: u16) -> Vec<u8> {
+    getter_with(port, &[])
+}
+
+/// The same with these headers, set in this order.
+pub(crate) fn getter_with(port: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     let authority = format!("127.0.0.1:{port}");
+    let (mut words, mut set) = (String::new(), String::new());
+    for (name, value) in headers {
+        let at = 1_000 + words.len();
+        set.push_str(&format!(
+            "(call $append (local.get $header) (i32.const {at}) (i32.const {}) (i32.const {}) (i32.const {}) (i32.const 200))",
+            name.len(), at + name.len(), value.len(),
+        ));
+        words.push_str(name);
+        words.push_str(value);
+    }
     let extra = format!(
         r#"(import "wasi:http/types@0.2.12" "[constructor]fields" (func $fields (result i32)))
+        (import "wasi:http/types@0.2.12" "[method]fields.append" (func $append (param i32 i32 i32 i32 i32 i32)))
         (import "wasi:http/types@0.2.12" "[constructor]outgoing-request" (func $request (param i32) (result i32)))
         (import "wasi:http/types@0.2.12" "[method]outgoing-request.set-scheme"
             (func $scheme (param i32 i32 i32 i32 i32) (result i32)))
@@ -323,10 +339,11 @@ pub(crate) fn getter(port: u16) -> Vec<u8> {
             (func $soon (param i32) (result i32)))
         (import "wasi:http/outgoing-handler@0.2.12" "handle" (func $handle (param i32 i32 i32 i32)))
         (import "wasi:io/poll@0.2.12" "[method]pollable.block" (func $block (param i32)))
-        (data (i32.const 299) "/{authority}")"#
+        (data (i32.const 299) "/{authority}") (data (i32.const 1000) "{words}")"#
     );
     let body = format!(
-        "(local $request i32) (local.set $request (call $request (call $fields)))
+        "(local $request i32) (local $header i32) (local.set $header (call $fields)) {set}
+        (local.set $request (call $request (local.get $header)))
         (drop (call $scheme (local.get $request) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)))
         (drop (call $authority (local.get $request) (i32.const 1) (i32.const 300) (i32.const {})))
         (drop (call $path (local.get $request) (i32.const 1) (i32.const 299) (i32.const 1)))

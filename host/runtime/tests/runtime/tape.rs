@@ -15,8 +15,8 @@ use razar_runtime::contract::Report;
 use razar_runtime::load::Source;
 use razar_runtime::outcome::{CallReport, Outcome, PluginFailure};
 use razar_runtime::plugin::LoadedPlugin;
-use razar_runtime::tape::Tape;
 use razar_runtime::tape::recording::{Answer, KeptAnswer, ReadEnd, Recording};
+use razar_runtime::tape::{EndedBy, Tape};
 
 use crate::setup::{GENEROUS, SHORT, check, check_about, load, options, runtime, source};
 use crate::{guests, trial};
@@ -30,13 +30,18 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("tape: time passes when nothing else can, and not before", time),
         trial("tape: chance is the same, and another one in each recording", chance),
         trial("tape: files are the same when they are gone", files),
+        trial("tape: a request with another header is another one", headers),
         trial("tape: what has no end has none again, at once", stalls),
+        trial("tape: what had no more time has none again, whatever this machine's clock says", late),
+        trial("tape: what gets further than its time only ends there, unless it is other code", beyond),
+        trial("tape: a call that is left out has the machine's own chance", own_chance),
     ]
 }
 
-/// On one thread, as a tape wants it.
+/// On one thread and one for its files, as a tape wants it.
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.max_blocking_threads(1).enable_all().build().unwrap().block_on(future)
 }
 
 /// Serves every connection on this machine with this, until the value is dropped.
@@ -101,10 +106,19 @@ async fn recorded(plugin: &LoadedPlugin, scope: CallScope) -> (CallReport<Report
 }
 
 async fn played(plugin: &LoadedPlugin, recording: &Recording) -> (Outcome<Report>, Option<String>) {
+    played_as(EndedBy::Guest, GENEROUS, plugin, recording).await
+}
+
+/// The same of a call that had so much time.
+async fn played_as(
+    ended: EndedBy,
+    time: Duration,
+    plugin: &LoadedPlugin,
+    recording: &Recording,
+) -> (Outcome<Report>, Option<String>) {
     let dir = tempfile::tempdir().unwrap();
-    // Kept and read again, as it would be.
-    let tape = Tape::play(recording.clone(), dir.path(), false).unwrap();
-    let report = tape.around(check(plugin, GENEROUS)).await;
+    let tape = Tape::play(recording.clone(), dir.path(), ended).unwrap();
+    let report = tape.around(check(plugin, time)).await;
     assert_eq!((report.record.requests, report.record.connections, report.record.lookups), (0, 0, 0));
     (report.outcome, tape.difference())
 }
@@ -145,7 +159,7 @@ fn connections() {
         let (report, mut recording) = recorded(&plugin, here(port)).await;
         server.stop();
         let connection = &recording.connections[0];
-        let all: Vec<u8> = connection.received.iter().flat_map(|piece| piece.0.clone()).collect();
+        let all: Vec<u8> = connection.received.iter().flat_map(|piece| piece.0.to_vec()).collect();
         assert_eq!((all.as_slice(), connection.end), (&b"220 ready\r\n"[..], ReadEnd::Closed));
         assert_eq!(played(&plugin, &recording).await, (report.outcome.clone(), None));
         // Nobody listens: what a call finds out about that is the same again, too.
@@ -223,19 +237,21 @@ fn time() {
     });
 }
 
+/// Its summary is a letter of sixteen, by chance.
+fn random() -> Vec<u8> {
+    let import = r#"(import "wasi:random/random@0.2.0" "get-random-bytes" (func $random (param i64 i32)))"#;
+    let body = "(call $random (i64.const 16) (i32.const 200))
+        (i32.store8 (i32.const 600) (i32.add (i32.const 97)
+            (i32.and (i32.load8_u (i32.load (i32.const 200))) (i32.const 15))))
+        (i32.store (i32.const 80) (i32.const 600)) (i32.store (i32.const 84) (i32.const 1))
+        (i32.const 64)";
+    guests::component("random", &guests::module(body, import))
+}
+
 fn chance() {
     run(async {
-        let import =
-            r#"(import "wasi:random/random@0.2.0" "get-random-bytes" (func $random (param i64 i32)))"#;
-        // The first byte, as a letter, is the summary.
-        let body = "(call $random (i64.const 16) (i32.const 200))
-            (i32.store8 (i32.const 600) (i32.add (i32.const 97)
-                (i32.and (i32.load8_u (i32.load (i32.const 200))) (i32.const 15))))
-            (i32.store (i32.const 80) (i32.const 600)) (i32.store (i32.const 84) (i32.const 1))
-            (i32.const 64)";
         let runtime = runtime(2);
-        let plugin =
-            load(&runtime, guests::component("random", &guests::module(body, import))).await.unwrap();
+        let plugin = load(&runtime, random()).await.unwrap();
         let mut seeds = std::collections::BTreeSet::new();
         for _ in 0..8 {
             let (report, recording) = recorded(&plugin, CallScope::default()).await;
@@ -266,6 +282,50 @@ fn files() {
     });
 }
 
+/// One that is ended by its time.
+async fn cut(plugin: &LoadedPlugin, scope: CallScope) -> Recording {
+    let tape = Tape::record();
+    let report = tape.around(check_about(plugin, SHORT, scope)).await;
+    assert_eq!(report.outcome, Outcome::Failed(PluginFailure::Deadline(SHORT)));
+    let mut recording = tape.take();
+    recording.redact(&mut |_, text| text.to_owned());
+    recording
+}
+
+fn ended_in_time(outcome: &Outcome<Report>) -> bool {
+    matches!(outcome, Outcome::Failed(PluginFailure::Deadline(_)))
+}
+
+fn headers() {
+    run(async {
+        let server = Server::new(|mut stream| {
+            let _ = stream.read(&mut [0; 4_096]);
+            let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+        });
+        let runtime = runtime(2);
+        let port = server.port;
+        let load = async |headers: &[(&str, &str)]| reach(&runtime, guests::getter_with(port, headers)).await;
+        let sent = [("x-a", "1"), ("x-b", "2"), ("x-api-key", "one")];
+        let (report, recording) = recorded(&load(&sent).await, here(port)).await;
+        server.stop();
+        assert_eq!(recording.exchanges[0].headers.len(), 3, "{:?}", recording.exchanges);
+        // In another order, or with another secret, it says the same.
+        for same in [sent, [("x-api-key", "two"), ("X-B", "2"), ("x-a", "1")]] {
+            assert_eq!(played(&load(&same).await, &recording).await, (report.outcome.clone(), None));
+        }
+        for (other, why) in [
+            (&[("x-a", "3"), ("x-b", "2"), ("x-api-key", "one")][..], "another header `x-a`"),
+            (&[("x-a", "1"), ("x-api-key", "one")], "no header `x-b`, which it had"),
+            (&[sent[0], sent[1], sent[2], ("x-c", "")], "a header `x-c`, which it had not"),
+            (&[sent[0], sent[1]], "no header `x-api-key`"),
+        ] {
+            let (_, difference) = played(&load(other).await, &recording).await;
+            let difference = difference.unwrap_or_default();
+            assert!(difference.contains("request 1") && difference.contains(why), "{difference}");
+        }
+    });
+}
+
 fn stalls() {
     run(async {
         let server = Server::new(|stream| {
@@ -275,20 +335,79 @@ fn stalls() {
         let runtime = runtime(2);
         let port = server.port;
         let plugin = reach(&runtime, guests::receiver(port)).await;
-        let tape = Tape::record();
-        let report = tape.around(check_about(&plugin, SHORT, here(port))).await;
-        assert_eq!(report.outcome, Outcome::Failed(PluginFailure::Deadline(SHORT)));
-        let mut recording = tape.take();
-        recording.redact(&mut |_, text| text.to_owned());
+        let recording = cut(&plugin, here(port)).await;
         let long = Duration::from_secs(100_000);
-        for (timed_out, difference) in [(true, None), (false, Some("it waits for something"))] {
-            let dir = tempfile::tempdir().unwrap();
-            let tape = Tape::play(recording.clone(), dir.path(), timed_out).unwrap();
-            let report = tape.around(check_about(&plugin, long, CallScope::default())).await;
-            assert!(matches!(report.outcome, Outcome::Failed(PluginFailure::Deadline(_))), "{report:?}");
-            let found = tape.difference();
-            assert_eq!(found.is_some(), difference.is_some(), "{found:?}");
-            assert!(found.unwrap_or_default().contains(difference.unwrap_or_default()));
+        for (ended, why) in [
+            (EndedBy::Time, None),
+            (EndedBy::TimeOfOtherCode, None),
+            (EndedBy::Guest, Some("it waits for something")),
+        ] {
+            let (outcome, difference) = played_as(ended, long, &plugin, &recording).await;
+            assert!(ended_in_time(&outcome), "{outcome:?}");
+            assert_eq!(difference.is_some(), why.is_some(), "{difference:?}");
+            assert!(difference.unwrap_or_default().contains(why.unwrap_or_default()));
         }
+    });
+}
+
+fn late() {
+    run(async {
+        let runtime = runtime(2);
+        // It had 100 ms, and would have waited for 300.
+        let pauses = load(&runtime, guests::pause(300)).await.unwrap();
+        let recording = cut(&pauses, CallScope::default()).await;
+        let longer = load(&runtime, guests::pause(3_000)).await.unwrap();
+        let (before, after) = (Duration::from_millis(2_900), Duration::from_millis(3_100));
+        for ended in [EndedBy::Time, EndedBy::TimeOfOtherCode] {
+            let (outcome, difference) = played_as(ended, SHORT, &pauses, &recording).await;
+            assert!(ended_in_time(&outcome) && difference.is_none(), "{outcome:?} {difference:?}");
+            // What it waits for comes after its time is over, or before.
+            let (outcome, _) = played_as(ended, before, &longer, &recording).await;
+            assert!(ended_in_time(&outcome), "{outcome:?}");
+            let (outcome, _) = played_as(ended, after, &longer, &recording).await;
+            assert!(matches!(outcome, Outcome::Reply(_)), "{outcome:?}");
+        }
+        // Who waits for nothing is held to a clock.
+        let spins = load(&runtime, guests::probe("(loop $l (br $l)) (i32.const 64)")).await.unwrap();
+        let recording = cut(&spins, CallScope::default()).await;
+        let (outcome, difference) = played_as(EndedBy::Time, SHORT, &spins, &recording).await;
+        assert!(ended_in_time(&outcome) && difference.is_none(), "{outcome:?} {difference:?}");
+    });
+}
+
+fn beyond() {
+    run(async {
+        let runtime = runtime(2);
+        let plugin = reach(&runtime, guests::getter(9)).await;
+        let empty = Recording::default();
+        for (ended, differs) in
+            [(EndedBy::Time, false), (EndedBy::TimeOfOtherCode, true), (EndedBy::Guest, true)]
+        {
+            let (outcome, difference) = played_as(ended, GENEROUS, &plugin, &empty).await;
+            assert!(ended_in_time(&outcome), "{outcome:?}");
+            assert_eq!(difference.is_some(), differs, "{difference:?}");
+        }
+    });
+}
+
+fn own_chance() {
+    run(async {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::File::create(home.path().join("hole")).unwrap().set_len(1 << 30).unwrap();
+        let rule = |source: &str| format!("read {source} at /data").parse().unwrap();
+        let request = Request { dirs: vec![rule("{operator}")], ..Request::default() };
+        let grant = Grant { dirs: vec![rule(&home.path().display().to_string())], ..Grant::default() };
+        let runtime = runtime(2);
+        let source = Source { request, ..source("guest", random()) };
+        let plugin = runtime.load(source, &grant).await.unwrap();
+        let mut said = std::collections::BTreeSet::new();
+        for _ in 0..32 {
+            let tape = Tape::record();
+            let report = tape.around(check(&plugin, GENEROUS)).await;
+            assert!(!tape.take().is_whole(), "it is too much");
+            let Outcome::Reply(reply) = report.outcome else { panic!("{report:?}") };
+            said.insert(reply.summary);
+        }
+        assert!(said.len() > 1, "chance that could be foreseen: {said:?}");
     });
 }

@@ -1,22 +1,24 @@
 //! `incident replay`: plays the recorded calls of one incident again, with nothing of the outside, and works out gate and verdict
 //! anew. It reads the ledger beside a running host or without one, and changes nothing in it.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use razar_core::fact::Fact;
 use razar_core::id::{ComponentId, Digest, IncidentId};
 use razar_core::patch::{Evidence, Look, Verdict, judge};
+use razar_core::problem::Problem;
+use razar_core::trust::Signers;
 use razar_ledger::LedgerReader;
-use razar_ledger::bundle::{self, Bundle, MAX_BUNDLE};
+use razar_ledger::bundle::{self, Bundle};
 use razar_ledger::key::PublicKey;
-use razar_runtime::locked::LOCK;
+use razar_runtime::locked::lock_of;
+use razar_runtime::package::PackageError;
 use serde_json::{Value, json};
 
-use super::super::{Exit, code_cache, complain, one_shot, one_shot_kept, say};
+use super::super::{Exit, code_cache, complain, one_shot, one_shot_kept, say, show_problems};
 use super::{find, read, unknown};
 use crate::cli::{IncidentReplay, Output};
+use crate::packages::read_signers;
 use crate::record::calls::{Asked, Call, Calls};
 use crate::record::play::{Again, Played, Player};
 use crate::report::escape;
@@ -43,9 +45,17 @@ struct Count {
 
 pub(super) fn replay(arguments: &IncidentReplay) -> Exit {
     let output = arguments.output;
-    if let Some(why) = arguments.plugins.iter().find_map(|dir| unfit(dir)) {
-        return refused(output, &why);
+    if let Err(problems) = arguments.plugins.iter().try_for_each(|dir| fit(dir)) {
+        show_problems(&problems, output);
+        return Exit::Usage;
     }
+    let signers = match arguments.signers.as_deref().map(read_signers).transpose() {
+        Ok(signers) => signers,
+        Err(problems) => {
+            show_problems(&problems, output);
+            return Exit::Usage;
+        }
+    };
     let (wanted, file) = (arguments.incident.as_str(), Path::new(&arguments.incident));
     let found = if wanted.parse::<u64>().is_err() && file.is_file() {
         of_bundle(file, arguments.key.as_deref())
@@ -60,12 +70,13 @@ pub(super) fn replay(arguments: &IncidentReplay) -> Exit {
         let (id, component) = (incident.id, &incident.component);
         return refused(output, &format!("no call of incident {id} of `{component}` was recorded"));
     }
-    // One thread: only so it is known when nothing can happen any more.
+    // One thread, and one for what waits for a disk: only so it is known when nothing can happen any more.
     let played = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
         .enable_all()
         .build()
         .map_err(|error| error.to_string())
-        .and_then(|runtime| runtime.block_on(play(arguments, &incident)));
+        .and_then(|runtime| runtime.block_on(play(arguments, signers.as_ref(), &incident)));
     let count = match played {
         Ok(count) => count,
         Err(why) => {
@@ -93,16 +104,18 @@ pub(super) fn replay(arguments: &IncidentReplay) -> Exit {
     if differ == 0 && same > 0 { Exit::Done } else { Exit::Failed }
 }
 
-/// Why nothing can be taken from this directory.
-fn unfit(dir: &Path) -> Option<String> {
-    if let Err(error) = std::fs::read_dir(dir) {
-        return Some(format!("`{}` cannot be read: {error}; name a directory of packages", dir.display()));
+/// Whether packages can be taken from this directory.
+fn fit(dir: &Path) -> Result<(), Vec<Problem>> {
+    let problem = |message: String| {
+        let hint = Some("name a directory of plugin packages".to_owned());
+        vec![Problem { file: dir.display().to_string(), place: "directory".to_owned(), message, hint }]
+    };
+    std::fs::read_dir(dir).map_err(|error| problem(format!("cannot be read: {error}")))?;
+    match lock_of(dir) {
+        Ok(_) => Ok(()),
+        Err(PackageError::Lock(problems)) => Err(problems),
+        Err(error) => Err(problem(error.to_string())),
     }
-    let locked = dir.join(LOCK).symlink_metadata().is_ok();
-    locked.then(|| {
-        let dir = dir.display();
-        format!("`{dir}` has a `{LOCK}`, and nothing is played past a lock: name a directory of packages without one")
-    })
 }
 
 fn refused(output: Output, why: &str) -> Exit {
@@ -117,7 +130,7 @@ fn of_state(state: &Path, wanted: &str) -> Result<Incident, String> {
     let (id, component) = (found.id, found.component.clone());
     let mut documents = Vec::new();
     for digest in named(&reader, id)? {
-        let document = match reader.blob(&digest).map_err(|error| error.to_string())? {
+        let document = match reader.recording(&digest).map_err(|error| error.to_string())? {
             Some(bytes) => Calls::read(&bytes).map_err(|error| error.to_string()),
             None => Err("it is no longer kept".to_owned()),
         };
@@ -129,17 +142,13 @@ fn of_state(state: &Path, wanted: &str) -> Result<Incident, String> {
 /// The recordings of one incident in a bundle, which is believed as `log verify` believes it.
 fn of_bundle(file: &Path, key: Option<&Path>) -> Result<Incident, String> {
     let refused = |why: &dyn std::fmt::Display| format!("`{}`: {why}", file.display());
-    let mut bytes = Vec::new();
-    let read = File::open(file).and_then(|opened| opened.take(MAX_BUNDLE * 2 + 1).read_to_end(&mut bytes));
-    read.map_err(|error| refused(&error))?;
-    if bytes.len() as u64 > MAX_BUNDLE * 2 {
-        return Err(refused(&"it is larger than any bundle"));
-    }
+    let bytes = bundle::bytes_of(file).map_err(|error| refused(&error))?;
+    let bundle = Bundle::read(&bytes).map_err(|error| refused(&error))?;
     let key = match key {
         Some(key) => PublicKey::read(key).map_err(|error| error.to_string())?,
-        None => serde_json::from_slice::<Bundle>(&bytes).map_err(|error| refused(&error))?.head.key,
+        None => bundle.head.key,
     };
-    let bundle = bundle::check(&bytes, &key).map_err(|error| refused(&error))?;
+    bundle.check(&key).map_err(|error| refused(&error))?;
     let mut incident = None;
     let mut documents = Vec::new();
     for (_, fact) in bundle.recorded() {
@@ -153,7 +162,7 @@ fn of_bundle(file: &Path, key: Option<&Path>) -> Result<Incident, String> {
                 incident = Some(id);
                 let document = match bundle.attached.get(&calls) {
                     Some(text) => Calls::read(text.as_bytes()).map_err(|error| error.to_string()),
-                    None => Err("it was no longer kept".to_owned()),
+                    None => Err("it was no longer kept, or there was no room for it".to_owned()),
                 };
                 documents.push((calls, document));
             }
@@ -177,11 +186,15 @@ fn named(reader: &LedgerReader, id: IncidentId) -> Result<Vec<Digest>, String> {
     Ok(named)
 }
 
-async fn play(arguments: &IncidentReplay, incident: &Incident) -> Result<Count, String> {
+async fn play(
+    arguments: &IncidentReplay,
+    signers: Option<&Signers>,
+    incident: &Incident,
+) -> Result<Count, String> {
     let runtime = one_shot(Some(code_cache(&arguments.state.state))).or_else(|_| one_shot_kept())?;
     let scratch = tempfile::Builder::new().prefix("razar-replay-").tempdir();
     let scratch = scratch.map_err(|error| format!("no directory can be made for it: {error}"))?;
-    let player = Player { runtime: &runtime, plugins: &arguments.plugins, scratch: scratch.path() };
+    let player = Player { runtime: &runtime, plugins: &arguments.plugins, signers, scratch: scratch.path() };
     let mut teller = Teller { output: arguments.output, count: Count::default() };
     for (digest, document) in &incident.documents {
         match document {

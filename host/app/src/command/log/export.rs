@@ -1,19 +1,20 @@
-//! `log export` and `incident export`: write a bundle, whole or not at all, and never over another file.
+//! `log export` and `incident export`: write a bundle, whole or not at all, and never over another file; or to standard output.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use razar_core::id::ComponentId;
 use razar_ledger::LedgerReader;
-use razar_ledger::bundle::{self, About, Bundle, ExportError};
+use razar_ledger::bundle::{self, About, Bundle, ExportError, Exported, LeftOut, Why};
 use razar_ledger::key::LedgerKey;
-use serde_json::json;
+use razar_ledger::recordings::place;
+use serde_json::{Value, json};
 
 use super::{Exit, fail, tell, usage};
 use crate::cli::{LogExport, Output, State};
-use crate::command::say;
-use crate::report::moment;
+use crate::report::{escape, moment};
 
 pub(super) fn export(arguments: &LogExport) -> Exit {
     let output = arguments.output;
@@ -53,33 +54,76 @@ pub(in crate::command) fn written(wanted: &Wanted<'_>) -> Exit {
         Ok(key) => key,
         Err(error) => return usage(output, error),
     };
-    let bundle = match bundle::export(&reader, about.clone(), &key, moment::now(), *recordings) {
-        Ok(bundle) => bundle,
+    let exported = match bundle::export(&reader, about.clone(), &key, moment::now(), *recordings) {
+        Ok(exported) => exported,
         Err(error @ ExportError::TooLarge) => return fail(output, Exit::Usage, error),
         Err(error) => return fail(output, Exit::Failed, error),
     };
-    if let Err(error) = write(out, &bundle) {
+    let Exported { bundle, left_out } = exported;
+    let to_stdout = *out == Path::new(STDOUT);
+    let written = if to_stdout { print(&bundle) } else { write(out, &bundle) };
+    if let Err(error) = written {
         return fail(output, Exit::Failed, format!("cannot write `{}`: {error}", out.display()));
     }
-    let (facts, out) = (bundle.facts.len(), out.display().to_string());
-    let attached = bundle.attached.len();
+    // What is printed beside a bundle would be a part of it.
+    let tell = |line: String| if to_stdout { aside(&line) } else { tell(line) };
+    let (facts, attached) = (bundle.facts.len(), bundle.attached.len());
     match output {
         Output::Json => {
-            say(&json!({ "file": out, "facts": facts, "recordings": attached, "key": key.public() })
-                .to_string())
+            let left_out: Vec<Value> = left_out.iter().map(|left| missing(state, left)).collect();
+            tell(
+                json!({
+                    "file": out.display().to_string(), "facts": facts, "recordings": attached,
+                    "left_out": left_out, "key": key.public(),
+                })
+                .to_string(),
+            );
         }
         Output::Human | Output::Plain => {
+            for LeftOut { calls, why } in &left_out {
+                let place = place(state, calls);
+                let remedy = match why {
+                    Why::Full => {
+                        format!("; it lies in `{}`, and `incident replay` plays it there", place.display())
+                    }
+                    _ => String::new(),
+                };
+                aside(&format!("left out: the recording {calls}: {why}{remedy}"));
+            }
             let and =
                 if *recordings { format!(" and {attached} recordings of calls") } else { String::new() };
-            tell(format!("{facts} facts{and} about {} are in {out}, signed by", bundle.about));
+            let place =
+                if to_stdout { "on standard output".to_owned() } else { format!("in {}", out.display()) };
+            tell(format!("{facts} facts{and} about {} are {place}, signed by", bundle.about));
             tell(key.public().to_string());
         }
     }
     Exit::Done
 }
 
+/// The name of standard output where a file is asked for.
+const STDOUT: &str = "-";
+
+/// One line for people that is no part of the answer. A closed pipe is no failure.
+fn aside(line: &str) {
+    let _ = writeln!(io::stderr(), "{}", escape::line(line));
+}
+
+/// A recording that is not in the bundle, and where it lies, if it does.
+fn missing(state: &Path, left: &LeftOut) -> Value {
+    let place = Some(place(state, &left.calls)).filter(|place| place.exists());
+    json!({ "recording": left.calls, "why": left.why.to_string(), "file": place })
+}
+
+fn print(bundle: &Bundle) -> io::Result<()> {
+    let bytes = serde_json::to_vec(bundle).map_err(io::Error::from)?;
+    let mut out = io::stdout().lock();
+    out.write_all(&bytes).and_then(|()| out.flush())
+}
+
+/// Readable by its owner alone: what it tells of a component is more than everybody should know.
 fn write(path: &Path, bundle: &Bundle) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let written = serde_json::to_vec(bundle)
         .map_err(io::Error::from)
         .and_then(|bytes| file.write_all(&bytes))

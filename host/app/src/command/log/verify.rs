@@ -1,10 +1,9 @@
 //! `log verify`: the ledger of a state directory, or a bundle of facts, against everything that remembers it.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
-use razar_ledger::bundle::{self, MAX_BUNDLE};
+use razar_core::count::counted;
+use razar_ledger::bundle::{self, Refused};
 use razar_ledger::key::PublicKey;
 use razar_ledger::verify::{Report, Witness};
 use serde_json::json;
@@ -81,26 +80,29 @@ fn show(report: &Report) {
 }
 
 fn verify_bundle(file: &Path, key: &PublicKey, output: Output) -> Exit {
-    let mut bytes = Vec::new();
-    let read = File::open(file).and_then(|opened| opened.take(MAX_BUNDLE * 2 + 1).read_to_end(&mut bytes));
-    match read {
-        Err(error) => return fail(output, Exit::Usage, format!("cannot read `{}`: {error}", file.display())),
-        Ok(_) if bytes.len() as u64 > MAX_BUNDLE * 2 => {
-            return fail(output, Exit::Usage, format!("`{}` is larger than any bundle", file.display()));
-        }
-        Ok(_) => {}
-    }
+    let name = file.display();
+    let bytes = match bundle::bytes_of(file) {
+        Ok(bytes) => bytes,
+        Err(error) => return fail(output, Exit::Usage, format!("cannot read `{name}`: {error}")),
+    };
     match (bundle::check(&bytes, key), output) {
         (Ok(bundle), Output::Json) => {
+            let (facts, recordings) = (bundle.facts.len(), bundle.attached.len());
             let head = bundle.head.checkpoint;
-            say(&json!({ "intact": true, "about": bundle.about, "facts": bundle.facts.len(), "head": head })
-                .to_string());
+            say(&json!({
+                "intact": true, "about": bundle.about, "facts": facts, "recordings": recordings, "head": head,
+            })
+            .to_string());
             Exit::Done
         }
         (Ok(bundle), _) => {
             let head = &bundle.head.checkpoint;
+            let and = match bundle.attached.len() {
+                0 => String::new(),
+                recordings => format!(" and {}", counted(recordings, "recording")),
+            };
             tell(format!(
-                "bundle: intact, {} facts about {} of ledger {}, signed when it ended with fact {}",
+                "bundle: intact, {} facts{and} about {} of ledger {}, signed when it ended with fact {}",
                 bundle.facts.len(),
                 bundle.about,
                 head.state,
@@ -108,12 +110,15 @@ fn verify_bundle(file: &Path, key: &PublicKey, output: Output) -> Exit {
             ));
             Exit::Done
         }
+        (Err(refused @ Refused::Foreign), output) => {
+            fail(output, Exit::Usage, format!("`{name}`: {refused}"))
+        }
         (Err(refused), Output::Json) => {
             say(&json!({ "intact": false, "why": refused.to_string() }).to_string());
             Exit::Failed
         }
         (Err(refused), _) => {
-            tell(format!("bundle: NOT intact - {refused}"));
+            tell(format!("bundle `{name}`: NOT intact - {refused}"));
             Exit::Failed
         }
     }

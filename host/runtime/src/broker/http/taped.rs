@@ -1,7 +1,7 @@
 //! HTTP of a call with a tape: what the guest sent and what it was told is written down, after everything was scrubbed; or it is
 //! told again what it was told then, without a connection. A guest that asks for something else is told nothing more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,7 +14,7 @@ use http_body_util::BodyExt as _;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 use super::{Call, Reply, send};
-use crate::tape::recording::{Answer, BodyEnd, Data, Exchange, Fault, Sent};
+use crate::tape::recording::{Answer, BodyEnd, Data, Exchange, Fault, Sent, told};
 use crate::tape::{Playing, Tape};
 
 /// What a look in vain takes of a tape's room.
@@ -22,6 +22,9 @@ const PAUSE: usize = 16;
 
 /// What a request takes of it, besides its words.
 const EXCHANGE: usize = 512;
+
+/// What one of its headers takes, besides its words.
+const HEADER: usize = 128;
 
 /// Sends and writes down, or answers from the tape. The request's place among the others is taken before anything is awaited.
 pub(super) fn send(
@@ -40,11 +43,14 @@ pub(super) fn send(
         return Box::new(played(tape, index, request));
     }
     let (method, url) = (request.method().to_string(), request.uri().to_string());
+    let headers = told(request.headers());
+    let said: usize = headers.iter().map(|(name, value)| HEADER + name.len() + value.len()).sum();
     let mut index = usize::MAX;
-    tape.write(EXCHANGE + method.len() + url.len(), |writing| {
+    tape.write(EXCHANGE + method.len() + url.len() + said, |writing| {
         let exchanges = &mut writing.recording.exchanges;
         index = exchanges.len();
-        exchanges.push(Exchange { method, url, sent: Sent::default(), answer: Answer::Never });
+        let headers = headers.into_iter().map(|(name, value)| (name, Sent::all(value))).collect();
+        exchanges.push(Exchange { method, url, headers, sent: Sent::default(), answer: Answer::Never });
     });
     Box::new(recorded(call, request, options, tape, index))
 }
@@ -81,7 +87,10 @@ async fn recorded(
 }
 
 fn headers(headers: &HeaderMap) -> Vec<(String, Data)> {
-    headers.iter().map(|(name, value)| (name.to_string(), Data(value.as_bytes().to_vec()))).collect()
+    headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), Data(Bytes::copy_from_slice(value.as_bytes()))))
+        .collect()
 }
 
 fn on(tape: &Tape, index: usize, bytes: usize, what: impl FnOnce(&mut Exchange)) {
@@ -170,7 +179,9 @@ impl Body for Incoming {
         on(&self.tape, self.index, bytes, |exchange| {
             let Answer::Response { body, end, .. } = &mut exchange.answer else { return };
             match frame {
-                Some(Ok(frame)) => body.extend(frame.data_ref().map(|data| Data(data.to_vec()))),
+                Some(Ok(frame)) => {
+                    body.extend(frame.data_ref().map(|data| Data(Bytes::copy_from_slice(data))))
+                }
                 Some(Err(error)) => *end = BodyEnd::Failed(fault(error)),
                 None => *end = BodyEnd::Whole,
             }
@@ -201,12 +212,15 @@ async fn played(tape: Tape, index: usize, request: Request<WasiBody>) -> Result<
     let asked = format!("{} {}", parts.method, parts.uri);
     let Some(then) = playing.recording.exchanges.get(index) else {
         return playing
-            .never(|| format!("it sends request {}, `{asked}`, which it had not sent", index + 1))
+            .never_beyond(|| format!("it sends request {}, `{asked}`, which it had not sent", index + 1))
             .await;
     };
     let was = format!("{} {}", then.method, then.url);
     if asked != was {
         return playing.never(|| format!("request {} is `{asked}` and was `{was}`", index + 1)).await;
+    }
+    if let Some(other) = other_header(&told(&parts.headers), &then.headers) {
+        return playing.never(|| format!("request {}, `{asked}`, {other}", index + 1)).await;
     }
     let sent = sent_again(body, &then.sent).await;
     if !then.sent.is(&sent) {
@@ -225,6 +239,17 @@ async fn played(tape: Tape, index: usize, request: Request<WasiBody>) -> Result<
             response(*status, headers, body, playing).await
         }
     }
+}
+
+/// The first header that is another one than it was, in words.
+fn other_header(now: &BTreeMap<String, Bytes>, then: &BTreeMap<String, Sent>) -> Option<String> {
+    let mut names = now.keys().chain(then.keys());
+    names.find_map(|name| match (now.get(name), then.get(name)) {
+        (Some(value), Some(sent)) if sent.is(value) => None,
+        (Some(_), Some(_)) => Some(format!("has another header `{name}`")),
+        (Some(_), None) => Some(format!("has a header `{name}`, which it had not")),
+        (None, _) => Some(format!("has no header `{name}`, which it had")),
+    })
 }
 
 /// What is sent now: all of it, or as much as had been sent when nobody wanted more.
@@ -247,7 +272,7 @@ async fn response(
 ) -> Result<Reply, Error> {
     let mut builder = Response::builder().status(status);
     for (name, value) in headers {
-        builder = builder.header(name.as_str(), value.0.as_slice());
+        builder = builder.header(name.as_str(), &*value.0);
     }
     match builder.body(body.boxed_unsync()) {
         Ok(response) => Ok((response, Box::new(async { Ok(()) }))),
@@ -274,7 +299,7 @@ impl Body for Again {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            return Poll::Ready(Some(Ok(Frame::data(Bytes::from(piece.0)))));
+            return Poll::Ready(Some(Ok(Frame::data(piece.0))));
         }
         match &self.end {
             // Nothing more came then either.

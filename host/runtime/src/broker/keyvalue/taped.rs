@@ -1,5 +1,7 @@
 //! Kept values of a call with a tape: what was asked and answered is written down, or answered from the tape, which keeps nothing.
 
+use bytes::Bytes;
+
 use super::KeyValueError;
 use crate::tape::recording::{Data, Kept, KeptAnswer};
 use crate::tape::{Playing, Tape};
@@ -42,13 +44,13 @@ impl Told for (Vec<String>, Option<u64>) {
 
 impl Told for Vec<Option<(String, Vec<u8>)>> {
     fn tell(&self) -> KeptAnswer {
-        let pair = |(key, value): &(String, Vec<u8>)| (key.clone(), Data(value.clone()));
+        let pair = |(key, value): &(String, Vec<u8>)| (key.clone(), Data(Bytes::copy_from_slice(value)));
         KeptAnswer::Values(self.iter().map(|found| found.as_ref().map(pair)).collect())
     }
 
     fn of(answer: &KeptAnswer) -> Option<Self> {
         let KeptAnswer::Values(values) = answer else { return None };
-        let pair = |(key, value): &(String, Data)| (key.clone(), value.0.clone());
+        let pair = |(key, value): &(String, Data)| (key.clone(), value.0.to_vec());
         Some(values.iter().map(|found| found.as_ref().map(pair)).collect())
     }
 }
@@ -65,7 +67,8 @@ pub(super) async fn later<T: Told, F: Future<Output = Result<T, KeyValueError>>>
         return match again(playing, &asked) {
             Some(answer) => answer,
             None => {
-                playing.never(|| format!("it asks of its values `{asked}`, which it had not asked")).await
+                other(playing, &asked);
+                std::future::pending().await
             }
         };
     }
@@ -87,7 +90,7 @@ pub(super) fn now<T>(
         return match again::<()>(playing, &asked) {
             Some(answer) => answer.map(make),
             None => {
-                playing.differs(|| format!("it asks of its values `{asked}`, which it had not asked"));
+                other(playing, &asked);
                 Err(KeyValueError::Denied)
             }
         };
@@ -111,6 +114,13 @@ fn keep(tape: &Tape, asked: String, answer: Result<KeptAnswer, &KeyValueError>) 
         KeptAnswer::Denied | KeptAnswer::Done | KeptAnswer::Sum(_) => 0,
     };
     tape.write(asked.len() + bytes, |writing| writing.recording.values.push(Kept { asked, answer }));
+}
+
+/// It asks something else than it had, or more.
+fn other(playing: &Playing, asked: &str) {
+    let how = || format!("it asks of its values `{asked}`, which it had not asked");
+    let more = playing.at().values >= playing.recording.values.len();
+    if more { playing.beyond(how) } else { playing.differs(how) }
 }
 
 /// What was answered then; none if something else was asked.

@@ -89,7 +89,7 @@ pub(super) fn read(tape: &Tape, number: usize, read: &StreamResult<Bytes>) {
     tape.write(bytes, |writing| {
         let Some(connection) = writing.recording.connections.get_mut(number) else { return };
         match read {
-            Ok(bytes) => connection.received.push(Data(bytes.to_vec())),
+            Ok(bytes) => connection.received.push(Data(Bytes::copy_from_slice(bytes))),
             Err(StreamError::Closed) => connection.end = ReadEnd::Closed,
             Err(_) => connection.end = ReadEnd::Broken,
         }
@@ -115,7 +115,7 @@ pub(super) fn begin(playing: &Playing, socket: u32, address: SocketAddr) -> Resu
         index
     };
     match playing.recording.connections.get(index) {
-        None => playing.differs(|| format!("it connects to {address}, which it had not done")),
+        None => playing.beyond(|| format!("it connects to {address}, which it had not done")),
         Some(then) if then.address != address => {
             let (number, was) = (index + 1, then.address);
             playing.differs(|| format!("connection {number} is to {address} and was to {was}"));
@@ -204,12 +204,11 @@ impl InputStream for Again {
                 }
             };
         };
-        let rest = piece.0.split_off(size.min(piece.0.len()));
-        let bytes = std::mem::replace(&mut piece.0, rest);
+        let bytes = piece.0.split_to(size.min(piece.0.len()));
         if piece.0.is_empty() {
             self.pieces.pop_front();
         }
-        Ok(Bytes::from(bytes))
+        Ok(bytes)
     }
 }
 
@@ -228,14 +227,17 @@ impl Compared {
 
     fn compare(&self, over: bool) {
         let Some((playing, then)) = self.then() else { return };
-        let (length, was) = (self.bytes.len() as u64, then.length);
-        let other = length > was || (over || length == was) && !then.is(&self.bytes);
-        // Whoever is ended in the middle has said nothing else yet.
-        if other && !(over && playing.timed_out()) {
-            let number = self.index + 1;
-            playing.differs(|| {
-                format!("it sends something else over connection {number}: {length} bytes, were {was}")
-            });
+        let (length, was, number) = (self.bytes.len() as u64, then.length, self.index + 1);
+        let other =
+            || format!("it sends something else over connection {number}: {length} bytes, were {was}");
+        let begin = usize::try_from(was).ok().and_then(|was| self.bytes.get(..was));
+        match begin {
+            Some(begin) if !then.is(begin) => playing.differs(other),
+            Some(_) if length > was => playing.beyond(other),
+            Some(_) => {}
+            // Whoever is ended in the middle has said nothing else yet.
+            None if over && !playing.timed_out() => playing.differs(other),
+            None => {}
         }
     }
 }
