@@ -10,7 +10,7 @@ use razar_ledger::bundle::{self, About, Bundle, ExportError};
 use razar_ledger::key::LedgerKey;
 use serde_json::json;
 
-use super::{Exit, fail, tell, usage};
+use super::{Exit, fail, tell, unread};
 use crate::cli::{LogExport, Output, State};
 use crate::command::say;
 use crate::report::moment;
@@ -43,7 +43,7 @@ pub(in crate::command) fn written(wanted: &Wanted<'_>) -> Exit {
     let (state, output) = (&state.state, *output);
     let reader = match LedgerReader::open(state) {
         Ok(reader) => reader,
-        Err(error) => return usage(output, error),
+        Err(error) => return unread(output, error),
     };
     let key = match key {
         Some(file) => LedgerKey::read(file),
@@ -51,11 +51,13 @@ pub(in crate::command) fn written(wanted: &Wanted<'_>) -> Exit {
     };
     let key = match key {
         Ok(key) => key,
-        Err(error) => return usage(output, error),
+        Err(error) => return unread(output, error),
     };
     let bundle = match bundle::export(&reader, about.clone(), &key, moment::now(), *recordings) {
         Ok(bundle) => bundle,
-        Err(error @ ExportError::TooLarge) => return fail(output, Exit::Usage, error),
+        Err(error @ (ExportError::TooLarge | ExportError::Nothing(_))) => {
+            return fail(output, Exit::Usage, error);
+        }
         Err(error) => return fail(output, Exit::Failed, error),
     };
     if let Err(error) = write(out, &bundle) {
