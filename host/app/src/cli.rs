@@ -16,7 +16,7 @@ pub(crate) use log::{Log, LogExport, LogTail, LogVerify};
 pub(crate) use patch::{
     Incident, IncidentExport, IncidentList, IncidentReplay, Patch, PatchApply, PatchCheck, PatchShow,
 };
-pub(crate) use plugin::PluginAdd;
+pub(crate) use plugin::{PluginAdd, PluginRemove};
 
 use crate::packages::Sources;
 use crate::witness::Place;
@@ -26,7 +26,9 @@ use crate::witness::Place;
 #[command(
     name = "razar-host",
     version,
-    after_help = "Exit codes: 0 done, 1 it ran and failed, 2 wrong usage or configuration, 3 an internal error.\n\
+    after_help = "Exit codes: 0 done; 1 it ran and failed, or was refused; 2 what was typed or configured is wrong, or names \
+                  something that is not there (a file, a directory without a ledger, a component, an incident, a patch); \
+                  3 an internal error.\n\
                   Everything is kept below `--state DIR` (default `./razar-state`): the facts in `razar.db`, and the \
                   files operators know, written from them."
 )]
@@ -78,11 +80,14 @@ pub(crate) enum Output {
     Json,
 }
 
+/// The state directory of whoever names none.
+pub(crate) const STATE: &str = "razar-state";
+
 // Which state directory.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct State {
     /// Where facts, logs and sockets live; one host at a time
-    #[arg(long, value_name = "DIR", default_value = "razar-state", env = "RAZAR_STATE")]
+    #[arg(long, value_name = "DIR", default_value = STATE, env = "RAZAR_STATE")]
     pub(crate) state: PathBuf,
 }
 
@@ -130,7 +135,8 @@ pub(crate) enum Command {
     /// Boot the stack and watch it until stopped
     ///
     /// Starts every component of the configuration, layer by layer; takes over what an earlier host left running.
-    /// Ctrl-C and SIGTERM stop everything in reverse order; while nothing can be recorded (a full disk) they wait for that,
+    /// Ctrl-C and SIGTERM stop everything in reverse order; while plugins are still prepared they end the host with nothing started
+    /// (0, as after any other stop); while nothing can be recorded (a full disk) they wait for that,
     /// and a second one ends the host at once and leaves the services running. If the host itself is killed, or its terminal closed, the
     /// services go on, and the next `run` with the same `--state` adopts them. Ends with 1 if a vital component failed while booting.
     ///
@@ -153,8 +159,8 @@ pub(crate) enum Command {
     Conform(Conform),
     /// What every component is doing
     ///
-    /// Ends with 1 when there is nothing to show, or while the host holds its decisions back because nothing can be
-    /// recorded (a full disk).
+    /// Without a host it shows what was recorded last, open incidents among it. Ends with 1 while the host holds its decisions
+    /// back because nothing can be recorded (a full disk).
     Status(Status),
     /// Stop one component, or the whole stack in reverse order
     Stop(OneOrAll),
@@ -187,7 +193,8 @@ pub(crate) enum Command {
     Handover(HandOver),
     /// Who repairs: available, tried, left alone and until when, and how well each has done
     ///
-    /// Reads the ledger beside a running host, or without one.
+    /// Reads the ledger beside a running host, or without one. Whether an agent is there and has its credential is known only with
+    /// `--plugins` and `--grants`.
     Roster(Roster),
     /// Have this agent asked next about a component's failure
     ///
@@ -549,6 +556,11 @@ pub(crate) enum Plugin {
     /// package or where `--signature` says. What is refused, and why, is said, and the lock and the packages are as before: a
     /// package that does not load, a signature that is not believed, a version that is older than the one that is pinned.
     Add(Box<PluginAdd>),
+    /// Take a pinned package away: its line in `plugins.lock` first, then its archive
+    ///
+    /// A host that runs goes on with what it has loaded. Nothing is known of the package afterwards: an older version can be added.
+    /// Ends with 2 if nothing of that name is pinned.
+    Remove(PluginRemove),
     /// Ask one plugin once; print its answer, what it used and what it was denied
     ///
     /// A probe is asked about `--address` or `--log-file`; ends with 0 if the answer is healthy or degraded, 1 otherwise. An

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use razar_core::document::grants::Grants;
-use razar_core::grant::{Grant, Meeting, Role, SecretRef, SecretSource, meet};
+use razar_core::grant::{Grant, Meeting, Role, SETTINGS, SecretRef, SecretSource, meet};
 use razar_core::id::{Digest, PluginId};
 use razar_core::plan::{Plugins, SettingsProblem};
-use razar_core::problem::{Problem, nearest};
+use razar_core::problem::{Problem, json_cause, nearest};
 use razar_core::trust::{Refused, Signers};
 use razar_runtime::Runtime;
 use razar_runtime::archive::MAX_ARCHIVE;
@@ -57,6 +57,8 @@ pub(crate) struct Packages {
     warnings: Vec<Problem>,
     /// Names of all that were found, also of those that cannot be used.
     found: BTreeSet<PluginId>,
+    /// What is given to whom cannot be read, which is one problem and not one of every plugin.
+    grants_unread: bool,
 }
 
 impl Packages {
@@ -92,7 +94,7 @@ impl Packages {
                         packages.warnings.push(left_over(left, dir));
                     }
                     for failed in found.failed() {
-                        packages.found.extend(failed.id.clone());
+                        packages.found.extend(failed.id.clone().or_else(|| named_by(&failed.dir)));
                         if let FailedLoad::Package(PackageError::Lock(problems)) = &failed.error {
                             packages.problems.extend(problems.iter().cloned());
                             continue;
@@ -194,8 +196,14 @@ impl Packages {
         });
         let unmet: Vec<Problem> = unmet.collect();
         let entry = Entry { package, plugin, grant, meeting, settings };
+        for SettingsProblem { pointer, message, hint } in entry.check_configured() {
+            let place = format!("[{name}] config.settings{pointer}");
+            self.problem(file.unwrap_or(&dir), &place, message, hint);
+        }
         if unmet.is_empty() {
             self.entries.insert(name, entry);
+        } else if self.grants_unread {
+            // Nobody knows what it is granted.
         } else if !given.contains_key(&name) && roles(&entry.plugin) == [Role::Agent] {
             // Many agents may lie here, and keys for some of them: who has no table is not meant, and holds nothing up.
             self.idle.insert(name, (entry, unmet));
@@ -213,11 +221,14 @@ impl Packages {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) => {
-                self.problem(file, "file", format!("cannot be read: {error}"), None);
+                self.grants_unread = true;
+                let hint = "name the operator's grants with `--grants FILE`".to_owned();
+                self.problem(file, "file", format!("cannot be read: {error}"), Some(hint));
                 return Grants::new();
             }
         };
         razar_core::document::grants::parse(&file.display().to_string(), &text).unwrap_or_else(|problems| {
+            self.grants_unread = true;
             self.problems.extend(problems);
             Grants::new()
         })
@@ -298,12 +309,20 @@ impl Plugins for Packages {
     fn lacks(&self, plugin: &PluginId) -> Option<String> {
         self.entries.get(plugin).and_then(Entry::lacks)
     }
+
+    fn is_refused(&self, plugin: &PluginId) -> bool {
+        self.found.contains(plugin) && !self.entries.contains_key(plugin) && !self.idle.contains_key(plugin)
+    }
+
+    fn rereads(&self, plugin: &PluginId) -> bool {
+        let is_file = |secret: &SecretRef| matches!(secret.source(), SecretSource::File(_));
+        self.entries.get(plugin).is_some_and(|entry| entry.secrets().any(is_file))
+    }
 }
 
 impl Entry {
     /// The first secret it is granted and that is not there. A file may still come, and is looked at when it is needed.
     fn lacks(&self) -> Option<String> {
-        let secrets = self.grant.http.iter().filter_map(|http| http.secret.as_ref());
         let missing = |secret: &SecretRef| match secret.source() {
             SecretSource::Env(name) => {
                 let set = std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -312,7 +331,29 @@ impl Entry {
             }
             SecretSource::File(_) => None,
         };
-        secrets.into_iter().find_map(missing)
+        self.secrets().find_map(missing)
+    }
+
+    /// What it is granted to be sent with.
+    fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        self.grant.http.iter().filter_map(|http| http.secret.as_ref())
+    }
+
+    /// What is wrong with the settings that its grant hands over, if it does and the plugin says what they may be.
+    fn check_configured(&self) -> Vec<SettingsProblem> {
+        let Some(text) = self.grant.config.get(SETTINGS).filter(|_| self.settings.is_some()) else {
+            return Vec::new();
+        };
+        match serde_json::from_str(text) {
+            Ok(settings) => self.check_settings(&settings),
+            Err(error) => vec![SettingsProblem {
+                pointer: String::new(),
+                message: format!("is not JSON: {}", json_cause(&error)),
+                hint: Some(
+                    r#"write a JSON object in single quotes, for instance '{ "retries": 1 }'"#.to_owned(),
+                ),
+            }],
+        }
     }
 
     /// What is wrong with these settings.
@@ -326,6 +367,11 @@ impl Entry {
         });
         problems.take(MAX_SETTINGS_PROBLEMS).collect()
     }
+}
+
+/// The plugin that a package is probably of whose manifest cannot be read.
+fn named_by(dir: &Path) -> Option<PluginId> {
+    dir.file_name()?.to_str()?.parse().ok()
 }
 
 /// Makes what checks that a schema is one, for the draft that most plugins write: of a one-shot's whole time it takes a
@@ -385,10 +431,11 @@ fn left_over(archive: &Path, dir: &Path) -> Problem {
     Problem {
         file: archive.to_string(),
         place: "package".to_owned(),
-        message: "is not named in `plugins.lock` beside it and is not loaded: a `plugin add` was interrupted, or is at work"
+        message: "is not named in `plugins.lock` beside it and is not loaded: a `plugin add` was interrupted, or a `plugin \
+                  remove`, or one is at work"
             .to_owned(),
         hint: Some(format!(
-            "`razar-host plugin add {archive} --plugins {dir}` completes it; or take the file away"
+            "`razar-host plugin add {archive} --plugins {dir}` completes the one; or take the file away, as the other would"
         )),
     }
 }

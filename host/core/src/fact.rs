@@ -30,6 +30,9 @@ pub enum Fact {
         /// What the ledger was when this host opened it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ledger: Option<Opened>,
+        /// `--long-task`: repairs climb the ladder again and again.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        long_task: bool,
     },
     /// A host took over a boot that another host had left running.
     BootResumed {
@@ -40,6 +43,9 @@ pub enum Fact {
         /// What the ledger was when this host opened it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ledger: Option<Opened>,
+        /// `--long-task` was said to this host.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        long_task: bool,
     },
     /// Every component is settled.
     BootCompleted {

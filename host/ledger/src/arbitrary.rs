@@ -116,11 +116,12 @@ fn build(kind: usize, parts: Parts) -> Fact {
             components: others,
             host: text,
             ledger: None,
+            long_task: flag,
         },
         1 => {
             let head = Anchor { seq: number, hash: Digest::of(b"head") };
             let ledger = flag.then_some(Opened { head, contradicted: None });
-            Fact::BootResumed { boot, host: text, ledger }
+            Fact::BootResumed { boot, host: text, ledger, long_task: !flag }
         }
         2 => Fact::BootCompleted { boot, took: Millis(number), ready: others, absent: vec![component] },
         3 => Fact::BootHalted { boot, component, reason: text },

@@ -2,7 +2,7 @@
 //! data file by rename would replace the locked inode.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +30,16 @@ pub(crate) const DATABASE: &str = "razar.db";
 /// Where the facts are.
 pub(crate) fn database(dir: &Path) -> PathBuf {
     dir.join(DATABASE)
+}
+
+/// Whether there are facts to read. Only what is not there is called absent: what we may not look at is another thing.
+pub(crate) fn look_for(dir: &Path) -> Result<(), LedgerError> {
+    let path = database(dir);
+    match std::fs::metadata(&path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(LedgerError::Absent(dir.to_owned())),
+        Err(error) => Err(LedgerError::io("look at", path)(error)),
+    }
 }
 
 /// The new database of a repair that is under way.

@@ -1,12 +1,15 @@
 //! What can go wrong with a state directory, each with what to do about it. An error never changes what is stored.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use razar_core::id::Digest;
 use rusqlite::ErrorCode;
 
 use crate::directory::DATABASE;
+
+/// A state directory's own key.
+const OWN: &str = "keys/ledger.key";
 
 /// What to do about a ledger that is damaged.
 macro_rules! remedy {
@@ -20,7 +23,7 @@ macro_rules! remedy {
 #[non_exhaustive]
 pub enum LedgerError {
     /// A file or directory could not be used.
-    #[error("cannot {action} `{}`: {source}; check that the directory exists and belongs to you", path.display())]
+    #[error("cannot {action} `{}`: {source}; {}", path.display(), advice(source))]
     Io {
         /// What was being done.
         action: &'static str,
@@ -129,7 +132,7 @@ pub enum LedgerError {
         remedy: String,
     },
     /// The key can be read by others.
-    #[error("the key `{}` may be used by others (mode {mode:o}): `chmod 600` it, or remove `keys` to have a new one made", path.display())]
+    #[error("the key `{}` may be used by others (mode {mode:o}): `chmod 600` it if nobody has{}", path.display(), anew(path))]
     OpenKey {
         /// Which file.
         path: PathBuf,
@@ -137,7 +140,11 @@ pub enum LedgerError {
         mode: u32,
     },
     /// The key is none.
-    #[error("`{}` holds no key of this host: restore it from a backup, or remove `keys` to have a new one made", .0.display())]
+    #[error(
+        "`{}` holds no private key of a host, which is one line, `ed25519-secret:` and 64 hexadecimal digits: restore it \
+         from a backup{}",
+        .0.display(), anew(.0)
+    )]
     BadKey(PathBuf),
     /// The public key is none.
     #[error("`{}` holds no public key: it is one line, `ed25519:` and 64 hexadecimal digits, as `razar-host log key` prints it", .0.display())]
@@ -203,6 +210,21 @@ impl From<rusqlite::Error> for AppendError {
 }
 
 impl LedgerError {
+    /// The directory was named wrongly or is not ours to look at: nothing is wrong with what is recorded.
+    pub const fn is_misnamed(&self) -> bool {
+        matches!(
+            self,
+            Self::Absent(_)
+                | Self::Io { .. }
+                | Self::Held { .. }
+                | Self::Foreign(_)
+                | Self::Newer { .. }
+                | Self::OpenKey { .. }
+                | Self::BadKey(_)
+                | Self::BadPublicKey(_)
+        )
+    }
+
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
@@ -217,6 +239,24 @@ impl LedgerError {
             }
             _ => Self::Database(error),
         }
+    }
+}
+
+/// What to do about a file that the operating system keeps from us.
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => "run this as the user to whom the state directory belongs",
+        _ => "check that the directory exists and belongs to you",
+    }
+}
+
+/// A new key is made only in the place of a state directory's own.
+fn anew(path: &Path) -> &'static str {
+    if path.ends_with(OWN) {
+        "; or move it away with the `ledger.pub` beside it, keep that, and a new pair is made: what was signed so far is \
+         verified with the old `ledger.pub` alone"
+    } else {
+        ""
     }
 }
 

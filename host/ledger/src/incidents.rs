@@ -42,6 +42,8 @@ pub struct Attempt {
     pub began: Timestamp,
     /// When it ended, and how.
     pub ended: Option<(Timestamp, End)>,
+    /// The host died before it ended, so nobody heard how.
+    pub unheard: bool,
     /// What it took.
     pub spent: Spent,
     /// What was done with its patch, in order.
@@ -158,6 +160,7 @@ impl Incidents {
                         name: attempt.name.clone(),
                         began: at,
                         ended: None,
+                        unheard: false,
                         spent: Spent::default(),
                         done: Vec::new(),
                         taken: None,
@@ -172,7 +175,14 @@ impl Incidents {
                     self.effects.insert(*id, effect.clone());
                 }
             }
-            Fact::EffectUnknown { id } => drop(self.effects.remove(id)),
+            Fact::EffectUnknown { id } => {
+                if let Some(Effect::Attempt(lost)) = self.effects.remove(id)
+                    && let Some(attempt) =
+                        self.known.get_mut(&lost.incident).and_then(|of| of.attempt(lost.number))
+                {
+                    attempt.unheard = true;
+                }
+            }
             Fact::EffectFinished { id, outcome } => {
                 if let Some(effect) = self.effects.remove(id) {
                     self.finished(at, &effect, outcome);

@@ -286,7 +286,11 @@ mod tests {
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&secret, "ed25519-secret:00").unwrap();
         let said = LedgerKey::open(dir.path()).unwrap_err().to_string();
-        assert!(said.contains("ledger.key"), "{said}");
+        assert!(said.contains("ledger.key") && said.contains("the old `ledger.pub` alone"), "{said}");
+        let named = dir.path().join("named.key");
+        fs::rename(&secret, &named).unwrap();
+        let said = LedgerKey::read(&named).unwrap_err().to_string();
+        assert!(said.ends_with("restore it from a backup"), "none is made in its place: {said}");
         for wrong in ["", "ed25519:", "ed25519:zz", &"0".repeat(64), &format!("ed25519:{}", "2".repeat(62))] {
             assert!(wrong.parse::<PublicKey>().is_err(), "{wrong}");
         }

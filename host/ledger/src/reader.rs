@@ -48,9 +48,7 @@ impl LedgerReader {
     pub fn open(dir: &Path) -> Result<Self, LedgerError> {
         directory::refuse_unfinished(dir)?;
         let path = directory::database(dir);
-        if !path.exists() {
-            return Err(LedgerError::Absent(dir.to_owned()));
-        }
+        directory::look_for(dir)?;
         Ok(Self { connection: schema::open_reader(&path)?, dir: dir.to_owned() })
     }
 

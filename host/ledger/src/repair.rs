@@ -61,9 +61,7 @@ impl Repaired {
 /// Repairs the ledger of a state directory that no host uses; none when there is nothing to repair.
 pub fn repair(dir: &Path) -> Result<Option<Repaired>, LedgerError> {
     let database = directory::database(dir);
-    if !database.exists() {
-        return Err(LedgerError::Absent(dir.to_owned()));
-    }
+    directory::look_for(dir)?;
     let _held = directory::hold(dir)?;
     let mut damage = Vec::new();
     if dir.join(REPAIRING).exists() {

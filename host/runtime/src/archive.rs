@@ -66,9 +66,17 @@ fn files(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
         let entry = entry.map_err(broken)?;
         let path = entry.path().map_err(broken)?.into_owned();
         let shown = path.display().to_string().escape_debug().take(200).collect::<String>();
+        let is_directory = entry.header().entry_type() == EntryType::Directory;
         let mut parts = path.components().filter(|part| *part != Component::CurDir);
         let name = match (parts.next(), parts.next()) {
-            (None, _) if entry.header().entry_type() == EntryType::Directory => continue,
+            (None, _) if is_directory => continue,
+            (Some(Component::Normal(below)), deeper) if is_directory || deeper.is_some() => {
+                let below = below.display().to_string().escape_debug().take(200).collect::<String>();
+                return Err(format!(
+                    "`{shown}` in it lies in a directory, and a package's files lie at the top: make it with `tar -cf FILE -C \
+                     {below} .`"
+                ));
+            }
             (Some(Component::Normal(name)), None) => {
                 name.to_str().and_then(|name| name.parse::<FileName>().ok())
             }

@@ -10,7 +10,7 @@
 //! | `random` | killed at any moment |
 //! | `repair` | killed while a component is repaired, and while the repair is taken back |
 //! | `commands` | killed while they make, import or repair a ledger |
-//! | `pins` | killed while a package is pinned |
+//! | `pins` | killed while a package is pinned or taken away |
 //! | `unborn` | killed while a service is only half started |
 //! | `silent` | a launcher that does not answer, or is not there, while it is asked |
 //! | `disk` | calls on files fail, are interrupted, or do half of what they should |

@@ -1,5 +1,5 @@
-//! `plugin add`, killed in the middle: the lock is the truth, what it does not name is not loaded, and the same command, said
-//! again, completes it.
+//! `plugin add` and `plugin remove`, killed in the middle: the lock is the truth, what it does not name is not loaded, and the same
+//! command, said again, completes it.
 
 use std::fs;
 use std::path::Path;
@@ -64,5 +64,30 @@ fn a_package_that_was_being_added_is_the_old_one_or_the_new_one() {
         let there: Vec<_> =
             fs::read_dir(scene.path("pinned")).unwrap().flatten().map(|entry| entry.file_name()).collect();
         assert_eq!(there.len(), 2, "{place}: {there:?}");
+    }
+}
+
+#[test]
+fn a_package_that_was_being_taken_away_is_there_or_is_not() {
+    for (place, gone) in [("pin.written", false), ("unpin.locked", true)] {
+        let scene = Scene::bare();
+        let places = scene.path("places");
+        fs::create_dir_all(&places).unwrap();
+        assert_eq!(say(&scene, &["plugin", "add", &package(&scene, "0.1.0")], &places).code, Some(0));
+        fs::write(places.join(place), "0").unwrap();
+        let ended = say(&scene, &["plugin", "remove", "probe-x"], &places);
+        assert_eq!(ended.code, None, "nobody died at {place}: {}", ended.err);
+        fs::remove_file(places.join("fired")).unwrap();
+
+        let listed = say(&scene, &["plugin", "list"], &places);
+        assert_eq!(listed.code, Some(0), "every file that the lock names is there: {}", listed.err);
+        assert_eq!(listed.out.is_empty(), gone, "{place}: {}", listed.out);
+        assert_eq!(listed.err.contains("or a `plugin remove`"), gone, "{place}: {}", listed.err);
+
+        let again = say(&scene, &["plugin", "remove", "probe-x"], &places);
+        assert_eq!(again.code, Some(0), "{place}: {}", again.err);
+        let there: Vec<_> =
+            fs::read_dir(scene.path("pinned")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(there, ["plugins.lock"], "{place}");
     }
 }

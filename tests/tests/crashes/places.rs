@@ -149,6 +149,7 @@ const ELSEWHERE: &[&str] = &[
     "pin.placed",
     "pin.written",
     "pin.locked",
+    "unpin.locked",
 ];
 
 /// One of them killed at each of these places, so many times.

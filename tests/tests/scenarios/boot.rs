@@ -1,7 +1,10 @@
 //! What starts when, what is given up, and what operators find written about it.
 
-use razar_tests::process::alive;
+use std::time::{Duration, Instant};
+
+use razar_tests::process::{alive, send};
 use razar_tests::scene::Scene;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 fn position(order: &[String], name: &str) -> usize {
@@ -41,6 +44,25 @@ fn layers_and_dependencies_decide_the_order_and_a_layer_starts_together() {
     assert_eq!(position(&stops, "page"), 0, "reverse order: {stops:?}");
     assert!(position(&stops, "after-left") < position(&stops, "left"), "{stops:?}");
     assert!(scene.running().is_empty());
+}
+
+#[test]
+fn who_is_told_to_stop_while_plugins_are_prepared_begins_nothing() {
+    for (signal, by) in [(Signal::INT, "Ctrl-C"), (Signal::TERM, "SIGTERM")] {
+        let scene = Scene::bare();
+        scene.stack(&["all"], &[scene.web("one", json!({}))]);
+        let run = scene.run();
+        // Nothing is compiled yet, so that takes a while.
+        scene.until("plugins are prepared", || run.printed().contains("system: preparing "));
+        let begun = Instant::now();
+        send(run.pid(), signal);
+        let ended = run.end();
+        let took = begun.elapsed();
+        ended.complains(0, &[by, "nothing was started"]);
+        assert!(took < Duration::from_secs(3), "it took {took:?}");
+        assert!(scene.launcher().is_none() && scene.events().is_empty(), "{}", scene.story());
+        assert!(!scene.state().exists(), "nothing was made");
+    }
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn a_plugin_that_crashes_is_quarantined_and_let_out_by_the_operator() {
     assert!(!control(&["status"]).out.contains(unknown));
     control(&release).complains(1, &["plugin `probe-odd` is not quarantined"]);
     control(&["quarantine", "add", "--plugin", "probe-nobody"])
-        .complains(1, &["no component's health is asked by a plugin `probe-nobody`"]);
+        .complains(2, &["no component's health is asked by a plugin `probe-nobody`"]);
     assert_eq!(host.terminate().code, Some(0));
     assert_eq!(scene.pids("one"), [service], "the service never noticed");
     let log = scene.file("docs/quarantine_log.md");

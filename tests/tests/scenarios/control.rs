@@ -52,7 +52,7 @@ fn status_shows_every_component_with_its_process() {
     }
     let plain = tell(&scene, &["status"]);
     assert!(plain.out.contains("look") && plain.out.contains("page"), "{}", plain.out);
-    tell(&scene, &["status", "nobody"]).complains(1, &["there is no component `nobody`"]);
+    tell(&scene, &["status", "nobody"]).complains(2, &["there is no component `nobody`"]);
     // Others may not even ask.
     let sockets = std::fs::read_dir(scene.state()).unwrap().flatten();
     for socket in sockets.filter(|entry| entry.file_name().to_string_lossy().ends_with(".sock")) {
@@ -86,7 +86,7 @@ fn one_component_is_stopped_started_and_restarted_on_request() {
     scene.until("it is ready again", || state_of(&scene, "page") == "ready");
     assert!(!alive(second) && alive(store));
     assert_eq!(scene.pids("store"), [store]);
-    tell(&scene, &["restart", "nobody"]).complains(1, &["nobody"]);
+    tell(&scene, &["restart", "nobody"]).complains(2, &["nobody"]);
     assert_eq!(run.terminate().code, Some(0));
 }
 
@@ -181,7 +181,64 @@ fn timeline_tells_what_happened_with_a_host_and_without() {
     assert_eq!(without.code, Some(0));
     assert!(without.json().len() >= with.out.lines().count(), "{}", without.out);
     let empty = Scene::bare();
-    tell(&empty, &["timeline"]).complains(1, &["there is no ledger in"]);
+    tell(&empty, &["timeline"]).complains(2, &["there is no ledger in"]);
+}
+
+/// Commands that read what was recorded, whether a host runs or not.
+const LOOKS: [&[&str]; 12] = [
+    &["status"],
+    &["timeline"],
+    &["quarantine", "list"],
+    &["incident", "list"],
+    &["incident", "show", "7"],
+    &["incident", "export", "7", "--out", "bundle"],
+    &["incident", "replay", "7", "--plugins", "."],
+    &["patch", "list"],
+    &["patch", "diff", "7"],
+    &["patch", "rollback", "7"],
+    &["log", "tail"],
+    &["log", "key"],
+];
+
+#[test]
+fn what_is_not_there_and_what_may_not_be_looked_at_are_told_apart_by_every_command() {
+    let scene = Scene::bare();
+    for words in LOOKS {
+        tell(&scene, words).complains(2, &["there is no ledger in `", "--state DIR"]);
+    }
+    // Whatever keeps the file from being looked at: as root, permissions do not.
+    std::os::unix::fs::symlink(scene.state(), scene.state()).unwrap();
+    for words in LOOKS {
+        let ended = tell(&scene, words);
+        ended.complains(2, &["Too many levels of symbolic links"]);
+        assert!(!ended.err.contains("no ledger"), "{words:?}: {}", ended.err);
+    }
+}
+
+#[test]
+fn whatever_is_named_and_is_not_there_ends_with_2() {
+    let scene = Scene::new();
+    two(&scene);
+    let run = scene.run();
+    scene.until_booted(1);
+    let unknown: [(&[&str], &str); 10] = [
+        (&["incident", "show", "7"], "there is no incident `7`"),
+        (&["incident", "export", "7", "--out", "bundle"], "there is no incident `7`"),
+        (&["incident", "replay", "7", "--plugins", "."], "there is no incident `7`"),
+        (&["patch", "show", "7"], "there is no patch `7`"),
+        (&["patch", "rollback", "7"], "there is no incident `7`"),
+        (&["status", "nobody"], "there is no component `nobody`"),
+        (&["restart", "nobody"], "there is no component `nobody`"),
+        (&["quarantine", "add", "--plugin", "nobody"], "by a plugin `nobody`"),
+        (&["log", "export", "--component", "nobody", "--out", "bundle"], "no fact is about `nobody`"),
+        (&["handover", "nobody"], "there is no component `nobody`"),
+    ];
+    for (words, said) in unknown {
+        tell(&scene, words).complains(2, &[said]);
+    }
+    // Refused is something else.
+    tell(&scene, &["start", "page"]).complains(1, &["is not stopped"]);
+    assert_eq!(run.terminate().code, Some(0));
 }
 
 #[test]

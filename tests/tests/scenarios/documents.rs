@@ -128,6 +128,82 @@ fn grants_that_cannot_be_read_are_named_by_line() {
 }
 
 #[test]
+fn what_follows_from_a_plugin_that_is_refused_is_not_said_again() {
+    let scene = Scene::new();
+    let probe = json!({ "health": { "probe": "probe-mine", "address": scene.url("one") } });
+    let mut component = scene.web("one", probe);
+    component["repair"] = json!({ "agents": ["agent-mine"], "evaluators": ["evaluator-mine"] });
+    scene.stack(&["all"], &[component]);
+    for name in ["probe-mine", "agent-mine", "evaluator-mine"] {
+        scene.write(&format!("mine/{name}/plugin.toml"), &format!("name = \"{name}\"\nversoin = \"1\"\n"));
+    }
+    let plugins = artifact::plugins().display().to_string();
+    let words = [
+        "check",
+        "--config",
+        "boot_config.json",
+        "--plugins",
+        "mine",
+        "--plugins",
+        &plugins,
+        "--grants",
+        "grants.toml",
+    ];
+    scene.write("grants.toml", "[agent-mine]\n");
+    let ended = scene.host(&words);
+    ended.complains(2, &["did you mean `version`?", "3 problems; nothing was started"]);
+    assert_eq!(ended.err.matches("error: ").count(), 4, "{}", ended.err);
+    assert!(!ended.err.contains("warning: ") && !ended.err.contains("there is no"), "{}", ended.err);
+    // And grants that cannot be read are not also missing.
+    scene.write("grants.toml", "workspace = true\n[agent-openai]\nconfig = { model = \"m\" }\n");
+    scene.stack(&["all"], &[scene.web("one", json!({ "repair": { "agents": ["agent-openai"] } }))]);
+    let ended = scene.host(&[
+        "check",
+        "--config",
+        "boot_config.json",
+        "--plugins",
+        &plugins,
+        "--grants",
+        "grants.toml",
+    ]);
+    ended.complains(
+        2,
+        &[
+            "grants.toml: workspace (line 1, column 13): `workspace` belongs to no plugin",
+            "`[agent-k2]`, and in the next line `workspace = true`",
+            "1 problem; nothing was started",
+        ],
+    );
+    assert!(!ended.err.contains("warning: "), "{}", ended.err);
+}
+
+#[test]
+fn settings_in_grants_are_checked_like_those_of_probes() {
+    let scene = Scene::new();
+    scene.stack(&["all"], &[json!({ "id": "one", "entrypoint": "sleep 60", "health": "process" })]);
+    let plugins = artifact::plugins().display().to_string();
+    let words = ["check", "--config", "boot_config.json", "--plugins", &plugins, "--grants", "grants.toml"];
+    let url = "http://127.0.0.1:1/v1/chat/completions";
+    for (settings, code, said) in [
+        (r#"{ "retries": 1 }"#, 0, ""),
+        (r#"{ "retries": 9 }"#, 2, "grants.toml: [agent-openai] config.settings/retries: 9 is greater than"),
+        (r#"{ "retreis": 1 }"#, 2, "grants.toml: [agent-openai] config.settings: "),
+        ("retries", 2, "config.settings: is not JSON"),
+    ] {
+        scene.write(
+            "grants.toml",
+            &format!(
+                "[agent-openai]\nhttp = [{{ url = \"{url}\", methods = [\"POST\"] }}]\n\
+                 config = {{ endpoint = \"{url}\", model = \"m\", settings = '{settings}' }}\n"
+            ),
+        );
+        let ended = scene.host(&words);
+        ended.complains(code, &[said]);
+        scene.run_with(&["--grants", "grants.toml", "--brief", "absent.json"]).end().complains(2, &[said]);
+    }
+}
+
+#[test]
 fn nothing_is_made_before_a_configuration_is_accepted() {
     let scene = Scene::bare();
     scene.write("boot_config.json", MANY);

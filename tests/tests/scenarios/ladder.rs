@@ -153,7 +153,14 @@ fn a_long_task_that_is_stopped_leaves_nothing_behind() {
     scene.until_said("Round 2 of shop through the ladder follows");
     assert_eq!(asked(&model)[..3], AGENTS, "who is escalated to is asked");
     scene.until("the roster names rStar", || active(&scene) == "rStar");
+    assert!(
+        host.printed().contains("system: boot 1 of 2 components began as a long task"),
+        "{}",
+        host.printed()
+    );
     assert_eq!(host.interrupt().code, Some(0));
+    let details = &scene.logged("start", "system", "started")[0]["details"];
+    assert_eq!(details, "boot 1, long task", "an operator sees later what was said");
     assert_eq!(
         (file(&scene, "razar_ai_agents.json"), file(&scene, "shop/shop.py").as_str()),
         (before, BROKEN)
@@ -239,6 +246,74 @@ fn the_roster_tells_who_is_left_alone_and_how_each_has_done() {
     assert_eq!((offline.code, offline.json().len()), (Some(0), 3), "{}", offline.err);
     let plain = scene.host(&words[..5]);
     assert!(plain.out.contains("K2 Coder (agent-k2, active): left alone until "), "{}", plain.out);
+}
+
+#[test]
+fn what_was_not_looked_at_is_not_called_available() {
+    let (scene, _model) = climbing(&[declines()], &json!({ "agents": ["K2 Coder", "Air Str", "Somebody"] }));
+    let plugins = scene.path("agents").display().to_string();
+    let here = ["--plugins", &plugins, "--grants", "grants.toml"];
+    let ask = |words: &[&str], more: &[&str]| {
+        let mut command = scene.command(&[words, &["--config", "boot_config.json"], more].concat());
+        scene.begin(command.env("K2_KEY", KEY).env("AIRSTAR_KEY", KEY)).end()
+    };
+    let roster = |more: &[&str]| ask(&["roster"], more);
+    let plain = roster(&[]);
+    assert_eq!(plain.out.matches("not looked at (no `--plugins`)").count(), 3, "{}{}", plain.out, plain.err);
+    assert!(!plain.out.contains("available"), "{}", plain.out);
+    let json = roster(&["--output", "json"]).json();
+    assert_eq!(
+        (&json[0]["standing"], &json[0]["reason"]),
+        (&json!("not-looked-at"), &json!(null)),
+        "{json:?}"
+    );
+    let plain = roster(&here);
+    assert!(plain.out.contains("K2 Coder (agent-k2, active): available"), "{}{}", plain.out, plain.err);
+    assert!(plain.out.contains("Somebody (agent-somebody): out (not-loaded)"), "{}", plain.out);
+    roster(&["--state", "nowhere"]).complains(2, &["there is no ledger in `nowhere`", "--state DIR"]);
+
+    // Each of them is a warning, by its place and with what is near.
+    let shipped = artifact::plugins().display().to_string();
+    let checked = ask(&["check"], &[&here[..], &["--plugins", &shipped]].concat());
+    checked.complains(
+        0,
+        &[
+            "razar_ai_agents.json: agents[1]: `Air Str` is the agent plugin `agent-air-str`, and there is none; it is not asked",
+            "did you mean `agent-airstar`?",
+            "agents[2]: `Somebody` is the agent plugin `agent-somebody`",
+        ],
+    );
+    assert!(!checked.err.contains("agents[0]"), "{}", checked.err);
+    assert!(!ask(&["check"], &[]).err.contains("Somebody"), "nobody has looked");
+}
+
+#[test]
+fn a_key_that_comes_later_is_used_and_one_that_is_gone_is_missed() {
+    let (scene, model) = climbing(
+        &[says("shop.py", RIGHT)],
+        &json!({ "agents": [{ "name": "K2 Coder", "attempts": 20, "cooldown": "200 ms" }] }),
+    );
+    let grants = file(&scene, "grants.toml");
+    let key = scene.path("keys/k2");
+    scene.write("keys/there", "");
+    scene.write("grants.toml", &grants.replace("env = \"K2_KEY\"", &format!("file = \"{}\"", key.display())));
+    let host = run(&scene, &["AIRSTAR", "RSTAR"], &[], &[]);
+    let missed = || {
+        let said = "Skipping K2 Coder for shop (no-credential)";
+        scene.file("logs/boot_orchestrator.log").matches(said).count()
+    };
+    scene.until("the key is missed", || missed() == 1);
+    assert_eq!(asked(&model), Vec::<String>::new(), "nobody is asked without a key");
+    scene.write("keys/k2", KEY);
+    scene.until_logged("resolved", "shop", "success", 1);
+    assert_eq!(asked(&model), ["agent-k2"], "in the same incident, and without a restart");
+    // Another bug, so that nobody remembers a fix.
+    fs::remove_file(&key).unwrap();
+    scene.write("shop/shop.py", "def total(items):\n    return 0\n");
+    let state = scene.state().display().to_string();
+    assert_eq!(scene.host(&["restart", "shop", "--state", &state]).code, Some(0));
+    scene.until("it is missed again", || missed() == 2);
+    assert_eq!(host.interrupt().code, Some(0));
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn a_bundle_is_checked_where_there_is_no_ledger() {
     assert_eq!(made.code, Some(0), "{}", made.err);
     tell(&scene, &words).complains(1, &["File exists"]);
     tell(&scene, &["log", "export", "--component", "nobody", "--out", "x.json"])
-        .complains(1, &["no fact is about `nobody`"]);
+        .complains(2, &["no fact is about `nobody`"]);
     assert_eq!(run.terminate().code, Some(0));
     let key = scene.write("host.pub", &tell(&scene, &["log", "key"]).out).display().to_string();
     fs::remove_dir_all(scene.state()).unwrap();

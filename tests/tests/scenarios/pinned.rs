@@ -455,7 +455,21 @@ fn what_would_not_load_is_not_pinned() {
     stage.add(&dir, &[]).complains(1, &["plugin.toml", "did you mean `version`?"]);
     let wasm = dir.join("it.wasm");
     stage.add(&wasm, &[]).complains(1, &["it.wasm` is no package", "tar -cf FILE -C DIRECTORY ."]);
-    stage.add(&dir.join("absent"), &[]).complains(1, &["cannot read"]);
+    stage.add(&dir.join("absent"), &[]).complains(2, &["cannot read"]);
+    // What people have in their hands instead, by its name.
+    let packed = stage.scene.path("made/it.tgz");
+    let tar = Command::new("tar").arg("-czf").arg(&packed).arg("-C").arg(&dir).arg(".").status();
+    assert!(tar.unwrap().success());
+    stage
+        .add(&packed, &[])
+        .complains(1, &["it.tgz` is no package", "compressed with gzip", "gunzip -k FILE"]);
+    let deep = stage.scene.path("made/deep.tar");
+    let made = stage.scene.path("made");
+    let tar = Command::new("tar").arg("-cf").arg(&deep).arg("-C").arg(made).arg("probe-x-0.3.0").status();
+    assert!(tar.unwrap().success());
+    stage.add(&deep, &[]).complains(1, &["lies in a directory", "tar -cf FILE -C probe-x-0.3.0 ."]);
+    stage.scene.write("one/inner/plugin.toml", "");
+    stage.add(&stage.scene.path("one"), &[]).complains(2, &["one level below", "one/inner`"]);
     assert_eq!(stage.snapshot(), good);
     // A directory of packages that were never pinned stays what it is.
     let open = stage.say(&[
@@ -468,6 +482,33 @@ fn what_would_not_load_is_not_pinned() {
     open.complains(1, &["holds packages that no `plugins.lock` names", "name a directory of its own"]);
     assert!(!stage.scene.path("made/plugins.lock").exists());
     stage.say(&["plugin", "add", "x.tar"]).complains(2, &["`--plugins DIR`"]);
+}
+
+#[test]
+fn what_is_taken_away_is_pinned_no_more() {
+    let stage = Stage::new();
+    let remove = |name: &str, dir: &str| stage.say(&["plugin", "remove", name, "--plugins", dir]);
+    remove("probe-x", "nowhere").complains(2, &["has no `plugins.lock`"]);
+    assert!(!stage.scene.path("nowhere").exists(), "nothing is made");
+    stage.added(&stage.release("probe-x", "0.2.0"));
+    let one = stage.snapshot();
+    stage.added(&stage.release("probe-y", "0.1.0"));
+    remove("probe-yy", "pinned").complains(2, &["probe-yy: is not pinned here", "did you mean `probe-y`?"]);
+    let ended = remove("probe-y", "pinned");
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.out.starts_with("probe-y 0.1.0 is gone from pinned"), "{}", ended.out);
+    assert_eq!(stage.snapshot(), one, "as if it had never been added");
+    let listed = stage.list();
+    assert!(
+        listed.code == Some(0) && listed.err.is_empty() && !listed.out.contains("probe-y"),
+        "{}",
+        listed.err
+    );
+    // The last one leaves a lock that names nobody: the directory stays a locked one.
+    assert_eq!(remove("probe-x", "pinned").code, Some(0));
+    assert_eq!(stage.snapshot().len(), 1);
+    let older = stage.add(&stage.release("probe-x", "0.1.0"), &[]);
+    assert_eq!(older.code, Some(0), "nothing is known of the newer one any more: {}", older.err);
 }
 
 #[test]

@@ -79,13 +79,56 @@ fn what_passes_everything_is_applied_and_what_does_not_is_refused_by_name() {
 
     let state = scene.state().display().to_string();
     let rollback = |what: &str| scene.host(&["patch", "rollback", what, "--state", &state]);
-    rollback("2").complains(1, &["there is no incident 2"]);
+    rollback("2").complains(2, &["there is no incident `2`"]);
     assert_eq!(rollback("1").code, Some(0), "the incident's number says whose");
     scene.until_logged("patch", "shop", "rolled-back", 1);
     // Nothing of it is in place any more, and the agent may have been asked again meanwhile.
     rollback("1").complains(1, &["patch of `shop` is"]);
     assert_eq!(file(&scene, "shop/shop.py"), BROKEN);
     assert_eq!(host.interrupt().code, Some(0));
+}
+
+#[test]
+fn an_incident_that_outlives_its_host_is_told_by_status_and_by_the_last_lines() {
+    let (scene, _model) = stage(&[says("shop.py", RIGHT)], &json!({ "canary": "600 s" }));
+    let host = run(&scene);
+    scene.until_logged("patch", "shop", "applied", 1);
+    host.kill();
+    let state = scene.state().display().to_string();
+    let said = "incident 1 is open, and no host is running: the next `razar-host run` goes on with it";
+    let status = scene.host(&["status", "--state", &state]);
+    assert!(status.code == Some(0) && status.out.contains(said), "{}{}", status.out, status.err);
+    let told = ask(&scene, &["status", "shop"]).remove(0);
+    assert_eq!(told["components"][0]["incident"], 1, "{told}");
+    let host = run(&scene);
+    scene.until_logged("recovery", "steady", "success", 1);
+    let ended = host.interrupt();
+    let last = ended.out.split("everything has stopped").last().unwrap();
+    let said = "incident 1 of shop is open: the next `razar-host run` goes on with it";
+    assert!(last.contains(said), "{}", ended.out);
+}
+
+#[test]
+fn an_attempt_that_had_no_end_is_said_to_have_none() {
+    let hangs = json!({ "hang": 60 });
+    let (scene, model) = stage(&vec![hangs; 3], &json!({ "last_good": false }));
+    let host = run(&scene);
+    scene.until("the agent is asked", || !model.requests().is_empty());
+    host.kill();
+    let host = run(&scene);
+    scene.until("it is asked again", || model.requests().len() > 1);
+    let ended = host.interrupt();
+    let last = ended.out.split("everything has stopped").last().unwrap();
+    let said = "incident 1 of shop was given up with the run: the next `razar-host run` starts shop again";
+    assert!(last.contains(said) && !last.contains("under way"), "{}", ended.out);
+    let shown = ask(&scene, &["incident", "show", "1"]).remove(0);
+    let outcomes: Vec<&Value> =
+        shown["attempts"].as_array().unwrap().iter().map(|attempt| &attempt["outcome"]).collect();
+    assert_eq!(outcomes[0], "interrupted", "{shown}");
+    assert!(outcomes.iter().all(|outcome| outcome.is_string()), "{shown}");
+    let state = scene.state().display().to_string();
+    let plain = scene.host(&["incident", "show", "1", "--state", &state]).out;
+    assert!(plain.contains("interrupted: the host was killed") && !plain.contains("under way"), "{plain}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `plugin add`: what may be typed about a package from elsewhere.
+//! `plugin add` and `plugin remove`: what may be typed about packages from elsewhere.
 
 use std::path::PathBuf;
 
@@ -26,6 +26,19 @@ pub(crate) struct PluginAdd {
     /// Put it in the place of a newer version, or of one that was signed; the lock says so from then on
     #[arg(long)]
     pub(crate) allow_downgrade: bool,
+    /// Shape of the answer
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+// Arguments of `plugin remove`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PluginRemove {
+    /// Which
+    pub(crate) name: String,
+    /// The directory it is pinned in
+    #[arg(long = "plugins", value_name = "DIR")]
+    pub(crate) plugins: Vec<PathBuf>,
     /// Shape of the answer
     #[arg(long, value_enum, default_value_t)]
     pub(crate) output: Output,

@@ -13,8 +13,11 @@ pub(super) async fn backup(arguments: Backup) -> Exit {
             Ok(made) => made,
             Err(error) => {
                 complain(output, &escape::line(&error.to_string()));
-                let usage = matches!(error, BackupError::Exists(_) | BackupError::Ledger(_));
-                return if usage { Exit::Usage } else { Exit::Failed };
+                return match &error {
+                    BackupError::Exists(_) => Exit::Usage,
+                    BackupError::Ledger(error) => Exit::of(error),
+                    _ => Exit::Failed,
+                };
             }
         };
         match output {

@@ -105,7 +105,11 @@ pub(super) async fn check(arguments: cli::Check) -> Exit {
         Ok(checked) => {
             if let (Some(file), Some(roster)) = (&roster, &checked.roster) {
                 warnings.extend(roster.warnings.iter().cloned());
-                warnings.extend(hints::strange(&file.display().to_string(), roster, &packages));
+                let file = file.display().to_string();
+                warnings.extend(hints::strange(&file, roster, &packages));
+                if !arguments.plugins.plugins.is_empty() {
+                    warnings.extend(hints::absent(&file, roster, &packages));
+                }
             }
             warnings.extend(checked.plan.warnings.iter().cloned());
             let file = config.display().to_string();

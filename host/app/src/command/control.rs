@@ -216,7 +216,7 @@ fn try_status(state: &Path, component: Option<&str>, terminal: &mut Terminal<'_>
             let wanted = crate::report::escape::line(wanted);
             terminal
                 .complain(&format!("there is no component `{wanted}`; `razar-host status` lists them"))?;
-            return Ok(Exit::Failed);
+            return Ok(Exit::Usage);
         }
     }
     show::status(terminal, &status)?;
@@ -256,7 +256,7 @@ fn seen(state: &Path, terminal: &mut Terminal<'_>) -> io::Result<Result<StatusVi
             }
             Err(error) => {
                 terminal.complain(&error.to_string())?;
-                Ok(Err(Exit::Failed))
+                Ok(Err(Exit::of(&error)))
             }
         },
         other => Ok(Err(unanswered(other, terminal)?)),
@@ -380,7 +380,7 @@ fn past(state: &Path, since: Option<u64>, follow: bool, terminal: &mut Terminal<
         Ok(written) => written?,
         Err(error) => {
             terminal.complain(&error.to_string())?;
-            return Ok(Exit::Failed);
+            return Ok(Exit::of(&error));
         }
     }
     if follow {
@@ -392,7 +392,8 @@ fn past(state: &Path, since: Option<u64>, follow: bool, terminal: &mut Terminal<
 /// Says what came instead of the answer.
 fn unanswered(asked: Asked, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
     let (message, exit) = match asked {
-        Asked::Answer(Answer::Refused { message }) => (message, Exit::Failed),
+        Asked::Answer(Answer::Refused { message, unknown: true }) => (message, Exit::Usage),
+        Asked::Answer(Answer::Refused { message, unknown: false }) => (message, Exit::Failed),
         Asked::Answer(Answer::Failed { message, .. }) => (message, Exit::Failed),
         Asked::Answer(_) => ("the host answered something else: do both have the same version?".to_owned(), Exit::Internal),
         Asked::NoHost => (
@@ -401,6 +402,7 @@ fn unanswered(asked: Asked, terminal: &mut Terminal<'_>) -> io::Result<Exit> {
                 .to_owned(),
             Exit::Failed,
         ),
+        Asked::Barred(message) => (message, Exit::Usage),
         Asked::Lost(message) => (message, Exit::Failed),
     };
     terminal.complain(&message)?;

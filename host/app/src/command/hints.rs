@@ -1,8 +1,9 @@
-//! What a roster says about an agent and its grant does not: the grant holds, and the difference is probably a mistake.
+//! What a roster says about an agent and its plugin or its grant does not: these hold, and the difference is probably a mistake.
 
-use razar_core::grant::{HttpPlace, HttpUrl, SecretSource};
-use razar_core::plan::{Listed, Roster};
-use razar_core::problem::Problem;
+use razar_core::grant::{HttpPlace, HttpUrl, Role, SecretSource};
+use razar_core::id::PluginId;
+use razar_core::plan::{Listed, Plugins as _, Roster};
+use razar_core::problem::{Problem, nearest};
 
 use crate::packages::Packages;
 use crate::report::escape;
@@ -16,6 +17,31 @@ pub(super) fn strange(file: &str, roster: &Roster, packages: &Packages) -> Vec<P
             place: format!("agents[{index}].{key}"),
             message,
             hint: Some("the grant in grants.toml is what holds; make the two say the same".to_owned()),
+        })
+    });
+    each.collect()
+}
+
+/// Agents that no plugin is.
+pub(super) fn absent(file: &str, roster: &Roster, packages: &Packages) -> Vec<Problem> {
+    let mut here = packages.names(Role::Agent);
+    here.extend(packages.idle().map(|(name, _)| name.clone()));
+    let missing = |listed: &Listed| {
+        let agent = &listed.rung.agent;
+        (!here.contains(agent) && !packages.is_refused(agent)).then(|| agent.clone())
+    };
+    let each = roster.agents.iter().enumerate().filter_map(|(index, listed)| {
+        let agent = missing(listed)?;
+        let name = escape::line(&listed.rung.name);
+        let hint = match nearest(agent.as_str(), here.iter().map(PluginId::as_str)) {
+            Some(near) => format!("did you mean `{near}`? Otherwise name its directory with `--plugins DIR`"),
+            None => "name its directory with `--plugins DIR`, or take it out of the roster".to_owned(),
+        };
+        Some(Problem {
+            file: file.to_owned(),
+            place: format!("agents[{index}]"),
+            message: format!("`{name}` is the agent plugin `{agent}`, and there is none; it is not asked"),
+            hint: Some(hint),
         })
     });
     each.collect()

@@ -38,7 +38,7 @@ pub(super) fn incident(command: &cli::Incident) -> Exit {
                     show(incident, arguments.output);
                     Exit::Done
                 }
-                None => failed(arguments.output, &unknown(&arguments.incident)),
+                None => Nothing::of_name(unknown(&arguments.incident)).tell(arguments.output),
             }
         }),
         cli::Incident::Replay(arguments) => replay::replay(arguments),
@@ -84,7 +84,7 @@ fn export(arguments: &cli::IncidentExport) -> Exit {
 fn with(state: &Path, output: Output, tell: impl FnOnce(&Incidents) -> Exit) -> Exit {
     match read(state) {
         Ok((_, incidents)) => tell(&incidents),
-        Err(error) => failed(output, &error.to_string()),
+        Err(error) => Nothing::from(error).tell(output),
     }
 }
 
@@ -96,7 +96,7 @@ fn unknown(wanted: &str) -> String {
 pub(super) fn patches(arguments: &cli::IncidentList) -> Exit {
     let (_, incidents) = match read(&arguments.state.state) {
         Ok(read) => read,
-        Err(error) => return failed(arguments.output, &error.to_string()),
+        Err(error) => return Nothing::from(error).tell(arguments.output),
     };
     let found = incidents.patches().rev();
     for (incident, attempt, manifest) in
@@ -120,7 +120,7 @@ pub(super) fn patch(arguments: &cli::PatchShow, only_diff: bool) -> Exit {
     let output = arguments.output;
     let (reader, incidents) = match read(&arguments.state.state) {
         Ok(read) => read,
-        Err(error) => return failed(output, &error.to_string()),
+        Err(error) => return Nothing::from(error).tell(output),
     };
     let wanted = arguments.patch.as_str();
     let incident = find(&incidents, wanted).map(|incident| incident.id);
@@ -130,11 +130,12 @@ pub(super) fn patch(arguments: &cli::PatchShow, only_diff: bool) -> Exit {
         incidents.patches().rev().find(|(of, _, manifest)| Some(of.id) == incident || named(&manifest.hex()));
     let Some((incident, attempt, manifest)) = found else {
         let wanted = escape::line(wanted);
-        return failed(output, &format!("there is no patch `{wanted}`; `razar-host patch list` lists them"));
+        let why = format!("there is no patch `{wanted}`; `razar-host patch list` lists them");
+        return Nothing::of_name(why).tell(output);
     };
     let patch = match reader.patch(&manifest) {
         Ok(patch) => patch,
-        Err(error) => return failed(output, &error.to_string()),
+        Err(error) => return Nothing { exit: Exit::Failed, why: error.to_string() }.tell(output),
     };
     match (output, only_diff) {
         (Output::Json, _) => {
@@ -148,7 +149,7 @@ pub(super) fn patch(arguments: &cli::PatchShow, only_diff: bool) -> Exit {
             let (component, who) = (&incident.component, attempt.who.named(attempt.name.as_deref()));
             say(&format!("patch {manifest} of {component}"));
             say(&format!("  incident {}, attempt {} by {who}", incident.id, attempt.number));
-            attempt_lines(attempt).iter().for_each(|line| say(&format!("  {line}")));
+            attempt_lines(incident, attempt).iter().for_each(|line| say(&format!("  {line}")));
             for file in patch.manifest().files() {
                 say(&format!("  changes {}", file.path()));
             }
@@ -158,11 +159,12 @@ pub(super) fn patch(arguments: &cli::PatchShow, only_diff: bool) -> Exit {
 }
 
 /// The component whose newest patch is of this incident.
-pub(super) fn patched(state: &Path, number: IncidentId) -> Result<ComponentId, String> {
-    let (_, incidents) = read(state).map_err(|error| error.to_string())?;
+pub(super) fn patched(state: &Path, number: IncidentId) -> Result<ComponentId, Nothing> {
+    let (_, incidents) = read(state)?;
     let Some(Incident { component, .. }) = incidents.get(number) else {
-        return Err(format!("there is no incident {number}; `razar-host incident list` lists them"));
+        return Err(Nothing::of_name(unknown(&number.to_string())));
     };
+    let refused = |why| Err(Nothing { exit: Exit::Failed, why });
     let in_place = |attempt: &Attempt| {
         let mut done = attempt.done.iter().rev().map(|done| &done.what);
         done.find(|what| !matches!(what, What::NotChanged(_))) == Some(&What::Applied)
@@ -170,10 +172,11 @@ pub(super) fn patched(state: &Path, number: IncidentId) -> Result<ComponentId, S
     let mut newest = incidents.patches().rev();
     match newest.find(|(of, attempt, _)| of.component == *component && in_place(attempt)) {
         Some((of, ..)) if of.id == number => Ok(component.clone()),
-        Some((of, ..)) => {
-            Err(format!("the newest patch of `{component}` is of incident {}: take that back first", of.id))
-        }
-        None => Err(format!("no patch of `{component}` is in place")),
+        Some((of, ..)) => refused(format!(
+            "the newest patch of `{component}` is of incident {}: take that back first",
+            of.id
+        )),
+        None => refused(format!("no patch of `{component}` is in place")),
     }
 }
 
@@ -186,9 +189,29 @@ fn read(state: &Path) -> Result<(LedgerReader, Incidents), LedgerError> {
     Ok((reader, incidents))
 }
 
-fn failed(output: Output, message: &str) -> Exit {
-    complain(output, message);
-    Exit::Failed
+/// Why there is nothing to show.
+pub(super) struct Nothing {
+    exit: Exit,
+    why: String,
+}
+
+impl Nothing {
+    /// Nothing has the name or the number that was typed.
+    const fn of_name(why: String) -> Self {
+        Self { exit: Exit::Usage, why }
+    }
+
+    /// Says it.
+    pub(super) fn tell(self, output: Output) -> Exit {
+        complain(output, &self.why);
+        self.exit
+    }
+}
+
+impl From<LedgerError> for Nothing {
+    fn from(error: LedgerError) -> Self {
+        Self { exit: Exit::of(&error), why: error.to_string() }
+    }
 }
 
 fn is_of(incident: &Incident, component: Option<&str>) -> bool {
@@ -233,7 +256,7 @@ fn show(incident: &Incident, output: Output) {
     for attempt in &incident.attempts {
         let (number, who) = (attempt.number, attempt.who.named(attempt.name.as_deref()));
         line(format!("  attempt {number} by {who}, {} UTC", moment::date(attempt.began)));
-        attempt_lines(attempt).into_iter().for_each(|text| line(format!("    {text}")));
+        attempt_lines(incident, attempt).into_iter().for_each(|text| line(format!("    {text}")));
     }
     if let Some((at, closing)) = &incident.closed {
         line(format!("  closed {} UTC: {}", moment::date(*at), closing.as_str()));
@@ -258,11 +281,25 @@ fn fate(attempt: &Attempt) -> String {
     }
 }
 
-fn attempt_lines(attempt: &Attempt) -> Vec<String> {
-    let mut lines = Vec::new();
+/// In one word and in words; none as long as it may still end.
+fn ending<'a>(incident: &Incident, attempt: &'a Attempt) -> Option<(&'static str, &'a str)> {
     match &attempt.ended {
-        Some((_, end)) => lines.push(format!("{}: {}", end.as_str(), end.why())),
-        None => lines.push("under way, or interrupted".to_owned()),
+        Some((_, end)) => Some((end.as_str(), end.why())),
+        None if attempt.unheard => {
+            Some(("interrupted", "the host was killed before it ended, and nobody heard what came of it"))
+        }
+        None if incident.closed.is_some() => {
+            Some(("broken-off", "the incident was closed before it ended, and nobody waited for it"))
+        }
+        None => None,
+    }
+}
+
+fn attempt_lines(incident: &Incident, attempt: &Attempt) -> Vec<String> {
+    let mut lines = Vec::new();
+    match ending(incident, attempt) {
+        Some((word, why)) => lines.push(format!("{word}: {why}")),
+        None => lines.push("under way, or interrupted: no host has said more since".to_owned()),
     }
     if let Some(manifest) = attempt.ended.as_ref().and_then(|(_, end)| end.manifest()) {
         lines.push(format!("patch {manifest}"));
@@ -281,13 +318,14 @@ fn patch_json(incident: &Incident, attempt: &Attempt) -> Map<String, Value> {
     let mut told = Map::new();
     told.insert("component".to_owned(), json!(incident.component));
     told.insert("incident".to_owned(), json!(incident.id));
-    if let Value::Object(attempt) = attempt_json(attempt) {
+    if let Value::Object(attempt) = attempt_json(incident, attempt) {
         told.extend(attempt);
     }
     told
 }
 
-fn attempt_json(attempt: &Attempt) -> Value {
+fn attempt_json(incident: &Incident, attempt: &Attempt) -> Value {
+    let ending = ending(incident, attempt);
     let end = attempt.ended.as_ref().map(|(_, end)| end);
     let done =
         attempt.done.iter().map(|done| json!({ "what": done.what.as_str(), "at": moment::zulu(done.at) }));
@@ -297,8 +335,8 @@ fn attempt_json(attempt: &Attempt) -> Value {
         "name": attempt.name,
         "began": moment::zulu(attempt.began),
         "ended": attempt.ended.as_ref().map(|(at, _)| moment::zulu(*at)),
-        "outcome": end.map(razar_core::incident::End::as_str),
-        "why": end.map(razar_core::incident::End::why),
+        "outcome": ending.map(|(word, _)| word),
+        "why": ending.map(|(_, why)| why),
         "patch": end.and_then(razar_core::incident::End::manifest),
         "taken": attempt.taken,
         "done": done.collect::<Vec<_>>(),
@@ -313,7 +351,7 @@ fn incident_json(incident: &Incident) -> Value {
         "state": state(incident),
         "reason": reason(incident),
         "closed": incident.closed.as_ref().map(|(at, _)| moment::zulu(*at)),
-        "attempts": incident.attempts.iter().map(attempt_json).collect::<Vec<_>>(),
+        "attempts": incident.attempts.iter().map(|of| attempt_json(incident, of)).collect::<Vec<_>>(),
     })
 }
 

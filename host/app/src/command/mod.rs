@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use razar_core::problem::Problem;
+use razar_ledger::LedgerError;
 use razar_runtime::broker::http::{HttpShared, Tls};
 use razar_runtime::broker::keyvalue::{MemoryValues, ValueStore};
 use razar_runtime::broker::resolve::SystemResolver;
@@ -50,10 +51,17 @@ pub(crate) enum Exit {
     Done = 0,
     /// It ran and failed, or was refused.
     Failed = 1,
-    /// What was typed or configured is wrong.
+    /// What was typed or configured is wrong, or names something that is not there.
     Usage = 2,
     /// The host itself failed.
     Internal = 3,
+}
+
+impl Exit {
+    /// What a ledger that cannot be read means: a directory that was named wrongly, or one in which something is wrong.
+    const fn of(error: &LedgerError) -> Self {
+        if error.is_misnamed() { Self::Usage } else { Self::Failed }
+    }
 }
 
 /// Runs one command to its end; `run` has a way of its own, because it begins before there are threads.

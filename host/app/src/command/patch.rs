@@ -85,13 +85,10 @@ async fn apply(arguments: PatchApply) -> Exit {
 async fn rollback(mut one: One) -> Exit {
     if let Ok(number) = one.component.parse() {
         let state = one.state.state.clone();
-        let found = tokio::task::spawn_blocking(move || incident::patched(&state, IncidentId(number))).await;
-        match found.unwrap_or_else(|error| Err(error.to_string())) {
-            Ok(component) => one.component = component.to_string(),
-            Err(why) => {
-                complain(one.output, &why);
-                return Exit::Failed;
-            }
+        match tokio::task::spawn_blocking(move || incident::patched(&state, IncidentId(number))).await {
+            Ok(Ok(component)) => one.component = component.to_string(),
+            Ok(Err(nothing)) => return nothing.tell(one.output),
+            Err(_) => return Exit::Internal,
         }
     }
     control::rollback(one).await

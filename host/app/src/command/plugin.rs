@@ -1,18 +1,21 @@
-//! `plugin list | inspect | add | run`: looking at plugins, pinning one, and asking one once.
+//! `plugin list | inspect | add | remove | run`: looking at plugins, pinning one, and asking one once.
 
 mod add;
 mod agent;
 mod evaluator;
+mod likeness;
 mod probe;
+mod remove;
 mod run;
 mod store;
 
 use razar_core::grant::{Capability, Role};
 use razar_core::id::{Digest, PluginId};
+use razar_core::plan::Plugins as _;
 use razar_core::trust::{Pin, Signed};
 use serde_json::{Value, json};
 
-use super::{Exit, complain, one_shot_kept, say, show_problems, show_warnings};
+use super::{Exit, blocking, complain, one_shot_kept, say, show_problems, show_warnings};
 use crate::cli;
 use crate::packages::{Entry, Packages, roles};
 use crate::report::{escape, moment};
@@ -28,6 +31,7 @@ pub(super) async fn plugin(command: cli::Plugin) -> Exit {
             Err(exit) => exit,
         },
         cli::Plugin::Add(arguments) => add::add(&arguments).await,
+        cli::Plugin::Remove(arguments) => blocking(move || remove::remove(&arguments)).await,
         cli::Plugin::Run(arguments) => run::run(&arguments).await.unwrap_or_else(|exit| exit),
     }
 }
@@ -136,6 +140,9 @@ fn find<'a>(
         show_problems(packages.problems(), output);
         show_problems(packages.why_idle(name), output);
         show_warnings(packages.warnings(), output);
+        if name.parse().is_ok_and(|id| packages.is_refused(&id)) {
+            return Exit::Usage;
+        }
         let known: Vec<&str> = packages.iter().map(|(id, _)| id.as_str()).collect();
         let name = escape::line(name);
         complain(

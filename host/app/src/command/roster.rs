@@ -24,7 +24,7 @@ pub(super) async fn roster(arguments: cli::Roster) -> Exit {
             output,
             "there is no roster: name it with `--roster FILE`, or put `razar_ai_agents.json` beside the boot configuration",
         );
-        return Exit::Failed;
+        return Exit::Usage;
     };
     let roster = match read(&arguments, &place, &overrides()).await {
         Ok(roster) => roster,
@@ -35,9 +35,10 @@ pub(super) async fn roster(arguments: cli::Roster) -> Exit {
         Ok(remembered) => remembered,
         Err(error) => {
             complain(output, &error.to_string());
-            return Exit::Failed;
+            return Exit::of(&error);
         }
     };
+    let looked_at = !arguments.plugins.plugins.is_empty();
     let orders = state.orders(&roster);
     for status in state.agents(&roster, moment::now()) {
         let known = deeds.get(&status.agent).map(|agent| &agent.deeds);
@@ -45,8 +46,8 @@ pub(super) async fn roster(arguments: cli::Roster) -> Exit {
         let deeds: Vec<(&str, &Deeds)> =
             known.into_iter().flatten().map(|(class, deeds)| (*class, deeds)).collect();
         match output {
-            Output::Json => say(&told(&status, &deeds, price, &orders).to_string()),
-            Output::Human | Output::Plain => show(&status, &deeds, price),
+            Output::Json => say(&told(&status, looked_at, &deeds, price, &orders).to_string()),
+            Output::Human | Output::Plain => show(&status, looked_at, &deeds, price),
         }
     }
     if output != Output::Json {
@@ -102,12 +103,17 @@ async fn read(
     Ok(roster)
 }
 
-/// What facts say; nothing if there was no host yet.
+/// What facts say; nothing if there was no host yet, and nobody says that there was one.
 fn remembered(arguments: &cli::Roster) -> Result<(State, Agents), LedgerError> {
     let mut deeds = Agents::default();
     let mut facts = Vec::new();
-    if arguments.state.state.exists() {
-        for recorded in LedgerReader::open(&arguments.state.state)?.replay(1)? {
+    let reader = match LedgerReader::open(&arguments.state.state) {
+        Ok(reader) => Some(reader),
+        Err(LedgerError::Absent(dir)) if dir.as_os_str() == cli::STATE => None,
+        Err(error) => return Err(error),
+    };
+    if let Some(reader) = reader {
+        for recorded in reader.replay(1)? {
             let recorded = recorded?;
             deeds.apply(&recorded);
             facts.push(recorded);
@@ -116,12 +122,16 @@ fn remembered(arguments: &cli::Roster) -> Result<(State, Agents), LedgerError> {
     Ok((State::replay(&BootPlan::default(), Settings::default(), facts), deeds))
 }
 
-fn show(status: &AgentStatus, deeds: &[(&str, &Deeds)], price: Price) {
+/// Whether an agent that facts say nothing against can be asked is known only of plugins that were looked at.
+const NOT_LOOKED_AT: &str = "not looked at (no `--plugins`)";
+
+fn show(status: &AgentStatus, looked_at: bool, deeds: &[(&str, &Deeds)], price: Price) {
     let line = |text: String| say(&escape::line(&text));
     let AgentStatus { agent, name, active, standing, asked, .. } = status;
     let active = if *active { ", active" } else { "" };
     let how = match standing {
-        AgentStanding::Available => "available".to_owned(),
+        AgentStanding::Available if looked_at => "available".to_owned(),
+        AgentStanding::Available => NOT_LOOKED_AT.to_owned(),
         AgentStanding::Cooling(until, _, why) => {
             format!("left alone until {} UTC: {why}", moment::date(*until))
         }
@@ -154,13 +164,23 @@ fn average(deeds: &Deeds) -> razar_core::time::Millis {
     razar_core::time::Millis(deeds.took.0.checked_div(deeds.asked).unwrap_or(0))
 }
 
-fn told(status: &AgentStatus, deeds: &[(&str, &Deeds)], price: Price, orders: &[AgentOrder]) -> Value {
-    let (reason, why, until) = match &status.standing {
-        AgentStanding::Available => (None, None, None),
+fn told(
+    status: &AgentStatus,
+    looked_at: bool,
+    deeds: &[(&str, &Deeds)],
+    price: Price,
+    orders: &[AgentOrder],
+) -> Value {
+    let (standing, reason, why, until) = match &status.standing {
+        AgentStanding::Available if !looked_at => ("not-looked-at", None, Some(NOT_LOOKED_AT), None),
+        AgentStanding::Available => (status.standing.as_str(), None, None, None),
         AgentStanding::Cooling(until, reason, why) => {
-            (Some(reason.as_str()), Some(why), Some(moment::zulu(*until)))
+            let until = Some(moment::zulu(*until));
+            (status.standing.as_str(), Some(reason.as_str()), Some(why.as_str()), until)
         }
-        AgentStanding::Out(reason, why) => (Some(reason.as_str()), Some(why), None),
+        AgentStanding::Out(reason, why) => {
+            (status.standing.as_str(), Some(reason.as_str()), Some(why.as_str()), None)
+        }
     };
     let classes: Map<String, Value> = deeds
         .iter()
@@ -177,7 +197,7 @@ fn told(status: &AgentStatus, deeds: &[(&str, &Deeds)], price: Price, orders: &[
         .collect();
     json!({
         "agent": status.agent, "name": status.name, "active": status.active,
-        "standing": status.standing.as_str(), "reason": reason, "why": why, "until": until,
+        "standing": standing, "reason": reason, "why": why, "until": until,
         "asked": status.asked,
         "answered": status.answered.map(moment::zulu),
         "trouble": status.trouble.as_ref().map(|(trouble, at, row)| json!({

@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use super::check::{Checked, overrides, read_plan};
 use super::first_start::CodeCache;
 use super::ground::Behind;
-use super::{Exit, code_cache, complain, runtime, show_problems, show_warnings};
+use super::{Exit, code_cache, complain, runtime, show_problems, show_warnings, warn};
 use crate::alert::Alerting;
 use crate::ask::{Asker, Questions};
 use crate::cli;
@@ -80,14 +80,22 @@ pub(crate) async fn run(arguments: cli::Run, behind: Behind) -> Exit {
 
 async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
     // Before anything is started: nobody who is told to stop may be killed instead.
-    let signals = Signals::listen().map_err(Ended::internal)?;
+    let mut signals = Signals::listen().map_err(Ended::internal)?;
     let Behind { porter, code, usable, wall_lacks } = behind;
-    let ready = Ready::check(&arguments, code, &porter).await?;
+    let ready = tokio::select! {
+        // Who is told to stop does not begin.
+        biased;
+        reason = signals.next() => return Ok(not_begun(reason, arguments.output)),
+        ready = Ready::check(&arguments, code, &porter) => ready?,
+    };
     let state_dir = std::path::absolute(&arguments.state.state).map_err(Ended::internal)?;
     usable.map_err(|message| Ended::with(Exit::Usage, message))?;
     let (ledger, opened, views, state) = remember(&state_dir, &arguments, &ready.checked)?;
     failpoint::pass("run.remembered");
     ready.code.settle(&state_dir);
+    if let Some(reason) = signals.waiting().await {
+        return Ok(not_begun(reason, arguments.output));
+    }
     let mut ledger = ledger;
     ready.kept.open(ledger.values().map_err(Ended::internal)?);
     let brief = match &ready.brief {
@@ -103,6 +111,7 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
         brief,
         config: Some(Digest::of(&ready.checked.document)),
         ledger: Some(opened),
+        long_task: arguments.long_task,
     };
 
     let starter = {
@@ -197,6 +206,15 @@ async fn try_run(arguments: cli::Run, behind: Behind) -> Result<Exit, Ended> {
         Ok(Ok(Err(error))) => Err(Ended::internal(error)),
         _ => Err(Ended::internal("the host's own loop ended; the services go on, `run` takes them over")),
     }
+}
+
+/// A host that was told to stop while it looked at plugins and files has done nothing yet: what runs here goes on as it was.
+fn not_begun(reason: &str, output: cli::Output) -> Exit {
+    warn(
+        output,
+        &format!("{reason} while the start was prepared: nothing was started, and nothing was stopped"),
+    );
+    Exit::Done
 }
 
 /// What may be in no alert: what environment, grants and components call a secret.
@@ -399,6 +417,11 @@ impl Signals {
             _ = self.interrupt.recv() => "Ctrl-C",
             _ = self.terminate.recv() => "SIGTERM",
         }
+    }
+
+    /// One that has come already.
+    async fn waiting(&mut self) -> Option<&'static str> {
+        tokio::time::timeout(Duration::ZERO, self.next()).await.ok()
     }
 
     /// Each stops the stack in order; a second one changes nothing, because the order is the promise. Only while nothing

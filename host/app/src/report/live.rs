@@ -1,20 +1,21 @@
 //! The loop that shows what happens until everything has stopped: a live table on a terminal, plain lines otherwise,
 //! JSON lines for programs. It gives the cursor back however it ends.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::time::Duration;
 
 use razar_core::count::counted;
-use razar_core::fact::{Fact, Recorded};
+use razar_core::fact::{Closing, Fact, Recorded};
 use razar_core::failure::FailureClass;
+use razar_core::id::IncidentId;
 use razar_core::supervisor::Stage;
 use razar_core::time::Timestamp;
 use serde_json::json;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::sync::watch;
 
-use super::summary::{Absent, Ending, Outcome, summary};
+use super::summary::{Absent, Ending, Left, Outcome, summary};
 use super::words::Teller;
 use super::{moment, screen};
 use crate::drive::{Handle, Snapshot};
@@ -54,6 +55,10 @@ pub(crate) struct Report<W: Write> {
     last_up: Option<Snapshot>,
     /// Whose failure halted the boot.
     halted: Option<Absent>,
+    /// Everything is being stopped.
+    stopping: bool,
+    /// Incidents that are open, or were until everything was stopped.
+    incidents: BTreeMap<IncidentId, Left>,
 }
 
 impl<W: Write> Report<W> {
@@ -69,6 +74,8 @@ impl<W: Write> Report<W> {
             drawn: 0,
             last_up: None,
             halted: None,
+            stopping: false,
+            incidents: BTreeMap::new(),
         }
     }
 
@@ -118,6 +125,11 @@ impl<W: Write> Report<W> {
     async fn look(&mut self, driver: &Handle) -> Option<Snapshot> {
         let snapshot = tokio::time::timeout(LOOK, driver.look()).await.ok()?.ok()?;
         self.stopped |= snapshot.boot.as_ref().is_some_and(|boot| boot.stage == Stage::Ended);
+        for summary in &snapshot.components {
+            if let Some(incident) = summary.incident {
+                self.incidents.entry(incident).or_insert_with(|| Left::open(incident, &summary.id));
+            }
+        }
         let runs = snapshot.boot.as_ref().is_some_and(|boot| boot.stage.launches());
         if runs || self.last_up.is_none() {
             self.last_up = Some(snapshot.clone());
@@ -129,7 +141,19 @@ impl<W: Write> Report<W> {
         match &recorded.fact {
             Fact::BootStarted { .. } => self.halted = None,
             Fact::BootEnded { .. } => self.stopped = true,
+            Fact::ShutdownStarted { .. } => self.stopping = true,
+            Fact::IncidentOpened { incident, component, .. }
+            | Fact::RollbackRequested { incident, component, .. } => {
+                self.incidents.insert(*incident, Left::open(*incident, component));
+            }
+            Fact::IncidentClosed { incident, component, outcome } => match outcome {
+                Closing::Withdrawn { .. } if self.stopping => {
+                    self.incidents.insert(*incident, Left::given_up(*incident, component));
+                }
+                _ => drop(self.incidents.remove(incident)),
+            },
             Fact::BootHalted { component, reason, .. } => {
+                self.stopping = true;
                 let class = self.classes.get(component.as_str()).copied();
                 self.halted = Some(Absent::new(component, "failed", Some(reason.clone()), class));
             }
@@ -146,6 +170,8 @@ impl<W: Write> Report<W> {
     }
 
     fn missed(&mut self, missed: u64) -> io::Result<()> {
+        // One of them may have been closed; the next look finds those that are open.
+        self.incidents.clear();
         if self.form == Form::Json {
             return self.json(&json!({ "missed": missed }));
         }
@@ -195,6 +221,7 @@ impl<W: Write> Report<W> {
         let outcome = if self.stopped { Outcome::Stopped } else { Outcome::LeftRunning };
         let lasted = moment::now().since(self.began);
         let mut ending = Ending::new(&snapshot, outcome, lasted, |id| classes.get(id).copied());
+        ending.leave(std::mem::take(&mut self.incidents).into_values().collect());
         if let Some(halted) = self.halted.take() {
             ending.halt(halted);
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use razar_core::count::counted;
 use razar_core::failure::FailureClass;
-use razar_core::id::ComponentId;
+use razar_core::id::{ComponentId, IncidentId};
 use razar_core::supervisor::{Stage, Status, Summary};
 use razar_core::time::Millis;
 use serde::Serialize;
@@ -37,6 +37,44 @@ pub(crate) struct Ending {
     pub(crate) blocked: Vec<Absent>,
     /// In any other state.
     pub(crate) unsettled: Vec<Absent>,
+    /// Incidents that were open to the end.
+    pub(crate) incidents: Vec<Left>,
+}
+
+/// An incident that this run did not close for a better reason than its own end.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Left {
+    /// Its number.
+    incident: IncidentId,
+    /// Whose failure it is.
+    component: String,
+    /// Nobody has closed it.
+    open: bool,
+}
+
+impl Left {
+    /// The next run goes on with it.
+    pub(crate) fn open(incident: IncidentId, component: &ComponentId) -> Self {
+        Self { incident, component: component.to_string(), open: true }
+    }
+
+    /// It was closed because everything was stopped.
+    pub(crate) fn given_up(incident: IncidentId, component: &ComponentId) -> Self {
+        Self { open: false, ..Self::open(incident, component) }
+    }
+
+    fn in_words(&self) -> String {
+        let Self { incident, component, open } = self;
+        match open {
+            true => format!(
+                "incident {incident} of {component} is open: the next `razar-host run` goes on with it"
+            ),
+            false => format!(
+                "incident {incident} of {component} was given up with the run: the next `razar-host run` starts {component} \
+                 again, and asks again if that fails"
+            ),
+        }
+    }
 }
 
 /// How a run ended: closed.
@@ -118,7 +156,18 @@ impl Ending {
                 .filter(|summary| !settled.contains(&summary.status))
                 .map(absent)
                 .collect(),
+            incidents: Vec::new(),
         }
+    }
+
+    /// These incidents were open to the end; what was under way in them is so no more.
+    pub(crate) fn leave(&mut self, incidents: Vec<Left>) {
+        for absent in &mut self.unsettled {
+            if incidents.iter().any(|left| left.component == absent.component) {
+                absent.reason = None;
+            }
+        }
+        self.incidents = incidents;
     }
 
     /// The boot was halted by the failure of a vital component.
@@ -186,6 +235,9 @@ pub(crate) fn summary(ending: &Ending) -> String {
     let groups = [&ending.quarantined, &ending.blocked, &ending.unsettled];
     for absent in ending.halted.iter().chain(groups.into_iter().flatten()) {
         push(&mut out, absent);
+    }
+    for left in &ending.incidents {
+        let _ = writeln!(out, "  {}", left.in_words());
     }
     out
 }

@@ -2,12 +2,13 @@
 
 use razar_core::fact::{Fact, QuarantineReason, Recorded};
 use razar_core::failure::{Failure, FailureClass, FailureKind};
+use razar_core::id::IncidentId;
 use razar_core::supervisor::{Stage, Status};
 use razar_core::time::{Millis, Timestamp};
 use tokio::sync::{broadcast, watch};
 
 use super::live::{Form, Report};
-use super::summary::{Ending, Outcome, summary};
+use super::summary::{Ending, Left, Outcome, summary};
 use super::words::Teller;
 use super::{screen, table};
 use crate::serve::testing::{component, ended, fake, id, snapshot};
@@ -101,6 +102,25 @@ fn the_summary_tells_how_it_ended() {
     let class = |_: &str| Some(FailureClass::Logic);
     let ending = Ending::new(&snapshot(Stage::Up), Outcome::Stopped, Millis(0), class);
     assert_eq!(ending.quarantined[0].class, Some("logic"), "what this run saw is newer");
+}
+
+#[test]
+fn what_was_under_way_in_an_incident_is_told_as_it_ended() {
+    let mut busy = snapshot(Stage::Up);
+    busy.components = vec![component("shop", Status::Repairing, Some("incident 4: attempt 1 is under way"))];
+    for (left, said) in [
+        (Left::open(IncidentId(4), &id("shop")), "is open: the next `razar-host run` goes on with it"),
+        (
+            Left::given_up(IncidentId(4), &id("shop")),
+            "was given up with the run: the next `razar-host run` starts shop",
+        ),
+    ] {
+        let mut ending = Ending::new(&busy, Outcome::Stopped, Millis(900), |_| None);
+        ending.leave(vec![left]);
+        let told = summary(&ending);
+        assert!(told.contains(&format!("  incident 4 of shop {said}")), "{told}");
+        assert!(told.contains("  repairing    shop\n") && !told.contains("under way"), "{told}");
+    }
 }
 
 async fn shown(form: Form) -> String {

@@ -80,14 +80,16 @@ impl Teller {
     fn told(&mut self, fact: &Fact) -> Option<(&'static str, String, &'static str, Option<String>)> {
         let system = || SYSTEM.to_owned();
         Some(match fact {
-            Fact::BootStarted { boot, mission, .. } => {
+            Fact::BootStarted { boot, mission, long_task, .. } => {
                 self.failing.clear();
                 let mission =
                     mission.as_deref().map(|mission| format!(", mission {mission}")).unwrap_or_default();
-                ("start", system(), "started", Some(format!("boot {boot}{mission}")))
+                let long = if *long_task { ", long task" } else { "" };
+                ("start", system(), "started", Some(format!("boot {boot}{mission}{long}")))
             }
-            Fact::BootResumed { boot, host, .. } => {
-                ("recovery", system(), "resumed", Some(format!("boot {boot} by razar-host {host}")))
+            Fact::BootResumed { boot, host, long_task, .. } => {
+                let long = if *long_task { ", long task" } else { "" };
+                ("recovery", system(), "resumed", Some(format!("boot {boot} by razar-host {host}{long}")))
             }
             Fact::BootCompleted { took, absent, .. } if absent.is_empty() => {
                 ("start", system(), "success", Some(format!("in {} ms", took.0)))
@@ -222,12 +224,15 @@ impl Teller {
         let about = |component: &ComponentId, what: String| Some((Some(component.clone()), what));
         let all = |what: String| Some((None, what));
         match &recorded.fact {
-            Fact::BootStarted { boot, mission, components, .. } => {
+            Fact::BootStarted { boot, mission, components, long_task, .. } => {
                 let mission =
                     mission.as_deref().map(|mission| format!(" for mission `{mission}`")).unwrap_or_default();
-                all(format!("boot {boot} of {} began{mission}", counted(components.len(), "component")))
+                let (of, long) = (counted(components.len(), "component"), as_long_task(*long_task));
+                all(format!("boot {boot} of {of} began{mission}{long}"))
             }
-            Fact::BootResumed { boot, .. } => all(format!("boot {boot} goes on with this host")),
+            Fact::BootResumed { boot, long_task, .. } => {
+                all(format!("boot {boot} goes on with this host{}", as_long_task(*long_task)))
+            }
             Fact::BootCompleted { took, absent, .. } if absent.is_empty() => {
                 all(format!("everything is ready after {}", moment::span(*took)))
             }
@@ -390,6 +395,10 @@ impl Teller {
         };
         Some((Some(effect.component().clone()), what))
     }
+}
+
+const fn as_long_task(is_one: bool) -> &'static str {
+    if is_one { " as a long task" } else { "" }
 }
 
 fn names(ids: &[ComponentId]) -> String {

@@ -77,6 +77,7 @@ pub(crate) fn component(name: &str, status: Status, reason: Option<&str>) -> Sum
         vital: true,
         class: (status == Status::Quarantined).then_some(FailureClass::Dependency),
         quarantined: (status == Status::Quarantined).then_some(Timestamp(2_000)),
+        incident: None,
     }
 }
 

@@ -149,6 +149,9 @@ pub(crate) enum Answer {
     Refused {
         /// Why, with a remedy.
         message: String,
+        /// Nothing has the name that was asked for.
+        #[serde(default)]
+        unknown: bool,
     },
     /// The request was not understood, or could not be answered.
     Failed {
@@ -239,6 +242,9 @@ pub(crate) struct ComponentView {
     /// Since when it is in quarantine, in milliseconds since the epoch.
     #[serde(default)]
     pub(crate) quarantined_since: Option<u64>,
+    /// The incident about it that is open.
+    #[serde(default)]
+    pub(crate) incident: Option<u64>,
 }
 
 impl From<&Snapshot> for StatusView {
@@ -273,6 +279,7 @@ impl From<&Summary> for ComponentView {
             vital: summary.vital,
             class: summary.class.map(|class| class.as_str().to_owned()),
             quarantined_since: summary.quarantined.map(|since| since.0),
+            incident: summary.incident.map(|incident| incident.0),
         }
     }
 }

@@ -163,6 +163,11 @@ pub fn parse(file: &str, text: &str) -> Result<Grants, Vec<Problem>> {
     let mut grants = Grants::new();
     for key in source.keys() {
         let path = Path::default().key(&key);
+        if let Some(value) = source.lone_value(&key) {
+            let (message, hint) = nobodys(&key, &value);
+            source.problem(&path, message, Some(hint));
+            continue;
+        }
         let name = source.take(&path, key.parse::<PluginId>(), |_| {
             Some("each table is named as a plugin: `[agent-k2]`".to_owned())
         });
@@ -172,6 +177,22 @@ pub fn parse(file: &str, text: &str) -> Result<Grants, Vec<Problem>> {
         }
     }
     if source.problems.is_empty() { Ok(grants) } else { Err(source.problems) }
+}
+
+/// What may be said of one plugin.
+const KEYS: [&str; 9] = ["http", "tcp", "dirs", "names", "config", "env", "keyvalue", "workspace", "limits"];
+
+/// Something that stands before the first table, and is given to nobody.
+fn nobodys(key: &str, value: &str) -> (String, String) {
+    if KEYS.contains(&key) {
+        let hint = format!(
+            "write below the name of the plugin that it is for: `[agent-k2]`, and in the next line `{key} = {value}`"
+        );
+        return (format!("`{key}` belongs to no plugin: it stands above the first table"), hint);
+    }
+    let hint =
+        format!("write `[{key}]`, and below it what it is given, such as `config = {{ model = \"…\" }}`");
+    (format!("`{key}` is not a table, and what a plugin is given is one"), hint)
 }
 
 /// The document's JSON Schema.

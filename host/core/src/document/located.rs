@@ -6,6 +6,9 @@ use toml::de::{DeTable, DeValue};
 use crate::grant::visible;
 use crate::problem::Problem;
 
+/// Longest value that a hint repeats.
+const MAX_VALUE: usize = 120;
+
 /// One step into a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
@@ -70,6 +73,14 @@ impl<'a> Source<'a> {
             .collect();
         keys.sort();
         keys.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// The text of a top-level value that is no table, if it is not long.
+    pub(super) fn lone_value(&self, key: &str) -> Option<String> {
+        let value = self.table.as_ref()?.get(key)?;
+        let is_table = matches!(value.get_ref(), DeValue::Table(_));
+        let text = self.text.get(value.span()).filter(|text| text.len() <= MAX_VALUE);
+        (!is_table).then(|| text.unwrap_or("…").to_owned())
     }
 
     /// The whole text as a document.

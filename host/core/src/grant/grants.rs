@@ -162,7 +162,7 @@ pub struct Meeting {
 }
 
 /// The one thing that a plugin asks for and can do without: how it is set where nobody says anything else for a call.
-const SETTINGS: &str = "settings";
+pub const SETTINGS: &str = "settings";
 
 /// Compares what a plugin in these roles wants with what it is given.
 pub fn meet(roles: &[Role], request: &Request, grant: &Grant) -> Meeting {

@@ -36,7 +36,7 @@ pub use dir::{Access, DirRule, DirSource, GuestPath, HostPath};
 pub use effective::{EffectiveGrant, StandingGrant};
 pub use error::RuleError;
 pub(crate) use error::{is_deceptive, visible};
-pub use grants::{Grant, HttpGrant, Meeting, Request, Unmet, Unused, meet, role_defaults};
+pub use grants::{Grant, HttpGrant, Meeting, Request, SETTINGS, Unmet, Unused, meet, role_defaults};
 pub use host::{Host, HostPattern};
 pub use http::{HttpPlace, HttpRule, PathPattern, Scheme, UrlPattern};
 pub use limits::{LimitError, LimitField, Limits, LimitsOverride};

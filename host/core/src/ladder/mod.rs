@@ -245,7 +245,7 @@ impl Look<'_> {
         }
         let record = self.durable.agents.get(&rung.agent);
         let started = self.durable.started;
-        match record.map_or(Cooling::Not, |record| record.cooling(rung.cooldown, started, self.now)) {
+        match record.map_or(Cooling::Not, |record| record.cooling(rung, started, self.now)) {
             Cooling::Not => Standing::Askable,
             Cooling::Until { until, reason, why } => Standing::Cooling(until, reason, why),
             Cooling::ForGood { why } => Standing::Out(Skip::OutOfService, why),

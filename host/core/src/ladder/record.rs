@@ -7,6 +7,7 @@ use super::Score;
 use crate::fact::Skip;
 use crate::failure::FailureClass;
 use crate::incident::{End, Trouble};
+use crate::plan::Rung;
 use crate::time::{Millis, Timestamp};
 
 /// So many troubles in a row open the breaker.
@@ -85,10 +86,15 @@ impl Record {
         }
     }
 
-    /// How long it is left alone. `base` is the first time, `started` when this host began.
-    pub(crate) fn cooling(&self, base: Millis, started: Timestamp, now: Timestamp) -> Cooling {
+    /// How long it is left alone. `started` is when this host began.
+    pub(crate) fn cooling(&self, rung: &Rung, started: Timestamp, now: Timestamp) -> Cooling {
         let Some(Last { trouble, at, retry_after }) = self.last else { return Cooling::Not };
+        let base = rung.cooldown;
         let (span, reason) = match trouble {
+            // The file may say something else the next time; asking often would find that out no better.
+            Trouble::NoCredential if rung.rereads && at >= started => {
+                (doubled(base, self.row.saturating_sub(1)), Skip::NoCredential)
+            }
             Trouble::NoCredential | Trouble::NoModel if at >= started => {
                 let what =
                     if trouble == Trouble::NoModel { "has no such model" } else { "has no valid credential" };
@@ -132,8 +138,12 @@ mod tests {
         End::Unavailable { why: String::new(), trouble, retry_after: retry_after.map(Millis) }
     }
 
+    fn rung() -> Rung {
+        Rung { cooldown: BASE, ..Rung::plain("agent-a".parse().unwrap(), 1) }
+    }
+
     fn until(record: &Record, now: u64) -> Option<u64> {
-        match record.cooling(BASE, Timestamp(0), Timestamp(now)) {
+        match record.cooling(&rung(), Timestamp(0), Timestamp(now)) {
             Cooling::Not => None,
             Cooling::Until { until, .. } => Some(until.0),
             Cooling::ForGood { .. } => Some(u64::MAX),
@@ -177,8 +187,28 @@ mod tests {
     fn what_only_a_restart_changes_lasts_until_then() {
         let mut record = Record::default();
         record.take(Timestamp(10), &unavailable(Trouble::NoModel, None));
-        let cooling = |started| record.cooling(BASE, Timestamp(started), Timestamp(50));
+        let cooling = |started| record.cooling(&rung(), Timestamp(started), Timestamp(50));
         assert!(matches!(cooling(5), Cooling::ForGood { .. }));
         assert_eq!(cooling(11), Cooling::Not);
+    }
+
+    #[test]
+    fn a_credential_that_is_read_again_is_asked_for_again() {
+        let mut record = Record::default();
+        let rereads = Rung { rereads: true, ..rung() };
+        let cooling =
+            |record: &Record, started, now| record.cooling(&rereads, Timestamp(started), Timestamp(now));
+        for (at, until) in [(10, 1_010), (2_000, 4_000)] {
+            record.take(Timestamp(at), &unavailable(Trouble::NoCredential, None));
+            let found = cooling(&record, 5, at);
+            let Cooling::Until { until: found, reason: Skip::NoCredential, .. } = found else {
+                panic!("{found:?}");
+            };
+            assert_eq!(found, Timestamp(until));
+        }
+        assert_eq!(cooling(&record, 5, 4_000), Cooling::Not);
+        assert_eq!(cooling(&record, 2_001, 2_001), Cooling::Not, "a new host asks at once");
+        record.take(Timestamp(4_001), &unavailable(Trouble::NoModel, None));
+        assert!(matches!(cooling(&record, 5, 9_000), Cooling::ForGood { .. }), "that is in no file");
     }
 }

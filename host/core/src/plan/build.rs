@@ -80,6 +80,14 @@ pub trait Plugins {
     fn lacks(&self, _plugin: &PluginId) -> Option<String> {
         None
     }
+    /// It is here and cannot be used, and whoever looked at it has said why: no document is wrong because it names it.
+    fn is_refused(&self, _plugin: &PluginId) -> bool {
+        false
+    }
+    /// Its credentials are in files, which are read again for every call: one that is missing may be there the next time.
+    fn rereads(&self, _plugin: &PluginId) -> bool {
+        false
+    }
 }
 
 /// One thing wrong with the settings of a probe.

@@ -36,6 +36,8 @@ pub struct Rung {
     pub cooldown: Millis,
     /// What its tokens cost.
     pub price: Price,
+    /// Its credential is read again for every call, so that one which is missing or wrong may be another one the next time.
+    pub rereads: bool,
     /// Why it cannot be asked, whatever happens, as long as this host runs.
     pub out: Option<(Skip, String)>,
 }
@@ -44,7 +46,7 @@ impl Rung {
     /// An agent with nothing special about it.
     pub fn plain(agent: PluginId, attempts: u32) -> Self {
         let name = agent.to_string();
-        Self { agent, name, attempts, cooldown: COOLDOWN, price: Price::default(), out: None }
+        Self { agent, name, attempts, cooldown: COOLDOWN, price: Price::default(), rereads: false, out: None }
     }
 
     /// Whether it comes last, whatever the order says.

@@ -306,6 +306,9 @@ impl Asked<'_, '_, '_> {
         if let Some(plugin) = self.probing.names.get(name) {
             return Some(plugin.clone());
         }
+        if let Some(refused) = name.parse().ok().filter(|id| self.probing.plugins.is_refused(id)) {
+            return Some(refused);
+        }
         if self.probing.names.is_empty() {
             self.lacking.insert(name.to_owned());
             return None;

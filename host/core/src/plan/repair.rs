@@ -122,7 +122,11 @@ fn own(agents: Vec<PluginId>, attempts: u32, context: &Context<'_>) -> Ladder {
     let rung = |agent: PluginId| {
         let plain = match context.roster.and_then(|roster| roster.listed(&agent)) {
             Some(listed) => listed.rung.clone(),
-            None => Rung { out: roster::out(&agent, context.plugins), ..Rung::plain(agent, attempts) },
+            None => Rung {
+                rereads: context.plugins.rereads(&agent),
+                out: roster::out(&agent, context.plugins),
+                ..Rung::plain(agent, attempts)
+            },
         };
         Rung { attempts, ..plain }
     };
@@ -165,7 +169,7 @@ fn named(
                 problems.add(&place, format!("`{id}` is named twice"), "keep one of them".to_owned());
                 continue;
             }
-            Ok(id) if known.contains(&id) => {
+            Ok(id) if known.contains(&id) || plugins.is_refused(&id) => {
                 found.push(id);
                 continue;
             }

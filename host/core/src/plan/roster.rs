@@ -300,6 +300,7 @@ fn listed(
     });
     let cooldown = span(written.cooldown, COOLDOWN, &Place::Key(place, "cooldown"), problems);
     let rung = Rung {
+        rereads: plugins.rereads(&agent),
         out: out(&agent, plugins),
         agent,
         name,
@@ -318,6 +319,9 @@ pub(super) fn out(agent: &PluginId, plugins: &dyn Plugins) -> Option<(Skip, Stri
     }
     let why = match plugins.how_to_wake(agent) {
         Some(remedy) => format!("nothing is granted to `{agent}`: {remedy}"),
+        None if plugins.is_refused(agent) => {
+            format!("`{agent}` cannot be used: `razar-host check` says why")
+        }
         None => format!("there is no agent plugin `{agent}`: name its directory with `--plugins DIR`"),
     };
     Some((Skip::NotLoaded, why))

@@ -95,7 +95,7 @@ impl State {
             let disabled = rung.is_rstar() && roster.rules.rstar == 0 && roster.rules.hops == Hops::Ladder;
             let quarantined =
                 self.durable.plugins.get(&rung.agent).is_some_and(|known| known.custody.is_out());
-            let cooling = |record: &Record| record.cooling(rung.cooldown, self.durable.started, now);
+            let cooling = |record: &Record| record.cooling(rung, self.durable.started, now);
             let standing = match (&rung.out, record.map_or(Cooling::Not, cooling)) {
                 (Some((reason, why)), _) => AgentStanding::Out(*reason, why.clone()),
                 _ if quarantined => {

@@ -111,6 +111,8 @@ pub struct BootRequest {
     pub config: Option<Digest>,
     /// What the ledger was when this host opened it.
     pub ledger: Option<Opened>,
+    /// `--long-task`.
+    pub long_task: bool,
 }
 
 /// A process that carries this state directory's marker.
@@ -241,4 +243,11 @@ pub enum Refused {
     /// It was stopped before.
     #[error("`{0}` is stopped already; `razar-host start {0}` lets it run again")]
     AlreadyStopped(ComponentId),
+}
+
+impl Refused {
+    /// Nothing has the name that was given.
+    pub const fn is_of_name(&self) -> bool {
+        matches!(self, Self::UnknownComponent(_) | Self::UnknownPlugin(_))
+    }
 }

@@ -66,10 +66,11 @@ impl Turn<'_> {
 
     fn boot(&mut self, request: BootRequest) {
         let host = self.state.settings.host.clone();
+        let BootRequest { ledger, long_task, .. } = request;
         match &self.state.durable.boot {
             Some(boot) if boot.stage != Stage::Ended => {
                 let boot = boot.id;
-                self.record(Fact::BootResumed { boot, host, ledger: request.ledger });
+                self.record(Fact::BootResumed { boot, host, ledger, long_task });
             }
             _ => {
                 self.withdraw_all("a new boot begins");
@@ -82,7 +83,8 @@ impl Turn<'_> {
                     config: request.config.unwrap_or_else(|| Digest::of(b"")),
                     components: planned.map(|plan| plan.id.clone()).collect(),
                     host,
-                    ledger: request.ledger,
+                    ledger,
+                    long_task,
                 });
                 self.state.rebuild();
                 self.enforce_failure_limit();

@@ -1,7 +1,7 @@
 //! What an operator is told about a component: one word, derived, never stored.
 
 use crate::failure::FailureClass;
-use crate::id::ComponentId;
+use crate::id::{ComponentId, IncidentId};
 use crate::incident::Incident;
 use crate::time::Timestamp;
 
@@ -89,6 +89,8 @@ pub struct Summary {
     pub class: Option<FailureClass>,
     /// Since when it is in quarantine.
     pub quarantined: Option<Timestamp>,
+    /// The incident about it that is open.
+    pub incident: Option<IncidentId>,
 }
 
 impl State {
@@ -100,6 +102,11 @@ impl State {
     /// One component.
     pub fn summary_of(&self, id: &ComponentId) -> Option<Summary> {
         self.summary(*self.durable.index.get(id)?)
+    }
+
+    /// Incidents that are open, also of components that no plan names.
+    pub fn incidents(&self) -> impl Iterator<Item = (&ComponentId, IncidentId)> {
+        self.durable.components.iter().filter_map(|known| Some((&known.id, known.incident.as_ref()?.id)))
     }
 
     fn summary(&self, at: usize) -> Option<Summary> {
@@ -128,6 +135,7 @@ impl State {
                 .or(component.last_failure.as_ref())
                 .map(|failure| failure.class),
             quarantined: component.custody.quarantine().map(|quarantine| quarantine.since),
+            incident: component.incident.as_ref().map(|incident| incident.id),
         })
     }
 

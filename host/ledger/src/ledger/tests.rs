@@ -251,6 +251,23 @@ fn a_directory_whose_creation_was_interrupted_is_a_new_one() {
 }
 
 #[test]
+fn what_cannot_be_looked_at_is_not_called_absent() {
+    let dir = TempDir::new().unwrap();
+    let (file, ring) = (dir.path().join("file"), dir.path().join("ring"));
+    fs::write(&file, "").unwrap();
+    std::os::unix::fs::symlink(&ring, &ring).unwrap();
+    for (wrong, why) in [(&file, "Not a directory"), (&ring, "Too many levels of symbolic links")] {
+        let said = LedgerReader::open(wrong).unwrap_err().to_string();
+        assert!(said.contains("razar.db`: ") && said.contains(why), "{said}");
+        assert!(!said.contains("no ledger"), "{said}");
+        assert_eq!(crate::repair::repair(wrong).unwrap_err().to_string(), said);
+    }
+    let denied = LedgerError::io("look at", "s/razar.db")(std::io::ErrorKind::PermissionDenied.into());
+    let said = denied.to_string();
+    assert!(said.ends_with("run this as the user to whom the state directory belongs"), "{said}");
+}
+
+#[test]
 fn a_reader_needs_no_host_and_disturbs_none() {
     let dir = TempDir::new().unwrap();
     assert!(matches!(LedgerReader::open(dir.path()), Err(LedgerError::Absent(_))));

@@ -34,6 +34,7 @@ fn boot(dir: &Path, number: u64, notes: &[&str]) {
         components: vec![alpha()],
         host: "0".to_owned(),
         ledger: Some(opened),
+        long_task: false,
     };
     let mut facts = vec![begin];
     facts.extend(notes.iter().map(|note| released(note)));

@@ -33,7 +33,7 @@ pub(super) fn lines(before: &Stack, recorded: &Recorded, out: &mut String) {
                 say("INFO", &format!("Skipping quarantined component {component}"));
             }
         }
-        Fact::BootResumed { boot, host, ledger } => {
+        Fact::BootResumed { boot, host, ledger, .. } => {
             say("INFO", &format!("Boot {boot} taken over by razar-host {host}"));
             opened(&mut say, ledger.as_ref());
         }

@@ -79,13 +79,15 @@ pub(super) type Told<'a> = (Event, &'a str, &'static str, Option<String>);
 /// What a fact means to the readers of the log.
 pub(super) fn event<'a>(before: &'a Stack, fact: &'a Fact) -> Option<Told<'a>> {
     Some(match fact {
-        Fact::BootStarted { boot, mission, .. } => {
+        Fact::BootStarted { boot, mission, long_task, .. } => {
             let mission =
                 mission.as_deref().map(|mission| format!(", mission {mission}")).unwrap_or_default();
-            (Event::Start, SYSTEM, "started", Some(format!("boot {boot}{mission}")))
+            let long = if *long_task { ", long task" } else { "" };
+            (Event::Start, SYSTEM, "started", Some(format!("boot {boot}{mission}{long}")))
         }
-        Fact::BootResumed { boot, host, .. } => {
-            (Event::Recovery, SYSTEM, "resumed", Some(format!("boot {boot} by razar-host {host}")))
+        Fact::BootResumed { boot, host, long_task, .. } => {
+            let long = if *long_task { ", long task" } else { "" };
+            (Event::Recovery, SYSTEM, "resumed", Some(format!("boot {boot} by razar-host {host}{long}")))
         }
         Fact::BootCompleted { took, absent, .. } if absent.is_empty() => {
             (Event::Start, SYSTEM, "success", Some(format!("in {} ms", took.0)))

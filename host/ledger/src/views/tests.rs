@@ -57,6 +57,7 @@ fn boot(number: u64, mission: Option<&str>, components: &[&str]) -> Fact {
         components: components.iter().map(|name| id(name)).collect(),
         host: "0.1.0".to_owned(),
         ledger: None,
+        long_task: false,
     }
 }
 
@@ -200,7 +201,7 @@ fn script() -> Vec<Turn> {
     ]);
     let head = Anchor { seq: 37, hash: Digest::of(b"37") };
     let ledger = Some(Opened { head, contradicted: Some(Anchor { seq: 40, hash: Digest::of(b"40") }) });
-    turn(vec![Fact::BootResumed { boot: BootId(1), host: "0.1.1".to_owned(), ledger }]);
+    turn(vec![Fact::BootResumed { boot: BootId(1), host: "0.1.1".to_owned(), ledger, long_task: true }]);
     let process = Process { pid: 4002, start_time: 99 };
     turn(vec![Fact::Adopted { component: id("web"), instance: InstanceId(4), process }]);
     turn(vec![Fact::Released { component: id("broken"), note: Some("fixed | by hand\n".to_owned()) }]);
@@ -1042,7 +1043,7 @@ fn no_text_of_others_breaks_a_file() {
     let web = id("web");
     let facts = vec![
         boot(1, Some(evil), &["web"]),
-        Fact::BootResumed { boot: BootId(1), host: evil.to_owned(), ledger: None },
+        Fact::BootResumed { boot: BootId(1), host: evil.to_owned(), ledger: None, long_task: false },
         Fact::Failed { component: web.clone(), instance: None, attempt: 1, failure: failure() },
         Fact::HealthChanged {
             component: web.clone(),

@@ -19,6 +19,8 @@ pub(super) enum Asked {
     Answer(Answer),
     /// Nobody listens.
     NoHost,
+    /// Whether somebody listens cannot be looked at.
+    Barred(String),
     /// Somebody listened, and then?
     Lost(String),
 }
@@ -37,14 +39,20 @@ pub(super) fn once(state: &Path, request: Request) -> Asked {
     }
 }
 
+fn unreached(state: &Path, error: &io::Error) -> String {
+    format!("cannot reach the host at `{}`: {error}", socket::path(state).display())
+}
+
 impl Client {
     /// Sends a request.
     pub(super) fn ask(state: &Path, request: &Request) -> Result<Self, Asked> {
         let mut stream = socket::connect(state).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Asked::NoHost,
-            _ => {
-                Asked::Lost(format!("cannot reach the host at `{}`: {error}", socket::path(state).display()))
-            }
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Asked::Lost(unreached(state, &error)),
+            _ => Asked::Barred(format!(
+                "{}; run this as the user whose host it is, or name another directory with `--state DIR`",
+                unreached(state, &error)
+            )),
         })?;
         Self::send(&mut stream, request)
             .map_err(|error| Asked::Lost(format!("cannot ask the host: {error}")))?;

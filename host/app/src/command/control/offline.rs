@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use razar_core::fact::{Fact, Recorded};
-use razar_core::id::ComponentId;
+use razar_core::id::{ComponentId, IncidentId};
 use razar_core::plan::BootPlan;
 use razar_core::supervisor::{Settings, State, Status, Summary};
 use razar_ledger::{LedgerError, LedgerReader};
@@ -28,16 +28,29 @@ pub(super) fn status(state: &Path) -> Result<StatusView, LedgerError> {
     if let Some(error) = wrong {
         return Err(error);
     }
-    let components = complete(replayed.summaries().collect(), named);
+    named.extend(replayed.incidents().map(|(component, _)| component.clone()));
+    let mut components = complete(replayed.summaries().collect(), named);
+    for (of, incident) in replayed.incidents() {
+        let whose = components.iter_mut().filter(|summary| summary.id == *of);
+        whose.for_each(|summary| goes_on(summary, incident));
+    }
     let plugins_out = replayed.plugins_out().collect();
     let boot = replayed.durable().boot.clone();
     Ok(StatusView::from(&Snapshot { boot, components, plugins_out, stuck: None, lost: false }))
 }
 
-/// Without a plan those that are down are not listed; the boot named them.
+/// What was under way when it was recorded is under way no more.
+fn goes_on(summary: &mut Summary, incident: IncidentId) {
+    summary.incident = Some(incident);
+    summary.reason = Some(format!(
+        "incident {incident} is open, and no host is running: the next `razar-host run` goes on with it"
+    ));
+}
+
+/// Without a plan those that are down are not listed; the boot named them, or their incident does.
 fn complete(mut components: Vec<Summary>, named: Vec<ComponentId>) -> Vec<Summary> {
-    let listed: HashSet<ComponentId> = components.iter().map(|summary| summary.id.clone()).collect();
-    components.extend(named.into_iter().filter(|id| !listed.contains(id)).map(|id| Summary {
+    let mut listed: HashSet<ComponentId> = components.iter().map(|summary| summary.id.clone()).collect();
+    components.extend(named.into_iter().filter(|id| listed.insert(id.clone())).map(|id| Summary {
         id,
         status: Status::Stopped,
         reason: None,
@@ -47,6 +60,7 @@ fn complete(mut components: Vec<Summary>, named: Vec<ComponentId>) -> Vec<Summar
         vital: false,
         class: None,
         quarantined: None,
+        incident: None,
     }));
     components
 }

@@ -46,7 +46,7 @@ async fn a_running_host_is_asked() {
     assert_eq!(json["components"].as_array().unwrap().len(), 1);
     assert_eq!(json["components"][0]["pid"], 41);
     let nobody = say(Format::Human, |terminal| try_status(dir.path(), Some("nobody"), terminal));
-    assert_eq!(nobody.exit, Exit::Failed);
+    assert_eq!(nobody.exit, Exit::Usage);
     let list = say(Format::Human, |terminal| try_quarantine_list(dir.path(), terminal));
     assert!(list.out.starts_with("web: all launches failed"), "{}", list.out);
     assert!(list.out.contains("(since 1970-01-01 00:00:02 UTC, "), "{}", list.out);
@@ -76,7 +76,7 @@ async fn a_running_host_is_asked() {
         ("web", Change::Release, Exit::Done, "on probation"),
         ("web", Change::Stop, Exit::Done, "stays so; `razar-host start web` lets"),
         ("web", Change::Quarantine, Exit::Done, "`razar-host quarantine release web` lets it out"),
-        ("nobody", Change::Restart, Exit::Failed, "there is no component `nobody`"),
+        ("nobody", Change::Restart, Exit::Usage, "there is no component `nobody`"),
         ("../etc", Change::Start, Exit::Usage, "may not contain"),
     ] {
         let said = change(dir.path(), kind, component);
@@ -107,7 +107,7 @@ async fn stop_waits_until_everything_has_stopped() {
 fn without_a_host_looking_reads_the_ledger_and_commands_say_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let empty = say(Format::Human, |terminal| try_status(dir.path(), None, terminal));
-    assert_eq!(empty.exit, Exit::Failed);
+    assert_eq!(empty.exit, Exit::Usage);
     assert!(empty.err.starts_with("error: "), "{}", empty.err);
     drop(ledger(dir.path()));
     let seen = say(Format::Human, |terminal| try_status(dir.path(), None, terminal));
@@ -132,12 +132,16 @@ fn without_a_host_looking_reads_the_ledger_and_commands_say_what_to_do() {
 fn for_programs_errors_are_objects_too() {
     let dir = tempfile::tempdir().unwrap();
     drop(ledger(dir.path()));
-    for said in [
-        say(Format::Json, |terminal| try_change(dir.path(), Change::Restart, "web", None, terminal)),
-        say(Format::Json, |terminal| try_shutdown(dir.path(), terminal)),
-        say(Format::Json, |terminal| try_status(&dir.path().join("nothing"), None, terminal)),
+    let nothing = dir.path().join("nothing");
+    for (said, exit) in [
+        (
+            say(Format::Json, |terminal| try_change(dir.path(), Change::Restart, "web", None, terminal)),
+            Exit::Failed,
+        ),
+        (say(Format::Json, |terminal| try_shutdown(dir.path(), terminal)), Exit::Failed),
+        (say(Format::Json, |terminal| try_status(&nothing, None, terminal)), Exit::Usage),
     ] {
-        assert_eq!((said.exit, said.err.as_str()), (Exit::Failed, ""));
+        assert_eq!((said.exit, said.err.as_str()), (exit, ""));
         let json: serde_json::Value = serde_json::from_str(&said.out).unwrap();
         assert!(json["level"] == "error" && json["message"].is_string(), "{json}");
     }

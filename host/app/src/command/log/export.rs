@@ -12,7 +12,7 @@ use razar_ledger::key::LedgerKey;
 use razar_ledger::recordings::place;
 use serde_json::{Value, json};
 
-use super::{Exit, fail, tell, usage};
+use super::{Exit, fail, tell, unread};
 use crate::cli::{LogExport, Output, State};
 use crate::report::{escape, moment};
 
@@ -44,7 +44,7 @@ pub(in crate::command) fn written(wanted: &Wanted<'_>) -> Exit {
     let (state, output) = (&state.state, *output);
     let reader = match LedgerReader::open(state) {
         Ok(reader) => reader,
-        Err(error) => return usage(output, error),
+        Err(error) => return unread(output, error),
     };
     let key = match key {
         Some(file) => LedgerKey::read(file),
@@ -52,11 +52,13 @@ pub(in crate::command) fn written(wanted: &Wanted<'_>) -> Exit {
     };
     let key = match key {
         Ok(key) => key,
-        Err(error) => return usage(output, error),
+        Err(error) => return unread(output, error),
     };
     let exported = match bundle::export(&reader, about.clone(), &key, moment::now(), *recordings) {
         Ok(exported) => exported,
-        Err(error @ ExportError::TooLarge) => return fail(output, Exit::Usage, error),
+        Err(error @ (ExportError::TooLarge | ExportError::Nothing(_))) => {
+            return fail(output, Exit::Usage, error);
+        }
         Err(error) => return fail(output, Exit::Failed, error),
     };
     let Exported { bundle, left_out } = exported;

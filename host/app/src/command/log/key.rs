@@ -6,14 +6,14 @@ use razar_ledger::LedgerReader;
 use razar_ledger::key::LedgerKey;
 use serde_json::json;
 
-use super::{Exit, usage};
+use super::{Exit, unread};
 use crate::cli::Output;
 use crate::command::say;
 
 pub(super) fn key(state: &Path, output: Output) -> Exit {
     // Only a directory that a host has used: nothing is created in a mistyped one.
     if let Err(error) = LedgerReader::open(state) {
-        return usage(output, error);
+        return unread(output, error);
     }
     match LedgerKey::open_or_create(state) {
         Ok(key) => {
@@ -24,6 +24,6 @@ pub(super) fn key(state: &Path, output: Output) -> Exit {
             }
             Exit::Done
         }
-        Err(error) => usage(output, error),
+        Err(error) => unread(output, error),
     }
 }

@@ -31,9 +31,9 @@ fn fail(output: Output, exit: Exit, message: impl ToString) -> Exit {
     exit
 }
 
-/// What cannot even be looked at was named wrongly, or is not ours to look at.
-fn usage(output: Output, error: LedgerError) -> Exit {
-    fail(output, Exit::Usage, error)
+/// Says why a ledger cannot be read.
+fn unread(output: Output, error: LedgerError) -> Exit {
+    fail(output, Exit::of(&error), error)
 }
 
 /// One line of an answer, harmless for a terminal.

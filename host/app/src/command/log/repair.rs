@@ -2,24 +2,17 @@
 
 use std::path::Path;
 
-use razar_ledger::LedgerError;
 use razar_ledger::repair::{Repaired, repair as repair_ledger};
 use serde_json::{Value, json};
 
-use super::{Exit, fail, tell, usage};
+use super::{Exit, tell, unread};
 use crate::cli::Output;
 use crate::command::say;
 
 pub(super) fn repair(state: &Path, output: Output) -> Exit {
     let repaired = match repair_ledger(state) {
         Ok(repaired) => repaired,
-        Err(
-            error @ (LedgerError::Absent(_)
-            | LedgerError::Held { .. }
-            | LedgerError::Foreign(_)
-            | LedgerError::Newer { .. }),
-        ) => return usage(output, error),
-        Err(error) => return fail(output, Exit::Failed, error),
+        Err(error) => return unread(output, error),
     };
     let lost = repaired.as_ref().map_or(0, Repaired::lost);
     match (&repaired, output) {

@@ -8,7 +8,7 @@ use razar_ledger::reader::Stored;
 use razar_ledger::{LedgerError, LedgerReader};
 use serde::Deserialize;
 
-use super::{Exit, fail, usage};
+use super::{Exit, unread};
 use crate::cli::{LogTail, Output};
 use crate::report::{escape, moment, words::Teller};
 
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(super) fn tail(arguments: &LogTail) -> Exit {
     let reader = match LedgerReader::open(&arguments.state.state) {
         Ok(reader) => reader,
-        Err(error) => return usage(arguments.output, error),
+        Err(error) => return unread(arguments.output, error),
     };
     let mut out = io::stdout().lock();
     let lines =
@@ -30,7 +30,7 @@ pub(super) fn tail(arguments: &LogTail) -> Exit {
     match lines.run(&reader, arguments) {
         Ok(()) => Exit::Done,
         Err(Stopped::Nobody) => Exit::Done,
-        Err(Stopped::Ledger(error)) => fail(arguments.output, Exit::Failed, error),
+        Err(Stopped::Ledger(error)) => unread(arguments.output, error),
     }
 }
 

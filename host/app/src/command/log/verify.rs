@@ -8,14 +8,14 @@ use razar_ledger::key::PublicKey;
 use razar_ledger::verify::{Report, Witness};
 use serde_json::json;
 
-use super::{Exit, fail, tell, usage};
+use super::{Exit, fail, tell, unread};
 use crate::cli::{LogVerify, Output};
 use crate::command::say;
 
 pub(super) fn verify(arguments: &LogVerify) -> Exit {
     let key = match arguments.key.as_deref().map(PublicKey::read).transpose() {
         Ok(key) => key,
-        Err(error) => return usage(arguments.output, error),
+        Err(error) => return unread(arguments.output, error),
     };
     match (&arguments.bundle, key) {
         (Some(file), Some(key)) => verify_bundle(file, &key, arguments.output),
@@ -42,7 +42,7 @@ fn verify_ledger(arguments: &LogVerify, key: Option<PublicKey>) -> Exit {
     };
     let report = match razar_ledger::verify::verify(&arguments.state.state, witness.as_ref()) {
         Ok(report) => report,
-        Err(error) => return usage(arguments.output, error),
+        Err(error) => return unread(arguments.output, error),
     };
     match arguments.output {
         Output::Json => say(&serde_json::to_string(&report).unwrap_or_default()),

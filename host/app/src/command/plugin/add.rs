@@ -1,6 +1,7 @@
 //! `plugin add`: a package from elsewhere, measured and pinned. It decides nothing: core admits or refuses, the runtime says
 //! whether the package would load, and only then the directory is touched.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use razar_core::document::grants::{self, Grants};
@@ -12,8 +13,8 @@ use razar_runtime::package::{Package, PackageError};
 use serde_json::json;
 
 use super::super::{Exit, complain, one_shot_kept, say, show_problems};
-use super::pin_json;
 use super::store::{Store, StoreError};
+use super::{likeness, pin_json};
 use crate::cli::{self, Output};
 use crate::packages::{check_schema, read_signers};
 use crate::report::{escape, moment};
@@ -54,7 +55,13 @@ async fn try_add(arguments: &cli::PluginAdd, dir: &Path) -> Result<(Package, Pin
     let refused = |place: &str, message: String, hint: Option<String>| {
         Ended::problem(Exit::Failed, &arguments.package, place, message, hint)
     };
-    let archive = read(place).map_err(|error| refused("package", error.to_string(), None))?;
+    let archive = read(place).map_err(|error| {
+        let (exit, hint) = match is_not_there(&error) {
+            true => (Exit::Usage, likeness::below(place)),
+            false => (Exit::Failed, None),
+        };
+        Ended::problem(exit, place, "package", error.to_string(), hint)
+    })?;
     let package = match archive::read(&archive, place) {
         Ok(package) => package,
         Err(PackageError::Manifest(problems)) => return Err(Ended(Exit::Failed, problems)),
@@ -110,9 +117,11 @@ fn read(place: &Path) -> Result<Vec<u8>, PackageError> {
     if archive::is_archive(&bytes) {
         return Ok(bytes);
     }
-    let reason =
-        "a package is a directory with a `plugin.toml`, or what `tar -cf FILE -C DIRECTORY .` makes of one";
-    Err(PackageError::Archive { path: place.to_owned(), reason: reason.to_owned() })
+    Err(PackageError::Archive { path: place.to_owned(), reason: likeness::of_file(&bytes) })
+}
+
+fn is_not_there(error: &PackageError) -> bool {
+    matches!(error, PackageError::Read { source, .. } if source.kind() == ErrorKind::NotFound)
 }
 
 /// What minisign wrote about it: where that was said to be, or beside it.
@@ -142,14 +151,7 @@ fn read_grants(file: &Path) -> Result<Grants, Ended> {
 }
 
 fn unusable(dir: &Path, error: StoreError) -> Ended {
-    let hint = match &error {
-        StoreError::Lock(PackageError::Lock(problems)) => return Ended(Exit::Failed, problems.clone()),
-        StoreError::Open { .. } => {
-            Some("name a directory of its own; commands take `--plugins DIR` more than once".to_owned())
-        }
-        _ => None,
-    };
-    Ended::problem(Exit::Failed, dir, "directory", error.to_string(), hint)
+    Ended(Exit::Failed, error.problems(dir))
 }
 
 fn tell(package: &Package, pin: &Pin, dir: &Path, output: Output) {

@@ -1,4 +1,4 @@
-//! A directory of pinned packages while one is added: held by one process at a time, each file replaced whole, the lock last. Who
+//! A directory of pinned packages while one is added or taken away: held by one process at a time, each file replaced whole, the lock last. Who
 //! is killed in between leaves the lock as it was, and at most an archive that no lock names.
 
 use std::ffi::OsString;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use razar_core::document::lock;
 use razar_core::id::PluginId;
+use razar_core::problem::Problem;
 use razar_core::trust::{Lock, Pin};
 use razar_ledger::failpoint;
 use razar_runtime::locked::{LOCK, file_of, lock_of, owner_of};
@@ -39,6 +40,9 @@ pub(super) enum StoreError {
         /// One of them.
         name: PluginId,
     },
+    /// It has no lock.
+    #[error("`{}` has no `{LOCK}`: nothing in it is pinned", .0.display())]
+    Unlocked(PathBuf),
     /// The disk.
     #[error("cannot {what} `{}`: {source}", path.display())]
     Io {
@@ -52,6 +56,24 @@ pub(super) enum StoreError {
     /// A lock that has no text.
     #[error("the lock cannot be written: {0}")]
     Render(String),
+}
+
+impl StoreError {
+    /// As it is told of this directory.
+    pub(super) fn problems(&self, dir: &Path) -> Vec<Problem> {
+        let hint = match self {
+            Self::Lock(PackageError::Lock(problems)) => return problems.clone(),
+            Self::Open { .. } => {
+                Some("name a directory of its own; commands take `--plugins DIR` more than once")
+            }
+            Self::Unlocked(_) => Some(
+                "name the directory that packages were added to; from any other, take the package's own away",
+            ),
+            _ => None,
+        };
+        let (file, message) = (dir.display().to_string(), self.to_string());
+        vec![Problem { file, place: "directory".to_owned(), message, hint: hint.map(str::to_owned) }]
+    }
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
@@ -81,6 +103,19 @@ impl Store {
         Ok(Self { dir: dir.to_owned(), lock, _turn: turn })
     }
 
+    /// Waits for its turn in a directory that has a lock, and makes nothing.
+    pub(super) fn locked(dir: &Path) -> Result<Self, StoreError> {
+        let read = || lock_of(dir)?.ok_or_else(|| StoreError::Unlocked(dir.to_owned()));
+        read()?;
+        let turn = turn::wait_for_directory(dir).map_err(StoreError::Turn)?;
+        Ok(Self { dir: dir.to_owned(), lock: read()?, _turn: turn })
+    }
+
+    /// Who is pinned.
+    pub(super) fn pinned(&self) -> impl Iterator<Item = &str> {
+        self.lock.keys().map(PluginId::as_str)
+    }
+
     /// What is pinned of a plugin.
     pub(super) fn pin(&self, plugin: &PluginId) -> Option<&Pin> {
         self.lock.get(plugin)
@@ -92,15 +127,12 @@ impl Store {
         let file = file_of(plugin, &pin.digest);
         let is_pinned = self.lock.get(plugin).is_some_and(|old| old.digest == pin.digest);
         self.lock.insert(plugin.clone(), pin);
-        let text = lock::render(&self.lock).map_err(|error| StoreError::Render(error.to_string()))?;
+        let text = self.text()?;
         self.write(&file, archive)?;
         failpoint::pass("pin.copied");
         self.rename(&file)?;
         failpoint::pass("pin.placed");
-        let locked = self.write(LOCK, text.as_bytes()).and_then(|()| {
-            failpoint::pass("pin.written");
-            self.rename(LOCK)
-        });
+        let locked = self.relock(&text);
         if locked.is_err() && !is_pinned {
             // Nobody asks for it, and on a full disk it would only make that fuller.
             let _ = fs::remove_file(self.dir.join(&file));
@@ -109,6 +141,30 @@ impl Store {
         failpoint::pass("pin.locked");
         self.forget(plugin, &file);
         Ok(())
+    }
+
+    /// Takes a plugin's pin out of the lock, and then its archives away: what the lock names is there at every moment. Says what was
+    /// pinned, and whether anything was there.
+    pub(super) fn remove(mut self, plugin: &PluginId) -> Result<(Option<Pin>, bool), StoreError> {
+        self.sweep();
+        let pin = self.lock.remove(plugin);
+        if pin.is_some() {
+            self.relock(&self.text()?)?;
+            failpoint::pass("unpin.locked");
+        }
+        let left = self.forget(plugin, "");
+        Ok((pin, left > 0))
+    }
+
+    fn text(&self) -> Result<String, StoreError> {
+        lock::render(&self.lock).map_err(|error| StoreError::Render(error.to_string()))
+    }
+
+    /// Puts this lock in the place of the one there is.
+    fn relock(&self, text: &str) -> Result<(), StoreError> {
+        self.write(LOCK, text.as_bytes())?;
+        failpoint::pass("pin.written");
+        self.rename(LOCK)
     }
 
     /// The whole file, beside its place and on the disk.
@@ -152,12 +208,15 @@ impl Store {
         }
     }
 
-    /// Takes away a plugin's other archives: what was pinned before, and what was never pinned.
-    fn forget(&self, plugin: &PluginId, kept: &str) {
+    /// Takes away a plugin's other archives, what was pinned before and what was never pinned; says how many there were.
+    fn forget(&self, plugin: &PluginId, kept: &str) -> usize {
         let other = |name: &str| name != kept && owner_of(name).is_some_and(|owner| owner == *plugin);
-        for name in self.names().iter().filter(|name| name.to_str().is_some_and(other)) {
+        let others: Vec<_> =
+            self.names().into_iter().filter(|name| name.to_str().is_some_and(other)).collect();
+        for name in &others {
             // What stays is named as left over, and not loaded.
             let _ = fs::remove_file(self.dir.join(name));
         }
+        others.len()
     }
 }

@@ -202,7 +202,9 @@ impl Session {
     /// Why not, and where: whoever asks may have several hosts.
     fn not_done(&self, not_done: &NotDone) -> Answer {
         match not_done {
-            NotDone::Refused(refused) => Answer::Refused { message: refused.to_string() },
+            NotDone::Refused(refused) => {
+                Answer::Refused { message: refused.to_string(), unknown: refused.is_of_name() }
+            }
             NotDone::Held(held) => {
                 Answer::failed(format!("{held} (state directory `{}`)", self.shared.state.display()))
             }

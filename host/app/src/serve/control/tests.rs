@@ -61,7 +61,9 @@ async fn requests_reach_the_driver_and_answers_come_back() {
         assert_eq!(rig.fake.commands.recv().unwrap(), command);
     }
     let answers = rig.ask(&request("\"kind\":\"stop\",\"component\":\"nobody\""));
-    assert!(matches!(answers.as_slice(), [Answer::Refused { message }] if message.contains("`nobody`")));
+    assert!(
+        matches!(answers.as_slice(), [Answer::Refused { message, unknown: true }] if message.contains("`nobody`"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

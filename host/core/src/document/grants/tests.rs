@@ -90,6 +90,20 @@ names = "x"
 }
 
 #[test]
+fn what_stands_above_the_first_table_is_given_to_nobody() {
+    let text = "workspace = true\n\nagent-k2 = \"yes\"\n[one]\nworkspace = true\n";
+    assert_says(
+        parse("g", text),
+        &[
+            "g: workspace (line 1, column 13): `workspace` belongs to no plugin: it stands above the first table\n  hint: \
+             write below the name of the plugin that it is for: `[agent-k2]`, and in the next line `workspace = true`",
+            "g: agent-k2 (line 3, column 12): `agent-k2` is not a table, and what a plugin is given is one\n  hint: write \
+             `[agent-k2]`, and below it",
+        ],
+    );
+}
+
+#[test]
 fn secrets_go_to_one_origin_and_never_in_the_clear() {
     let rule = |url: &str, secret: &str| {
         parse("g", &format!("[p]\nhttp = [{{ url = \"{url}\", methods = [\"GET\"], secret = {secret} }}]"))
