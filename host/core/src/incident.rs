@@ -336,8 +336,6 @@ pub struct Tally {
     pub who: Who,
     /// So often in this round.
     pub times: u32,
-    /// One attempt of this round has no end, because the host was killed, and is not among them.
-    pub forgiven: bool,
     /// It cannot be asked in this round.
     pub unavailable: bool,
     /// Tokens read, over all rounds.
@@ -456,7 +454,6 @@ impl Incident {
             None => self.tally.push(Tally {
                 who: who.clone(),
                 times: 1,
-                forgiven: false,
                 unavailable: false,
                 input_tokens: 0,
                 output_tokens: 0,
@@ -474,11 +471,6 @@ impl Incident {
             tally.input_tokens = tally.input_tokens.saturating_add(spent.input_tokens);
             tally.output_tokens = tally.output_tokens.saturating_add(spent.output_tokens);
             tally.took = Millis(tally.took.0.saturating_add(spent.took.0));
-            // Once, or an attempt that takes the host with it would be made for ever.
-            if end.is_none() && matches!(who, Who::Agent(_)) && !tally.forgiven {
-                tally.times = tally.times.saturating_sub(1);
-                tally.forgiven = true;
-            }
         }
         // What the host itself proposes moves nobody up the ladder.
         let helps_not = |end: &End| {
@@ -554,7 +546,6 @@ impl Incident {
         self.wanted = None;
         for tally in &mut self.tally {
             tally.times = 0;
-            tally.forgiven = false;
             tally.unavailable = false;
         }
     }

@@ -234,8 +234,7 @@ impl Shop {
                 *per_incident.entry(incident).or_default() += 1;
             }
         }
-        // One that nobody heard the end of is made again.
-        assert!(per_incident.values().all(|times| *times <= ATTEMPTS + 1), "{per_incident:?}");
+        assert!(per_incident.values().all(|times| *times <= ATTEMPTS), "{per_incident:?}");
         let (finished, unknown) = (of("effect_finished"), of("effect_unknown"));
         assert_eq!(of("effect_started"), finished + unknown, "neither ended nor looked for");
         assert!(trace::named(&self.scene.state().join("trials"), "").is_empty(), "trials are left");

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
-use razar_core::effect::{Attempt, Decided, Effect, EffectOutcome, ExitStatus, Process, RosterChange};
+use razar_core::effect::{Attempt, Decided, EffectOutcome, ExitStatus, Process, RosterChange};
 use razar_core::fact::{Fact, Phase, Recorded};
 use razar_core::id::{ComponentId, Digest, EffectId, InstanceId};
 use razar_core::incident::{End, Spent};
@@ -272,22 +272,6 @@ impl World {
         for component in self.plan.components.clone() {
             self.watch(&component.id);
         }
-    }
-
-    /// Whose attempts nobody heard the end of, in order.
-    pub(crate) fn unheard(&self) -> Vec<String> {
-        let lost = |id| {
-            self.log
-                .iter()
-                .any(|recorded| matches!(recorded.fact, Fact::EffectUnknown { id: lost } if lost == id))
-        };
-        let whose = self.log.iter().filter_map(|recorded| match &recorded.fact {
-            Fact::EffectDecided { id, effect: Effect::Attempt(attempt) } if lost(*id) => {
-                Some(attempt.who.to_string())
-            }
-            _ => None,
-        });
-        whose.collect()
     }
 
     /// Facts alone give the same state.
