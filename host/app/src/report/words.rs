@@ -364,14 +364,14 @@ impl Teller {
             Fact::VersionKept { component, .. } => {
                 about(component, "its files are kept: it has been well with them".to_owned())
             }
-            Fact::CallsRecorded { component, incident, .. } => {
-                about(component, format!("calls of plugins in incident {incident} are recorded"))
-            }
             Fact::Imported { source, record, component, .. } => {
                 Some((component.clone(), format!("record {record} of `{source}` was taken over")))
             }
-            // Said by the failure, or by the end of the effect.
-            Fact::EffectStarted { .. } | Fact::Exited { .. } | Fact::Stopped { .. } => None,
+            // Said by the failure, or by the end of the effect; and recordings are for whoever asks for them later.
+            Fact::EffectStarted { .. }
+            | Fact::Exited { .. }
+            | Fact::Stopped { .. }
+            | Fact::CallsRecorded { .. } => None,
         }
     }
 
