@@ -44,6 +44,24 @@ fn ask(scene: &Scene, words: &[&str]) -> Vec<Value> {
 }
 
 #[test]
+fn a_component_and_a_state_behind_links_are_repaired_like_any_other() {
+    let (scene, _model) = stage(&[says("shop.py", RIGHT)], &json!({}));
+    std::fs::create_dir_all(scene.path("releases/1")).unwrap();
+    std::fs::rename(scene.path("shop"), scene.path("releases/1/shop")).unwrap();
+    std::os::unix::fs::symlink("releases/1", scene.path("current")).unwrap();
+    std::fs::rename(scene.state(), scene.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", scene.state()).unwrap();
+    let config = file(&scene, "boot_config.json");
+    let behind = config.replace("\"workdir\":\"shop\"", "\"workdir\":\"current/shop\"");
+    assert_ne!(config, behind);
+    scene.write("boot_config.json", &behind);
+    let host = run(&scene);
+    scene.until_logged("resolved", "shop", "success", 1);
+    assert_eq!(file(&scene, "releases/1/shop/shop.py"), RIGHT);
+    assert_eq!(host.interrupt().code, Some(0));
+}
+
+#[test]
 fn what_passes_everything_is_applied_and_what_does_not_is_refused_by_name() {
     let (scene, model) = stage(
         &[

@@ -140,7 +140,7 @@ fn a_host_that_was_killed_in_the_middle_is_followed_by_one_that_takes_what_was_h
         [
             json!(["agent-k2", "fixed", true, ["applied"]]),
             json!(["agent-kimicho", "fixed", false, []]),
-            json!(["agent-airstar", null, null, []]),
+            json!(["agent-airstar", "interrupted", null, []]),
         ]
     );
     assert_eq!(sorted(&model), ["agent-airstar", "agent-k2", "agent-kimicho"], "nobody is asked again");

@@ -126,7 +126,7 @@ impl Bubblewrap {
         for path in hidden().filter(|path| path.is_dir()) {
             words.two("--remount-ro", path);
         }
-        words.two("--chdir", inside.chdir);
+        words.two("--chdir", inside.workdir);
         let mut command = vec![Path::new(OWN)];
         command.extend(arguments.iter().map(Path::new));
         words.command(&command)
@@ -155,8 +155,6 @@ pub(crate) struct Inside<'a> {
     pub(crate) around: &'a Around,
     /// The component's real directory, where the copy is found.
     pub(crate) workdir: &'a Path,
-    /// The same as the operator wrote it.
-    pub(crate) chdir: &'a str,
     /// Directories of it that are not copied but seen read-only.
     pub(crate) bound: &'a [String],
     /// Log files elsewhere, and what is written instead.
@@ -307,7 +305,6 @@ mod tests {
             places,
             around,
             workdir,
-            chdir: "/srv/shop",
             bound,
             logs: &[],
             runner: None,

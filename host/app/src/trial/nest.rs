@@ -146,7 +146,6 @@ impl<'a> Nest<'a> {
             places: program.places,
             around: &self.request.around,
             workdir: &self.workdir,
-            chdir: &run.workdir,
             bound: self.bound,
             logs: program.logs,
             runner: program.runner.map(|runner| runner.program),
@@ -168,6 +167,8 @@ impl<'a> Nest<'a> {
     fn run(&self, argv: &[String]) -> Run {
         let mut run = self.request.run.clone();
         run.argv = argv.to_vec();
+        // A link in its name may lie where the program cannot look.
+        run.workdir = self.workdir.display().to_string();
         run.no_new_privileges = true;
         let bounds = &self.request.bounds;
         for (limit, most) in

@@ -227,9 +227,13 @@ pub(crate) fn hold(dir: &Path, request: &Request, is_over: &dyn Fn() -> bool) ->
     let mut lacking = Vec::new();
     let (report, remedy) = match Bubblewrap::find() {
         Ok(bubblewrap) => {
-            let folder = Folder::of(dir);
-            let report = started(&folder, request, &bubblewrap, &mut lacking, is_over)
-                .and_then(|said| read(&folder).map_err(|why| if said.is_empty() { why } else { said }));
+            // A link in its name is none inside of the sandbox.
+            let folder = std::fs::canonicalize(dir).map(|dir| Folder::of(&dir));
+            let folder = folder.map_err(|error| format!("cannot locate `{}`: {error}", dir.display()));
+            let report = folder.and_then(|folder| {
+                let said = started(&folder, request, &bubblewrap, &mut lacking, is_over)?;
+                read(&folder).map_err(|why| if said.is_empty() { why } else { said })
+            });
             let sandbox = report.as_ref().is_err_and(|why| why.starts_with("bwrap: "));
             (report, sandbox.then_some(REMEDY))
         }
