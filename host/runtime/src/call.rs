@@ -199,7 +199,12 @@ async fn mounts(
                 }
                 Ok(mounts)
             }
-            Ok(Err(error)) => Err(NotReady::NotGiven(not_given(&error))),
+            Ok(Err(error)) => {
+                if let Some(tape) = tape {
+                    tape.leave_out("the host answered in its place: what it is about could not be handed to it".to_owned());
+                }
+                Err(NotReady::NotGiven(not_given(&error)))
+            }
             Err(_) => Err(NotReady::Failed(PluginFailure::Deadline(time))),
         },
         () = plugin.engine.closed() => Err(NotReady::Failed(PluginFailure::Cancelled)),

@@ -92,6 +92,8 @@ pub(crate) struct At {
     pub(crate) connections: usize,
     pub(crate) values: usize,
     pub(crate) sockets: BTreeMap<u32, usize>,
+    /// How often the guest has looked what became of each connection.
+    pub(crate) waited: BTreeMap<usize, u32>,
     /// Timers that the guest waits for: number, when, whom to wake.
     pub(crate) timers: Vec<(u64, u64, Waker)>,
     pub(crate) next_timer: u64,

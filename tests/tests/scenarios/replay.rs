@@ -138,6 +138,36 @@ fn an_incident_is_the_same_when_everything_it_was_about_is_gone() {
 }
 
 #[test]
+fn what_was_heard_of_a_port_that_opens_late_is_the_same_when_nobody_listens() {
+    let scene = Scene::new();
+    let model = ModelServer::start(&scene, &json!({ "turns": [says("shop.py", RIGHT)] }), KEY);
+    model.grant(&scene, model.endpoint(), "m-1");
+    shop::files(&scene, BROKEN);
+    scene.write("shop/serve.py", &format!("import time\ntime.sleep(1)\n{}", shop::SERVE));
+    let address = format!("tcp://{}:{}", scene.address(), scene.port("shop"));
+    let special = json!({
+        "probes": { "startup": { "address": address, "interval": "200 ms" } },
+        "repair": {
+            "agents": ["agent-openai"], "attempts": 1, "evaluators": [], "hold": "300 ms", "canary": "500 ms",
+        },
+    });
+    scene.stack(&["all"], &[shop::component(&scene, &special)]);
+    let run = scene.begin(scene.run_command(&["--grants", "grants.toml"]).env("MODEL_KEY", KEY));
+    scene.until_logged("resolved", "shop", "success", 1);
+    let state = scene.state().display().to_string();
+    scene.until("all calls are recorded", || {
+        let told = scene.host(&["log", "tail", "-n", "500", "--output", "json", "--state", &state]);
+        told.out.matches("calls_recorded").count() >= 2
+    });
+    assert_eq!(run.interrupt().code, Some(0));
+    let ended = replay(&scene, &shipped(), "json");
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.out, ended.err);
+    let probes: Vec<Value> = ended.json().into_iter().filter(|line| line["what"] == "probe").collect();
+    assert!(probes.iter().any(|line| line.to_string().contains("probe-tcp")), "{}", ended.out);
+    assert!(probes.iter().all(|line| line["outcome"] == "same"), "{}", ended.out);
+}
+
+#[test]
 fn another_plugin_is_told_from_the_one_that_was_recorded() {
     let scene = repaired();
     // One that asks in other words.

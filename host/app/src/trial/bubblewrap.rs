@@ -301,16 +301,7 @@ mod tests {
 
     fn inside<'a>(places: &'a Places, around: &'a Around, bound: &'a [String]) -> Inside<'a> {
         let workdir = Path::new("/srv/shop");
-        Inside {
-            places,
-            around,
-            workdir,
-            bound,
-            logs: &[],
-            runner: None,
-            network: true,
-            other_user: false,
-        }
+        Inside { places, around, workdir, bound, logs: &[], runner: None, network: true, other_user: false }
     }
 
     #[test]

@@ -241,6 +241,9 @@ pub struct Connection {
     /// Whether it was made, or the error's name; nothing when neither came while the call lasted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Result<(), String>>,
+    /// How often the guest looked in vain before that.
+    #[serde(default)]
+    pub waits: u32,
     /// What came, piece by piece; an empty one where the guest looked in vain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub received: Vec<Data>,
@@ -524,6 +527,7 @@ mod tests {
             connections: vec![Connection {
                 address: "127.0.0.1:1".parse().unwrap(),
                 made: Some(Ok(())),
+                waits: 1,
                 received: vec![Data(Bytes::from_static(b"\xffs3cr3t"))],
                 end: ReadEnd::Closed,
                 sent,

@@ -79,8 +79,10 @@ fn finish_connect(
         Ok(streams) => streams,
         Err(error) => {
             let code: ErrorCode = error.downcast()?;
-            if let (Some(tape), true) = (tape, code != ErrorCode::WouldBlock) {
-                taped::made(tape, number, Err(code));
+            match tape {
+                Some(tape) if code == ErrorCode::WouldBlock => taped::waited(tape, number),
+                Some(tape) => drop(taped::made(tape, number, Err(code))),
+                None => {}
             }
             return Ok(Err(code));
         }

@@ -63,10 +63,21 @@ pub(super) fn began(tape: &Tape, socket: u32, address: SocketAddr, result: Resul
         writing.recording.connections.push(Connection {
             address,
             made,
+            waits: 0,
             received: Vec::new(),
             end: ReadEnd::Open,
             sent: Sent::default(),
         });
+    });
+}
+
+/// Writes down that nothing has become of it yet: the guest looks again, and may read a clock in between.
+pub(super) fn waited(tape: &Tape, socket: u32) {
+    tape.write(PAUSE, |writing| {
+        let number = writing.sockets.get(&socket).copied().unwrap_or(usize::MAX);
+        if let Some(connection) = writing.recording.connections.get_mut(number) {
+            connection.waits = connection.waits.saturating_add(1);
+        }
     });
 }
 
@@ -140,6 +151,14 @@ pub(super) fn finish(
     let Some((index, then)) = connection(playing, socket.rep()) else {
         return Ok(Err(ErrorCode::NotInProgress));
     };
+    {
+        let mut at = playing.at();
+        let waited = at.waited.entry(index).or_default();
+        *waited = waited.saturating_add(1);
+        if *waited <= then.waits {
+            return Ok(Err(ErrorCode::WouldBlock));
+        }
+    }
     match &then.made {
         None => return Ok(Err(ErrorCode::WouldBlock)),
         Some(Err(named)) => return Ok(Err(code(named))),
