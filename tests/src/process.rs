@@ -6,16 +6,33 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Runs; a zombie does not.
 pub fn alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name may contain anything, also parentheses.
-    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+    state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+fn state(pid: u32) -> Option<char> {
+    stat(pid)?.chars().next()
+}
+
+/// What the kernel tells of it behind its name, which may contain anything, also parentheses.
+fn stat(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.rsplit_once(") ")?.1.to_owned())
 }
 
 /// All of them.
 pub fn all() -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("Linux").flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// A signal has stopped it, and it goes on only after another one.
+pub fn halted(pid: u32) -> bool {
+    state(pid).is_some_and(|state| state == 'T')
+}
+
+/// Who started it, or has taken it over since.
+pub fn parent(pid: u32) -> Option<u32> {
+    stat(pid)?.split(' ').nth(1)?.parse().ok()
 }
 
 /// The words it was started with.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use razar_core::id::Digest;
 use rusqlite::ErrorCode;
+use rustix::io::Errno;
 
 use crate::directory::DATABASE;
 
@@ -211,18 +212,18 @@ impl From<rusqlite::Error> for AppendError {
 
 impl LedgerError {
     /// The directory was named wrongly or is not ours to look at: nothing is wrong with what is recorded.
-    pub const fn is_misnamed(&self) -> bool {
-        matches!(
-            self,
+    pub fn is_misnamed(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => is_of_name(source),
             Self::Absent(_)
-                | Self::Io { .. }
-                | Self::Held { .. }
-                | Self::Foreign(_)
-                | Self::Newer { .. }
-                | Self::OpenKey { .. }
-                | Self::BadKey(_)
-                | Self::BadPublicKey(_)
-        )
+            | Self::Held { .. }
+            | Self::Foreign(_)
+            | Self::Newer { .. }
+            | Self::OpenKey { .. }
+            | Self::BadKey(_)
+            | Self::BadPublicKey(_) => true,
+            _ => false,
+        }
     }
 
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
@@ -246,8 +247,19 @@ impl LedgerError {
 fn advice(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::PermissionDenied => "run this as the user to whom the state directory belongs",
-        _ => "check that the directory exists and belongs to you",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free space on the disk that it lies on",
+        _ if is_of_name(source) => "check that the directory exists and belongs to you",
+        _ => "check the disk that it lies on, and what the system's log says of it",
     }
+}
+
+/// Another name, or another user, would have helped: the disk did what it was asked.
+fn is_of_name(source: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+
+    matches!(source.kind(), NotFound | PermissionDenied | NotADirectory | IsADirectory | InvalidFilename)
+        // The standard library has a name for it that is not stable.
+        || Errno::from_io_error(source) == Some(Errno::LOOP)
 }
 
 /// A new key is made only in the place of a state directory's own.

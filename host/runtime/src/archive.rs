@@ -59,6 +59,8 @@ fn files(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
         format!("it is no tar archive: {why}")
     };
     let mut found = BTreeMap::new();
+    // What does not lie at the top, and the directory at the top below which it does.
+    let mut deep = None;
     for (count, entry) in Archive::new(bytes).entries().map_err(broken)?.enumerate() {
         if count == MAX_ENTRIES {
             return Err(format!("it holds more than {MAX_ENTRIES} files"));
@@ -72,10 +74,8 @@ fn files(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
             (None, _) if is_directory => continue,
             (Some(Component::Normal(below)), deeper) if is_directory || deeper.is_some() => {
                 let below = below.display().to_string().escape_debug().take(200).collect::<String>();
-                return Err(format!(
-                    "`{shown}` in it lies in a directory, and a package's files lie at the top: make it with `tar -cf FILE -C \
-                     {below} .`"
-                ));
+                deep.get_or_insert((shown, below));
+                continue;
             }
             (Some(Component::Normal(name)), None) => {
                 name.to_str().and_then(|name| name.parse::<FileName>().ok())
@@ -97,7 +97,16 @@ fn files(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
             return Err(format!("`{name}` is in it twice"));
         }
     }
-    Ok(found)
+    match deep {
+        None => Ok(found),
+        Some((_, below)) if found.is_empty() => Err(format!(
+            "its files lie in the directory `{below}`, and a package's lie at the top: make it with `tar -cf FILE -C {below} .`"
+        )),
+        Some((shown, below)) => Err(format!(
+            "`{shown}` in it does not lie at the top, as a package's files do: make it with `tar -cf FILE -C DIRECTORY .` where \
+             there is no `{below}`"
+        )),
+    }
 }
 
 /// The archive of a package's directory: the same files always make the same bytes.

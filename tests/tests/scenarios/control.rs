@@ -213,6 +213,15 @@ fn what_is_not_there_and_what_may_not_be_looked_at_are_told_apart_by_every_comma
         ended.complains(2, &["Too many levels of symbolic links"]);
         assert!(!ended.err.contains("no ledger"), "{words:?}: {}", ended.err);
     }
+    // A disk that fails is nothing that was typed: this file answers as one would, whoever reads it.
+    std::fs::remove_file(scene.state()).unwrap();
+    std::fs::create_dir(scene.state()).unwrap();
+    std::os::unix::fs::symlink("/proc/self/mem", scene.state().join("razar.db")).unwrap();
+    // What the two commands about recordings end with is tried in `replay.rs`.
+    let others = |words: &&&[&str]| !matches!(words, ["incident", "export" | "replay", ..]);
+    for words in LOOKS.iter().filter(others) {
+        tell(&scene, words).complains(1, &["Input/output error", "check the disk that it lies on"]);
+    }
 }
 
 #[test]

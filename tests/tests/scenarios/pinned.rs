@@ -467,7 +467,9 @@ fn what_would_not_load_is_not_pinned() {
     let made = stage.scene.path("made");
     let tar = Command::new("tar").arg("-cf").arg(&deep).arg("-C").arg(made).arg("probe-x-0.3.0").status();
     assert!(tar.unwrap().success());
-    stage.add(&deep, &[]).complains(1, &["lies in a directory", "tar -cf FILE -C probe-x-0.3.0 ."]);
+    stage
+        .add(&deep, &[])
+        .complains(1, &["lie in the directory `probe-x-0.3.0`", "tar -cf FILE -C probe-x-0.3.0 ."]);
     stage.scene.write("one/inner/plugin.toml", "");
     stage.add(&stage.scene.path("one"), &[]).complains(2, &["one level below", "one/inner`"]);
     assert_eq!(stage.snapshot(), good);
@@ -509,6 +511,30 @@ fn what_is_taken_away_is_pinned_no_more() {
     assert_eq!(stage.snapshot().len(), 1);
     let older = stage.add(&stage.release("probe-x", "0.1.0"), &[]);
     assert_eq!(older.code, Some(0), "nothing is known of the newer one any more: {}", older.err);
+}
+
+#[test]
+fn what_cannot_be_taken_away_is_not_called_gone() {
+    let stage = Stage::new();
+    let remove = || stage.say(&["plugin", "remove", "probe-x", "--plugins", "pinned"]);
+    stage.added(&stage.release("probe-x", "0.1.0"));
+    let archive = stage.archive("probe-x");
+    let bytes = fs::read(&archive).unwrap();
+    // Not even root removes this as a file.
+    fs::remove_file(&archive).unwrap();
+    fs::create_dir(&archive).unwrap();
+    let name = archive.file_name().unwrap().to_str().unwrap();
+    let ended = remove();
+    ended.complains(1, &["names it no more", name, "cannot be removed", "nothing loads it"]);
+    assert!(!ended.out.contains("is gone"), "{}", ended.out);
+    let lock = fs::read_to_string(stage.lock()).unwrap();
+    assert!(!lock.contains("probe-x"), "{lock}");
+    // Said again when it can be removed, the same command completes it.
+    fs::remove_dir(&archive).unwrap();
+    fs::write(&archive, bytes).unwrap();
+    let ended = remove();
+    assert!(ended.code == Some(0) && ended.out.contains("is gone"), "{}{}", ended.out, ended.err);
+    assert!(!archive.exists());
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// What a ledger that cannot be read means: a directory that was named wrongly, or one in which something is wrong.
-    const fn of(error: &LedgerError) -> Self {
+    fn of(error: &LedgerError) -> Self {
         if error.is_misnamed() { Self::Usage } else { Self::Failed }
     }
 }

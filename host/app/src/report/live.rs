@@ -59,6 +59,8 @@ pub(crate) struct Report<W: Write> {
     stopping: bool,
     /// Incidents that are open, or were until everything was stopped.
     incidents: BTreeMap<IncidentId, Left>,
+    /// Facts were missed, and nobody has looked since which of these are open.
+    doubtful: bool,
 }
 
 impl<W: Write> Report<W> {
@@ -76,6 +78,7 @@ impl<W: Write> Report<W> {
             halted: None,
             stopping: false,
             incidents: BTreeMap::new(),
+            doubtful: false,
         }
     }
 
@@ -106,7 +109,10 @@ impl<W: Write> Report<W> {
                             break;
                         }
                     }
-                    Err(RecvError::Lagged(missed)) => self.missed(missed)?,
+                    Err(RecvError::Lagged(missed)) => {
+                        self.missed(missed)?;
+                        self.look(&driver).await;
+                    }
                     Err(RecvError::Closed) => break,
                 },
                 // Whatever was there before has been shown: facts come first.
@@ -125,6 +131,9 @@ impl<W: Write> Report<W> {
     async fn look(&mut self, driver: &Handle) -> Option<Snapshot> {
         let snapshot = tokio::time::timeout(LOOK, driver.look()).await.ok()?.ok()?;
         self.stopped |= snapshot.boot.as_ref().is_some_and(|boot| boot.stage == Stage::Ended);
+        if std::mem::take(&mut self.doubtful) {
+            self.compare(&snapshot);
+        }
         for summary in &snapshot.components {
             if let Some(incident) = summary.incident {
                 self.incidents.entry(incident).or_insert_with(|| Left::open(incident, &summary.id));
@@ -135,6 +144,18 @@ impl<W: Write> Report<W> {
             self.last_up = Some(snapshot.clone());
         }
         Some(snapshot)
+    }
+
+    /// Those that were closed while facts were missed: with the run, or because they were settled.
+    fn compare(&mut self, snapshot: &Snapshot) {
+        let is_open =
+            |id: &IncidentId| snapshot.components.iter().any(|summary| summary.incident == Some(*id));
+        if snapshot.boot.as_ref().is_some_and(|boot| !boot.stage.launches()) {
+            let closed = self.incidents.iter_mut().filter(|(id, _)| !is_open(id));
+            closed.for_each(|(_, left)| left.give_up());
+        } else {
+            self.incidents.retain(|id, _| is_open(id));
+        }
     }
 
     fn take(&mut self, recorded: &Recorded) -> io::Result<()> {
@@ -170,8 +191,8 @@ impl<W: Write> Report<W> {
     }
 
     fn missed(&mut self, missed: u64) -> io::Result<()> {
-        // One of them may have been closed; the next look finds those that are open.
-        self.incidents.clear();
+        // One of them may have been closed; the next look tells.
+        self.doubtful = true;
         if self.form == Form::Json {
             return self.json(&json!({ "missed": missed }));
         }

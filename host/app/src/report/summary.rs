@@ -63,6 +63,11 @@ impl Left {
         Self { open: false, ..Self::open(incident, component) }
     }
 
+    /// The same, once it is.
+    pub(crate) fn give_up(&mut self) {
+        self.open = false;
+    }
+
     fn in_words(&self) -> String {
         let Self { incident, component, open } = self;
         match open {

@@ -1,6 +1,7 @@
 //! What is shown, to the letter.
 
-use razar_core::fact::{Fact, QuarantineReason, Recorded};
+use razar_core::count::counted;
+use razar_core::fact::{Closing, Fact, QuarantineReason, Recorded};
 use razar_core::failure::{Failure, FailureClass, FailureKind};
 use razar_core::id::IncidentId;
 use razar_core::supervisor::{Stage, Status};
@@ -162,4 +163,61 @@ async fn what_was_missed_is_said() {
     let mut out = Vec::new();
     Report::new(&mut out, Form::Plain).run(fake.handle.clone(), behind, seen).await.unwrap();
     assert!(String::from_utf8(out).unwrap().contains("1 fact not shown"));
+}
+
+/// The last lines when an incident was opened, these facts were missed, and then a driver showed this stage and no incident.
+async fn last_lines(stage: Stage, before: &[Fact], missed: &[Fact]) -> String {
+    let fake = fake(snapshot(stage));
+    let recorded = |fact: &Fact| Recorded { seq: 1, at: NOW, fact: fact.clone() };
+    let room = before.len().max(missed.len()).next_power_of_two();
+    let (facts, seen) = broadcast::channel(room);
+    let tell = |recorded: Recorded| assert!(facts.send(recorded).is_ok());
+    before.iter().for_each(|fact| tell(recorded(fact)));
+    let (_over, over) = watch::channel(false);
+    let mut out = Vec::new();
+    let telling = Report::new(&mut out, Form::Plain).run(fake.handle.clone(), seen, over);
+    let going_on = async {
+        // It has taken what was there, and waits.
+        missed.iter().for_each(|fact| tell(recorded(fact)));
+        (1..room).for_each(|_| tell(quarantined()));
+        tell(ended(9));
+    };
+    tokio::join!(biased; telling, going_on).0.unwrap();
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.contains(&format!("… {} not shown", counted(missed.len(), "fact"))), "{out}");
+    out
+}
+
+#[tokio::test]
+async fn what_was_given_up_with_the_run_is_told_also_when_facts_were_missed() {
+    let (incident, component) = (IncidentId(4), id("web"));
+    let failure = Failure {
+        kind: FailureKind::Exited,
+        class: FailureClass::Logic,
+        error: "exited with code 1".to_owned(),
+    };
+    let opened =
+        Fact::IncidentOpened { incident, component: component.clone(), failure, launches: 1, diff: None };
+    let stopping = Fact::ShutdownStarted { reason: "Ctrl-C".to_owned() };
+    let withdrawn = Fact::IncidentClosed {
+        incident,
+        component,
+        outcome: Closing::Withdrawn { reason: "stop".to_owned() },
+    };
+    let other = quarantined().fact;
+    let given_up = "incident 4 of web was given up with the run";
+    for (stage, before, missed, told) in [
+        (
+            Stage::Stopping,
+            vec![opened.clone(), stopping.clone(), withdrawn.clone()],
+            vec![other.clone()],
+            true,
+        ),
+        (Stage::Stopping, vec![opened.clone()], vec![stopping, withdrawn], true),
+        (Stage::Up, vec![opened], vec![other], false),
+    ] {
+        let said = last_lines(stage, &before, &missed).await;
+        assert_eq!(said.contains(given_up), told, "{said}");
+        assert!(!said.contains("is open"), "{said}");
+    }
 }

@@ -260,11 +260,33 @@ fn what_cannot_be_looked_at_is_not_called_absent() {
         let said = LedgerReader::open(wrong).unwrap_err().to_string();
         assert!(said.contains("razar.db`: ") && said.contains(why), "{said}");
         assert!(!said.contains("no ledger"), "{said}");
+        assert!(LedgerReader::open(wrong).unwrap_err().is_misnamed(), "{said}");
         assert_eq!(crate::repair::repair(wrong).unwrap_err().to_string(), said);
     }
     let denied = LedgerError::io("look at", "s/razar.db")(std::io::ErrorKind::PermissionDenied.into());
     let said = denied.to_string();
-    assert!(said.ends_with("run this as the user to whom the state directory belongs"), "{said}");
+    assert!(
+        denied.is_misnamed() && said.ends_with("run this as the user to whom the state directory belongs"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_disk_that_fails_is_no_wrong_name_and_has_a_remedy_of_its_own() {
+    for (number, remedy) in [
+        (rustix::io::Errno::IO, "check the disk that it lies on"),
+        (rustix::io::Errno::ROFS, "check the disk that it lies on"),
+        (rustix::io::Errno::NOSPC, "free space on the disk"),
+        (rustix::io::Errno::DQUOT, "free space on the disk"),
+    ] {
+        let failed = LedgerError::io("read the key", "s/keys/ledger.key")(number.into());
+        let said = failed.to_string();
+        assert!(
+            said.contains("cannot read the key `s/keys/ledger.key`: ") && said.contains(remedy),
+            "{said}"
+        );
+        assert!(!failed.is_misnamed(), "{said}");
+    }
 }
 
 #[test]

@@ -69,7 +69,12 @@ fn whatever_leads_out_of_it_or_is_ambiguous_is_refused_by_name() {
         ),
         (vec![sound, ("/etc/cron.d/x", regular, b"")], "is not the plain name"),
         (vec![("inner/probe_x.wasm", regular, b"")], "make it with `tar -cf FILE -C inner .`"),
-        (vec![sound, ("inner", EntryType::Directory, b"")], "`inner` in it lies in a directory"),
+        (
+            vec![("inner", EntryType::Directory, b""), ("inner/x", regular, b"")],
+            "lie in the directory `inner`",
+        ),
+        (vec![sound, ("inner", EntryType::Directory, b"")], "`inner` in it does not lie at the top"),
+        (vec![("inner/x", regular, b""), sound], "-C DIRECTORY .` where there is no `inner`"),
         (vec![sound, ("probe_x.wasm", EntryType::Symlink, b"")], "is not a regular file"),
         (vec![sound, ("probe_x.wasm", EntryType::Link, b"")], "is not a regular file"),
         (vec![sound, ("probe_x.wasm", EntryType::Fifo, b"")], "is not a regular file"),

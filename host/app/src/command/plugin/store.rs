@@ -1,5 +1,6 @@
-//! A directory of pinned packages while one is added or taken away: held by one process at a time, each file replaced whole, the lock last. Who
-//! is killed in between leaves the lock as it was, and at most an archive that no lock names.
+//! A directory of pinned packages while one is added or taken away: held by one process at a time, each file replaced whole. What is
+//! added is in its place before the lock names it; what is taken away goes only when the lock names it no more. Who is killed in
+//! between leaves the old lock or the new one, and at most an archive that none names.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -53,6 +54,14 @@ pub(super) enum StoreError {
         /// What the system said.
         source: io::Error,
     },
+    /// It is pinned no more, and lies there all the same.
+    #[error("the `{LOCK}` names it no more, but its archive `{}` cannot be removed: {source}", path.display())]
+    Left {
+        /// Its archive.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A lock that has no text.
     #[error("the lock cannot be written: {0}")]
     Render(String),
@@ -69,6 +78,9 @@ impl StoreError {
             Self::Unlocked(_) => Some(
                 "name the directory that packages were added to; from any other, take the package's own away",
             ),
+            Self::Left { .. } => {
+                Some("nothing loads it; remove it yourself, or say the same again when it can be removed")
+            }
             _ => None,
         };
         let (file, message) = (dir.display().to_string(), self.to_string());
@@ -139,7 +151,8 @@ impl Store {
         }
         locked?;
         failpoint::pass("pin.locked");
-        self.forget(plugin, &file);
+        // What stays is named as left over, and not loaded.
+        let _ = self.forget(plugin, &file);
         Ok(())
     }
 
@@ -152,8 +165,8 @@ impl Store {
             self.relock(&self.text()?)?;
             failpoint::pass("unpin.locked");
         }
-        let left = self.forget(plugin, "");
-        Ok((pin, left > 0))
+        let gone = self.forget(plugin, "")?;
+        Ok((pin, gone > 0))
     }
 
     fn text(&self) -> Result<String, StoreError> {
@@ -195,28 +208,36 @@ impl Store {
         self.dir.join(format!("{}{name}{}", TEMP.0, TEMP.1))
     }
 
-    fn names(&self) -> Vec<OsString> {
-        fs::read_dir(&self.dir).into_iter().flatten().flatten().map(|entry| entry.file_name()).collect()
+    fn names(&self) -> Result<Vec<OsString>, StoreError> {
+        let listed = || -> io::Result<Vec<_>> {
+            fs::read_dir(&self.dir)?.map(|entry| Ok(entry?.file_name())).collect()
+        };
+        listed().map_err(failed("list", &self.dir))
     }
 
     /// Takes away what an interrupted one has begun to write.
     fn sweep(&self) {
         let unfinished = |name: &str| name.starts_with(TEMP.0) && name.ends_with(TEMP.1);
-        for name in self.names().iter().filter(|name| name.to_str().is_some_and(unfinished)) {
-            // What stays is in nobody's way but its own: writing it anew says so.
+        // What stays is in nobody's way but its own: writing it anew says so.
+        let names = self.names().unwrap_or_default();
+        for name in names.iter().filter(|name| name.to_str().is_some_and(unfinished)) {
             let _ = fs::remove_file(self.dir.join(name));
         }
     }
 
-    /// Takes away a plugin's other archives, what was pinned before and what was never pinned; says how many there were.
-    fn forget(&self, plugin: &PluginId, kept: &str) -> usize {
+    /// Takes away a plugin's other archives, what was pinned before and what was never pinned; says how many there were, or which is
+    /// still there.
+    fn forget(&self, plugin: &PluginId, kept: &str) -> Result<usize, StoreError> {
         let other = |name: &str| name != kept && owner_of(name).is_some_and(|owner| owner == *plugin);
-        let others: Vec<_> =
-            self.names().into_iter().filter(|name| name.to_str().is_some_and(other)).collect();
-        for name in &others {
-            // What stays is named as left over, and not loaded.
-            let _ = fs::remove_file(self.dir.join(name));
+        let (mut gone, mut left) = (0, None);
+        for name in self.names()?.iter().filter(|name| name.to_str().is_some_and(other)) {
+            let path = self.dir.join(name);
+            match fs::remove_file(&path) {
+                Ok(()) => gone += 1,
+                // One that stays keeps no other.
+                Err(source) => left = left.or(Some(StoreError::Left { path, source })),
+            }
         }
-        others.len()
+        left.map_or(Ok(gone), Err)
     }
 }
