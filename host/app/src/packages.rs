@@ -370,7 +370,7 @@ impl Entry {
 }
 
 /// The plugin that a package is probably of whose manifest cannot be read.
-fn named_by(dir: &Path) -> Option<PluginId> {
+pub(crate) fn named_by(dir: &Path) -> Option<PluginId> {
     dir.file_name()?.to_str()?.parse().ok()
 }
 

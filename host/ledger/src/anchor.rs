@@ -17,6 +17,9 @@ use crate::ledger::Ledger;
 /// The state file, below the root of the views.
 pub const STATE_FILE: &str = "logs/razar_state.json";
 
+/// How the name of one that the ledger contradicted goes on after its own.
+const ASIDE: &str = ".contradicts-";
+
 /// The host keeps it far below this; a larger one is not ours.
 const MAX_STATE_FILE: u64 = 64 << 20;
 
@@ -63,6 +66,18 @@ pub fn state_file(root: &Path) -> StateFile {
     }
 }
 
+/// Whether a state file that a ledger contradicted lies aside in a state directory.
+pub(crate) fn left_evidence(root: &Path) -> bool {
+    let file = root.join(STATE_FILE);
+    let (Some(dir), Some(name)) = (file.parent(), file.file_name().and_then(|name| name.to_str())) else {
+        return false;
+    };
+    let is_aside = |found: &str| found.strip_prefix(name).is_some_and(|rest| rest.starts_with(ASIDE));
+    // Without a directory there never was a state file in it.
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| entry.file_name().to_str().is_some_and(is_aside))
+}
+
 impl Ledger {
     /// What the first fact of a boot says about the ledger it begins on. Asked before the views are opened: they write
     /// the state file anew. A state file that the ledger contradicts is kept beside itself as evidence.
@@ -74,9 +89,10 @@ impl Ledger {
         if self.has(claimed)? {
             return Ok(Opened { head, contradicted: None });
         }
+        self.recordings().bereave();
         let path = root.join(STATE_FILE);
         let mut aside = path.clone().into_os_string();
-        aside.push(format!(".contradicts-{}", head.seq));
+        aside.push(format!("{ASIDE}{}", head.seq));
         // The fact says what the file said; the file itself is only more evidence of it.
         let _ = fs::copy(&path, aside);
         Ok(Opened { head, contradicted: Some(claimed) })

@@ -34,7 +34,7 @@ pub const MAX_BUNDLE: u64 = 64 << 20;
 /// Facts in one bundle.
 pub const MAX_FACTS: usize = 50_000;
 
-const FORMAT: &str = "razar-host bundle v1";
+const FORMAT: &str = "razar-host bundle v2";
 
 /// How every version of it begins to call itself, and within how many bytes.
 const NAME: &str = "razar-host bundle";
@@ -61,6 +61,12 @@ pub struct Bundle {
     signature: Signature,
 }
 
+/// Of a file of another shape, only what it calls itself.
+#[derive(Deserialize)]
+struct Named {
+    format: String,
+}
+
 /// One fact and why it is believed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,17 +87,14 @@ impl Bundle {
         let bundle: Self = serde_json::from_slice(bytes).map_err(|error| {
             let begin = bytes.get(..BEGIN).unwrap_or(bytes);
             let ours = String::from_utf8_lossy(begin).contains(NAME);
-            match (ours, error.is_eof()) {
-                (false, _) => Refused::Foreign,
-                (true, true) => Refused::Torn(bytes.len()),
-                (true, false) => Refused::Shape(error.to_string()),
+            match (ours, error.is_eof(), serde_json::from_slice::<Named>(bytes)) {
+                (false, ..) => Refused::Foreign,
+                (true, true, _) => Refused::Torn(bytes.len()),
+                (true, false, Ok(Named { format })) if format != FORMAT => Refused::of_format(&format),
+                (true, false, _) => Refused::Shape(error.to_string()),
             }
         })?;
-        if bundle.format == FORMAT {
-            Ok(bundle)
-        } else {
-            Err(Refused::Format(bundle.format.chars().take(80).collect()))
-        }
+        if bundle.format == FORMAT { Ok(bundle) } else { Err(Refused::of_format(&bundle.format)) }
     }
 
     /// Believes it, or says why not. Only the key given here is believed, whatever the file names.
@@ -182,7 +185,10 @@ pub enum Refused {
     #[error("it was changed, or another version wrote it: {0}")]
     Shape(String),
     /// Another version's.
-    #[error("it has the format `{}`, and this host reads `{FORMAT}`", .0.escape_debug())]
+    #[error(
+        "it has the format `{}`, and this host reads `{FORMAT}`: read it with the release that wrote it, or ask for the bundle \
+         again", .0.escape_debug()
+    )]
     Format(String),
     /// Signed by somebody else, or changed.
     #[error("the key `{expected}` did not sign it; it names the key `{named}`")]
@@ -202,11 +208,20 @@ pub enum Refused {
     #[error("what is attached as `{0}` is not what a fact of it names")]
     Attached(Digest),
     /// Something was attached when it was signed.
-    #[error("what was attached as `{0}` is missing: it was taken out after the bundle was signed")]
+    #[error(
+        "what was attached as `{0}` is missing: it was taken out after the bundle was signed; ask for the bundle again"
+    )]
     Missing(Digest),
     /// Facts out of order.
     #[error("fact {0} is out of order or beyond what was asked for")]
     Order(u64),
+}
+
+impl Refused {
+    /// What it calls itself may be a stranger's.
+    fn of_format(format: &str) -> Self {
+        Self::Format(format.chars().take(80).collect())
+    }
 }
 
 /// A bundle that was made, and what is not in it.

@@ -2,20 +2,21 @@
 //! nothing, so a disk that is full or fails costs a recording and never a fact; and they must never take the room that facts need.
 //!
 //! A file is durable before the fact that names it is recorded. One that no fact names was left by a host that was killed between
-//! the two, and goes when the next one begins.
+//! the two, and goes when the next one begins; where facts were lost, it may be what they named, and stays.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use razar_core::id::Digest;
 use rustix::fs::{OFlags, statvfs};
 
 use crate::error::LedgerError;
-use crate::failpoint;
+use crate::{anchor, failpoint, repair};
 
 /// Bytes of one.
 pub const MAX_RECORDING: usize = 8 << 20;
@@ -95,10 +96,21 @@ pub struct NotKept {
 pub struct Recordings {
     state: PathBuf,
     bounds: Bounds,
-    /// Held while one is written: whether the disk refused the one before. Whoever forgets some does not wait for it.
+    /// Held while one is written: whether the disk refused the one before.
     writing: Mutex<bool>,
-    /// What lies there, oldest first, and its bytes.
-    kept: Mutex<VecDeque<(Digest, u64)>>,
+    /// What lies there, oldest first. Nobody waits for a disk while holding it.
+    kept: Mutex<VecDeque<Kept>>,
+    /// Facts were lost, and it was this host that noticed.
+    bereft: AtomicBool,
+}
+
+/// One that lies there.
+#[derive(Debug)]
+struct Kept {
+    digest: Digest,
+    bytes: u64,
+    /// It goes when room is made the next time.
+    old: bool,
 }
 
 impl Recordings {
@@ -109,36 +121,60 @@ impl Recordings {
 
     /// The same, within other bounds.
     pub fn within(state: &Path, bounds: Bounds) -> Self {
-        Self { state: state.to_owned(), bounds, writing: Mutex::default(), kept: Mutex::default() }
+        let (writing, kept, bereft) = (Mutex::default(), Mutex::default(), AtomicBool::default());
+        Self { state: state.to_owned(), bounds, writing, kept, bereft }
     }
 
     /// Takes over what lies there and is named here, oldest first, as far as there is room for it; everything else of ours goes.
+    /// Where facts were lost, only what is unfinished goes: so many that no fact names are left where they lie, and not counted.
     ///
     /// # Errors
-    /// Something could not be looked at or removed: it lies there until the next time.
-    pub fn begin(&self, named: impl Iterator<Item = Digest>) -> io::Result<()> {
+    /// Something could not be looked at or removed: it lies there until the next time, and the others are taken over all the same.
+    pub fn begin(&self, named: impl Iterator<Item = Digest>) -> io::Result<usize> {
         let mut found = BTreeMap::new();
         let mut gone = Ok(());
         let entries = match fs::read_dir(self.dir()) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
             entries => entries?,
         };
         for entry in entries {
-            let entry = entry?;
-            let name = entry.file_name();
-            let name = name.to_str().unwrap_or_default();
-            if let Some(digest) = digest_of(name) {
-                found.insert(digest, entry.metadata()?.len());
-            } else if name.starts_with(TEMP.0) && name.ends_with(TEMP.1) {
-                gone = gone.and(remove(&entry.path()));
-            }
+            let looked_at = entry.and_then(|entry| {
+                let name = entry.file_name();
+                let name = name.to_str().unwrap_or_default();
+                if let Some(digest) = digest_of(name) {
+                    found.insert(digest, entry.metadata()?.len());
+                } else if name.starts_with(TEMP.0) && name.ends_with(TEMP.1) {
+                    remove(&entry.path())?;
+                }
+                Ok(())
+            });
+            gone = gone.and(looked_at);
         }
-        let kept: VecDeque<_> = named.filter_map(|digest| found.remove_entry(&digest)).collect();
+        let kept = named.filter_map(|digest| {
+            let bytes = found.remove(&digest)?;
+            Some(Kept { digest, bytes, old: false })
+        });
+        let kept: VecDeque<_> = kept.collect();
         *self.kept() = kept;
+        if self.is_bereft() {
+            return gone.map(|()| found.len());
+        }
         for digest in found.into_keys() {
             gone = gone.and(remove(&self.place(&digest)));
         }
-        gone.and(self.make_room(0).map_err(|(_, error)| error))
+        gone.and(self.make_room(0).map_err(|(_, error)| error)).map(|()| 0)
+    }
+
+    /// Facts of the ledger beside them were lost: what no fact names may be what those named.
+    pub(crate) fn bereave(&self) {
+        self.bereft.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether facts were lost, now or before: of each time something lies aside as evidence.
+    fn is_bereft(&self) -> bool {
+        self.bereft.load(Ordering::Relaxed)
+            || repair::left_evidence(&self.state)
+            || anchor::left_evidence(&self.state)
     }
 
     /// Keeps one, on disk when this returns. It waits for the disk, and nothing else may wait for it.
@@ -152,13 +188,18 @@ impl Recordings {
         kept.map_err(|why| NotKept { why, again })
     }
 
+    /// From now on these are too old. They go before the next one is kept, so that whoever says it waits for no disk.
+    pub fn outdate(&self, old: impl Iterator<Item = Digest>) {
+        let old: BTreeSet<Digest> = old.collect();
+        for one in self.kept().iter_mut() {
+            one.old |= old.contains(&one.digest);
+        }
+    }
+
     /// Forgets one; what is not there is forgotten already.
-    ///
-    /// # Errors
-    /// It could not be removed.
-    pub fn forget(&self, digest: &Digest) -> io::Result<()> {
+    fn forget(&self, digest: &Digest) -> io::Result<()> {
         remove(&self.place(digest))?;
-        self.kept().retain(|(known, _)| known != digest);
+        self.kept().retain(|known| known.digest != *digest);
         Ok(())
     }
 
@@ -168,12 +209,14 @@ impl Recordings {
             let path = path.to_owned();
             move |source: io::Error| Lost::Io { action, path, source }
         };
+        let make_room = |bytes| self.make_room(bytes).map_err(|(path, error)| failed("remove", &path)(error));
+        make_room(0)?;
         let found = statvfs(&self.state).map_err(|error| failed("look at", &self.state)(error.into()))?;
         let (free, floor) = (found.f_bavail.saturating_mul(found.f_frsize), self.bounds.floor);
         if free < floor.saturating_add(length) {
             return Err(Lost::Low { dir: self.state.clone(), free, floor });
         }
-        self.make_room(length).map_err(|(path, error)| failed("remove", &path)(error))?;
+        make_room(length)?;
         // Not the directory above it: one that was moved away finds its place empty when it is put back.
         match DirBuilder::new().mode(0o700).create(&dir) {
             Ok(()) => sync(&self.state).map_err(failed("sync", &self.state))?,
@@ -181,37 +224,45 @@ impl Recordings {
             Err(error) => return Err(failed("create", &dir)(error)),
         }
         let (place, temp) = (self.place(&digest), dir.join(format!("{}{}{}", TEMP.0, digest.hex(), TEMP.1)));
+        let known = place.symlink_metadata().is_ok();
+        let mut renamed = false;
         let written = create(&temp, bytes).map_err(failed("write", &temp)).and_then(|()| {
             failpoint::pass("recording.synced");
-            fs::rename(&temp, &place).and_then(|()| sync(&dir)).map_err(failed("put in place", &place))
+            let put = fs::rename(&temp, &place).and_then(|()| {
+                renamed = true;
+                sync(&dir)
+            });
+            put.map_err(failed("put in place", &place))
         });
         if written.is_err() {
-            // On a full disk what is half there would only make it fuller. It may be neither.
-            let _ = fs::remove_file(&temp);
-            let _ = fs::remove_file(&place);
+            // On a full disk what is half there would only make it fuller. What lay there before may be named by a fact.
+            let left = if renamed { Some(&place).filter(|_| !known) } else { Some(&temp) };
+            let _ = left.map(fs::remove_file);
         }
         written?;
         failpoint::pass("recording.named");
         let mut kept = self.kept();
-        kept.retain(|(known, _)| *known != digest);
-        kept.push_back((digest, length));
+        kept.retain(|known| known.digest != digest);
+        kept.push_back(Kept { digest, bytes: length, old: false });
         Ok(digest)
     }
 
-    /// Forgets the oldest until there is room for so many bytes.
+    /// Forgets what is too old, and then the oldest until there is room for so many bytes.
     fn make_room(&self, bytes: u64) -> Result<(), (PathBuf, io::Error)> {
         loop {
             let oldest = {
                 let kept = self.kept();
-                let all = kept.iter().fold(bytes, |all, (_, length)| all.saturating_add(*length));
-                kept.front().filter(|_| all > self.bounds.budget).map(|(digest, _)| *digest)
+                let all = kept.iter().fold(bytes, |all, one| all.saturating_add(one.bytes));
+                let over = || kept.front().filter(|_| all > self.bounds.budget);
+                kept.iter().find(|one| one.old).or_else(over).map(|one| one.digest)
             };
             let Some(oldest) = oldest else { return Ok(()) };
             self.forget(&oldest).map_err(|error| (self.place(&oldest), error))?;
         }
     }
 
-    fn dir(&self) -> PathBuf {
+    /// Where they lie.
+    pub fn dir(&self) -> PathBuf {
         self.state.join(RECORDINGS)
     }
 
@@ -219,7 +270,7 @@ impl Recordings {
         place(&self.state, digest)
     }
 
-    fn kept(&self) -> MutexGuard<'_, VecDeque<(Digest, u64)>> {
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

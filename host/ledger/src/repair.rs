@@ -34,6 +34,9 @@ use crate::replay::{Link, Links};
 use crate::verify::verify;
 use crate::{failpoint, meta, schema};
 
+/// How the name of a damaged database goes on after its own.
+const ASIDE: &str = ".damaged-";
+
 pub use rest::Rest;
 
 /// What a repair did.
@@ -104,21 +107,32 @@ pub fn repair(dir: &Path) -> Result<Option<Repaired>, LedgerError> {
     Ok(Some(Repaired { kept: kept.anchor(), expected, damage, aside, rest }))
 }
 
+/// Whether a damaged database lies aside in a state directory, or nobody can say.
+pub(crate) fn left_evidence(dir: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(dir) else { return true };
+    entries.into_iter().any(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(is_aside)))
+}
+
+/// Whether a file by this name is a damaged database that was set aside, or its log.
+fn is_aside(name: &str) -> bool {
+    name.strip_prefix(DATABASE).is_some_and(|rest| rest.starts_with(ASIDE))
+}
+
 /// Gives the damaged database a second name; the one a repair that was interrupted gave it, if there is one.
 fn set_aside(dir: &Path, database: &Path) -> Result<PathBuf, LedgerError> {
     let failed = |path: &Path| LedgerError::io("set aside", path.to_owned());
     let inode = fs::metadata(database).map_err(failed(database))?.ino();
     for entry in fs::read_dir(dir).map_err(failed(dir))?.flatten() {
-        let ours = entry.file_name().to_str().is_some_and(|name| {
-            name.starts_with("razar.db.damaged-") && !name.ends_with("-wal") && !name.ends_with("-shm")
-        });
-        if ours && entry.metadata().is_ok_and(|found| found.ino() == inode) {
+        let ours = |name: &str| is_aside(name) && !name.ends_with("-wal") && !name.ends_with("-shm");
+        if entry.file_name().to_str().is_some_and(ours)
+            && entry.metadata().is_ok_and(|found| found.ino() == inode)
+        {
             return Ok(entry.path());
         }
     }
     let mut millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let aside = loop {
-        let aside = dir.join(format!("{DATABASE}.damaged-{millis}"));
+        let aside = dir.join(format!("{DATABASE}{ASIDE}{millis}"));
         // The log first: once the database has its second name, the evidence is whole.
         let log = fs::hard_link(dir.join(format!("{DATABASE}-wal")), with_suffix(&aside, "-wal"));
         let linked = match log {

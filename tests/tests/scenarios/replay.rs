@@ -131,7 +131,7 @@ fn an_incident_is_the_same_when_everything_it_was_about_is_gone() {
     let plugins = artifact::plugins().display().to_string();
     let again = scene.host(&["incident", "replay", &file, "--plugins", &plugins, "--output", "json"]);
     assert_eq!((again.code, again.out), (Some(0), ended.out), "{}", again.err);
-    std::fs::write(&bundle, text.replacen("razar-host calls v1", "razar-host calls v9", 1))
+    std::fs::write(&bundle, text.replacen("razar-host calls v2", "razar-host calls v9", 1))
         .expect("it is written");
     let refused = scene.host(&["incident", "replay", &file, "--plugins", &plugins]);
     refused.complains(2, &["is not what a fact of it names"]);
@@ -206,15 +206,53 @@ fn a_recording_that_was_changed_is_refused_and_one_that_is_gone_is_left_out() {
     let file = file.expect("the first attempt");
     assert_eq!(mode(file), 0o600);
     let text = std::fs::read_to_string(file).expect("a recording");
-    std::fs::write(file, text.replacen("razar-host calls v1", "razar-host calls v9", 1))
+    std::fs::write(file, text.replacen("razar-host calls v2", "razar-host calls v9", 1))
         .expect("it is written");
     let name = file.display().to_string();
-    replay(&scene, &shipped(), "human").complains(2, &[&name, "is not what was recorded", "backup"]);
+    let damaged = replay(&scene, &shipped(), "json");
+    assert_eq!(damaged.code, Some(0), "the others are the same: {}{}", damaged.out, damaged.err);
+    let left = damaged.json().into_iter().find(|line| line["what"] == "recording").expect("it is named");
+    let why = left["why"].as_str().expect("words");
+    assert!([&name, "is not what was recorded", "backup"].iter().all(|part| why.contains(part)), "{why}");
     std::fs::remove_file(file).expect("it is there");
     let ended = replay(&scene, &shipped(), "json");
     assert_eq!(ended.code, Some(0), "the others are the same: {}", ended.err);
     let gone = ended.json().into_iter().find(|line| line["what"] == "recording").expect("it is named");
     assert_eq!((&gone["outcome"], &gone["why"]), (&json!("left-out"), &json!("it is no longer kept")));
+}
+
+#[test]
+fn a_damaged_ledger_ends_a_replay_as_it_ends_every_other_command() {
+    let scene = repaired();
+    std::fs::remove_file(scene.state().join("razar.db-wal")).ok();
+    std::fs::write(scene.state().join("razar.db"), "no database ".repeat(1_000)).expect("it is written");
+    replay(&scene, &shipped(), "human").complains(1, &["razar.db", "log repair"]);
+}
+
+#[test]
+fn an_export_names_every_recording_that_is_gone_whole() {
+    let scene = repaired();
+    let files = recordings(&scene);
+    let gone = &files[..2];
+    gone.iter().for_each(|file| std::fs::remove_file(file).expect("it is there"));
+    let state = scene.state().display().to_string();
+    let export = |out: &str, output: &str| {
+        scene.host(&["incident", "export", "shop", "--out", out, "--state", &state, "--output", output])
+    };
+    let named = |answer: &Value| {
+        let left_out = answer["left_out"].as_array().expect("a list");
+        let of = |file: &PathBuf| file.file_stem().expect("a name").to_str().expect("a digest").to_owned();
+        assert_eq!(left_out.len(), 2, "{answer}");
+        assert!(gone.iter().all(|file| answer["left_out"].to_string().contains(&of(file))), "{answer}");
+    };
+    let file = scene.path("incident.json").display().to_string();
+    let written = export(&file, "json");
+    assert_eq!(written.code, Some(0), "{}{}", written.out, written.err);
+    named(&written.json()[0]);
+    let printed = export("-", "json");
+    named(&serde_json::from_str(printed.err.trim()).expect("one object beside the bundle"));
+    let told = export("-", "human");
+    assert_eq!(told.err.matches("warning: left out: the recording").count(), 2, "{}", told.err);
 }
 
 #[test]
@@ -401,6 +439,15 @@ fn what_cannot_be_played_is_said() {
     played("locked").complains(2, &["plugins.lock"]);
     scene.write("empty/nothing", "");
     played("empty").complains(1, &["nothing could be played"]);
+    // A package whose manifest is broken is named, in a directory of packages or alone.
+    scene.write("broken/agent-openai/plugin.toml", "half a [");
+    for dir in ["broken", "broken/agent-openai"] {
+        let ended = replay(&scene, &[scene.path(dir)], "json");
+        let answer = ended.json();
+        let agent = answer.iter().find(|line| line["what"] == "agent").expect("it");
+        let why = agent["why"].as_str().expect("words");
+        assert!(why.contains("`agent-openai` is not loaded") && why.contains("plugin.toml"), "{why}");
+    }
     // Nobody there who could be asked.
     let ended = replay(&scene, &[artifact::plugins().join("evaluator-syntax")], "json");
     let answer = ended.json();

@@ -49,11 +49,11 @@ pub(super) fn incident(command: &cli::Incident) -> Exit {
 /// The facts about its component, from its first to its last, with what was recorded of its calls.
 fn export(arguments: &cli::IncidentExport) -> Exit {
     let cli::IncidentExport { incident, out, key, state, output } = arguments;
-    let found = read(&state.state).map_err(|error| error.to_string()).and_then(|(reader, incidents)| {
-        let found = find(&incidents, incident).ok_or_else(|| unknown(incident))?;
+    let found = read(&state.state).map_err(Nothing::from).and_then(|(reader, incidents)| {
+        let found = find(&incidents, incident).ok_or_else(|| Nothing::of_name(unknown(incident)))?;
         let (mut from, mut to) = (None, None);
-        for recorded in reader.replay(1).map_err(|error| error.to_string())? {
-            let Recorded { seq, fact, .. } = recorded.map_err(|error| error.to_string())?;
+        for recorded in reader.replay(1)? {
+            let Recorded { seq, fact, .. } = recorded?;
             match fact {
                 Fact::IncidentOpened { incident, .. } | Fact::RollbackRequested { incident, .. }
                     if incident == found.id =>
@@ -74,10 +74,7 @@ fn export(arguments: &cli::IncidentExport) -> Exit {
             let key = key.as_deref();
             written(&Wanted { about, recordings: true, out, key, state, output: *output })
         }
-        Err(why) => {
-            complain(*output, &why);
-            Exit::Usage
-        }
+        Err(nothing) => nothing.tell(*output),
     }
 }
 

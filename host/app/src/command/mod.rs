@@ -115,12 +115,17 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
+/// One line that is no part of the answer. A closed pipe is no failure.
+fn aside(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// One line about what went wrong: for programs an object with `level` and `message`, like every problem.
 fn complain(output: Output, message: &str) {
     match output {
         Output::Json => say(&json!({ "level": "error", "message": message }).to_string()),
-        // A closed pipe is no failure; the exit code says it too.
-        Output::Human | Output::Plain => drop(writeln!(std::io::stderr(), "error: {message}")),
+        // The exit code says it too.
+        Output::Human | Output::Plain => aside(&format!("error: {message}")),
     }
 }
 
@@ -128,8 +133,7 @@ fn complain(output: Output, message: &str) {
 fn warn(output: Output, message: &str) {
     match output {
         Output::Json => say(&json!({ "level": "warning", "message": message }).to_string()),
-        // A closed pipe is no failure.
-        Output::Human | Output::Plain => drop(writeln!(std::io::stderr(), "warning: {message}")),
+        Output::Human | Output::Plain => aside(&format!("warning: {message}")),
     }
 }
 
@@ -155,7 +159,7 @@ fn show_problem(level: &str, problem: &Problem, output: Output) {
             "hint": problem.hint,
         })
         .to_string()),
-        Output::Human | Output::Plain => drop(writeln!(std::io::stderr(), "{level}: {problem}")),
+        Output::Human | Output::Plain => aside(&format!("{level}: {problem}")),
     }
 }
 

@@ -92,8 +92,18 @@ impl<P: Performer, W: Watching> Driver<P, W> {
         let (stage, stage_seen) = watch::channel(state.durable().boot.as_ref().map(|boot| boot.stage));
         let (held, held_seen) = watch::channel(None);
         let recordings = ledger.recordings();
-        if let Err(error) = recordings.begin(state.durable().kept_calls()) {
-            tracing::warn!("what is left of recordings that nobody needs could not be cleared away: {error}");
+        match recordings.begin(state.durable().kept_calls()) {
+            Ok(0) => {}
+            Ok(left) => tracing::warn!(
+                "facts were lost, so {left} recordings of calls that no fact names are left where they lie, in `{}`: remove them \
+                 when nobody needs them any more",
+                recordings.dir().display()
+            ),
+            Err(error) => {
+                tracing::warn!(
+                    "what is left of recordings that nobody needs could not be cleared away: {error}"
+                )
+            }
         }
         let handle =
             Handle { messages, facts: facts.clone(), stage: stage_seen, held: held_seen, recordings };
@@ -316,18 +326,9 @@ impl<P: Performer, W: Watching> Driver<P, W> {
             let _ = self.facts.send(recorded.clone());
         }
         if recorded.iter().any(|recorded| matches!(recorded.fact, Fact::CallsRecorded { .. })) {
-            self.forget();
+            self.ledger.recordings().outdate(self.state.durable().old_calls());
         }
         self.views.show(recorded);
-    }
-
-    /// Recordings that are too old to be kept. One that cannot be forgotten now is tried again with the next.
-    fn forget(&mut self) {
-        let recordings = self.ledger.recordings();
-        let mut old = self.state.durable().old_calls();
-        if let Some(error) = old.find_map(|digest| recordings.forget(&digest).err()) {
-            tracing::warn!("an old recording is still kept: {error}");
-        }
     }
 
     fn ask(&mut self) {

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::gate::Gate;
 
 /// How it begins to call itself; another one is of another release.
-const FORMAT: &str = "razar-host calls v1";
+const FORMAT: &str = "razar-host calls v2";
 
 /// Bytes of one document: what is more is left out, call by call.
 pub(crate) const MAX_DOCUMENT: usize = MAX_RECORDING;
@@ -48,6 +48,12 @@ pub(crate) struct Calls {
     /// Bytes of files, by their digests: most are in several calls.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) contents: BTreeMap<Digest, Data>,
+}
+
+/// Of a document of another shape, only what it calls itself.
+#[derive(Deserialize)]
+struct Named {
+    format: String,
 }
 
 /// One call.
@@ -107,7 +113,7 @@ pub(crate) enum BadCalls {
     #[error("it is no recording: {0}")]
     Shape(#[from] serde_json::Error),
     /// It is of another release.
-    #[error("it calls itself `{0}`, and this release reads `{FORMAT}`")]
+    #[error("it calls itself `{}`, and this release reads `{FORMAT}`: play it with the release that wrote it", .0.escape_debug())]
     Format(String),
     /// It is larger than any.
     #[error("it is larger than any recording, which has at most {} MiB", MAX_DOCUMENT >> 20)]
@@ -167,9 +173,14 @@ impl Calls {
         if bytes.len() > MAX_DOCUMENT {
             return Err(BadCalls::TooLarge);
         }
-        let mut read: Self = serde_json::from_slice(bytes)?;
+        let other = |format: &str| BadCalls::Format(format.chars().take(80).collect());
+        let mut read: Self =
+            serde_json::from_slice(bytes).map_err(|error| match serde_json::from_slice::<Named>(bytes) {
+                Ok(Named { format }) if format != FORMAT => other(&format),
+                _ => error.into(),
+            })?;
         if read.format != FORMAT {
-            return Err(BadCalls::Format(read.format.chars().take(80).collect()));
+            return Err(other(&read.format));
         }
         if read.calls.len() > MAX_CALLS {
             return Err(BadCalls::TooMany(read.calls.len()));
@@ -305,6 +316,17 @@ mod tests {
         assert!(written.calls.iter().all(|call| call.recording.left_out[0].contains("more than 100 calls")));
         let refused = Calls::read(&serde_json::to_vec(&many).unwrap()).unwrap_err();
         assert!(matches!(refused, BadCalls::TooMany(101)), "{refused}");
+    }
+
+    #[test]
+    fn a_document_of_another_release_is_refused_by_the_name_of_its_version() {
+        let text = String::from_utf8(document(Vec::new()).write().unwrap()).unwrap();
+        let older = text.replacen(FORMAT, "razar-host calls v1", 1);
+        for text in [older.clone(), older.replacen("\"calls\":[", "\"asked\":[", 1)] {
+            let refused = Calls::read(text.as_bytes()).unwrap_err();
+            assert!(matches!(&refused, BadCalls::Format(name) if name == "razar-host calls v1"), "{refused}");
+            assert!(refused.to_string().contains("the release that wrote it"), "{refused}");
+        }
     }
 
     #[test]

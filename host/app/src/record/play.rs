@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use razar_core::document::grants::Grants;
 use razar_core::grant::{CallScope, Grant};
@@ -15,13 +15,13 @@ use razar_runtime::contract::evaluator::{EvaluatorCall, Judgement};
 use razar_runtime::contract::{ProbeCall, ProbeTarget};
 use razar_runtime::locked::LOCK;
 use razar_runtime::outcome::Outcome;
-use razar_runtime::package::Package;
+use razar_runtime::package::{MANIFEST, Package};
 use razar_runtime::plugin::LoadedPlugin;
 use razar_runtime::tape::{EndedBy, Tape};
 use serde_json::Value;
 
 use super::calls::{Asked, Call, ended, is_of_time};
-use crate::packages::vouched;
+use crate::packages::{named_by, vouched};
 
 /// How a call came out this time.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,8 +52,13 @@ impl Again {
     }
 }
 
+/// How long one replay may take: what takes longer is left out, whoever recorded it. Most take seconds.
+pub(crate) const MAX_TIME: Duration = Duration::from_secs(30 * 60);
+
 /// Whoever plays.
 pub(crate) struct Player<'a> {
+    /// Nothing more is played from then on.
+    pub(crate) until: Instant,
     pub(crate) runtime: &'a Arc<Runtime>,
     /// Where plugins are looked for.
     pub(crate) plugins: &'a [PathBuf],
@@ -68,6 +73,11 @@ impl Player<'_> {
     pub(crate) async fn play(&self, component: &ComponentId, brief: Option<&Brief>, call: &Call) -> Again {
         if let Some(why) = call.recording.left_out.first() {
             return Again::left_out(why.clone());
+        }
+        if Instant::now() >= self.until {
+            let why =
+                format!("this replay has taken {} minutes, and none takes longer", MAX_TIME.as_secs() / 60);
+            return Again::left_out(why);
         }
         let plugin = match self.load(call).await {
             Ok(plugin) => plugin,
@@ -149,9 +159,16 @@ impl Player<'_> {
         name: &PluginId,
         given: &Grants,
     ) -> Result<Option<Arc<LoadedPlugin>>, String> {
-        if !dir.join(LOCK).exists()
-            && let Some(package) = Package::read(dir).ok().filter(|package| package.manifest.name == *name)
-        {
+        let is_named = |id: Option<&PluginId>, dir: &Path| {
+            id.map_or_else(|| named_by(dir).as_ref() == Some(name), |id| id == name)
+        };
+        let alone = !dir.join(LOCK).exists() && dir.join(MANIFEST).exists();
+        let package = alone.then(|| Package::read(dir)).transpose();
+        let package = match package {
+            Err(error) if is_named(None, dir) => return Err(error.to_string()),
+            package => package.ok().flatten(),
+        };
+        if let Some(package) = package.filter(|package| package.manifest.name == *name) {
             self.vouch(&package)?;
             let grant = given.get(name).cloned().unwrap_or_default();
             let plugin = self.runtime.load(package.source(), &grant).await;
@@ -163,7 +180,7 @@ impl Player<'_> {
             return Ok(Some(Arc::clone(&installed.plugin)));
         }
         // A file that lies beside packages is nobody's.
-        let failed = found.failed().iter().find(|failed| failed.id.as_ref() == Some(name));
+        let failed = found.failed().iter().find(|failed| is_named(failed.id.as_ref(), &failed.dir));
         failed.map_or(Ok(None), |failed| Err(failed.error.to_string()))
     }
 

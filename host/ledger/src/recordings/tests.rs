@@ -86,6 +86,67 @@ fn a_host_that_begins_takes_over_what_facts_name_and_clears_the_rest_away() {
 }
 
 #[test]
+fn where_facts_were_lost_nothing_goes_that_they_may_have_named() {
+    let evidence = |dir: &TempDir, name: &str| {
+        let file = dir.path().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "evidence").unwrap();
+    };
+    for lost in ["razar.db.damaged-1700000000000", "logs/razar_state.json.contradicts-7", ""] {
+        let dir = TempDir::new().unwrap();
+        let before = within(&dir, 100);
+        let kept: Vec<Digest> = (0..3).map(|n| before.keep(&[b'a' + n; 10]).unwrap()).collect();
+        fs::write(dir.path().join(RECORDINGS).join(".razar-0123.tmp"), "half").unwrap();
+        let now = within(&dir, 10);
+        if lost.is_empty() {
+            now.bereave();
+        } else {
+            evidence(&dir, lost);
+        }
+        assert_eq!(now.begin([kept[2]].into_iter()).unwrap(), 2, "{lost}");
+        assert_eq!(names(&dir).len(), 3, "only what is unfinished went: {lost}");
+        now.keep(&[b'z'; 10]).unwrap();
+        let there: Vec<bool> = kept.iter().map(|digest| is_there(&dir, digest)).collect();
+        assert_eq!(there, [true, true, false], "what is left is not counted: {lost}");
+    }
+}
+
+#[test]
+fn one_that_cannot_be_removed_does_not_hide_the_others() {
+    let dir = TempDir::new().unwrap();
+    let before = within(&dir, 100);
+    let kept: Vec<Digest> = (0..2).map(|n| before.keep(&[b'a' + n; 10]).unwrap()).collect();
+    fs::create_dir(dir.path().join(RECORDINGS).join(".razar-0123.tmp")).unwrap();
+    let now = within(&dir, 20);
+    now.begin(kept.iter().copied()).unwrap_err();
+    now.keep(&[b'z'; 10]).unwrap();
+    assert!(!is_there(&dir, &kept[0]) && is_there(&dir, &kept[1]), "both were taken over");
+}
+
+#[test]
+fn what_is_too_old_goes_before_the_next_one_and_whoever_says_so_touches_no_disk() {
+    let dir = TempDir::new().unwrap();
+    let recordings = within(&dir, 1 << 20);
+    let kept: Vec<Digest> = (0..3).map(|n| recordings.keep(&[b'a' + n; 10]).unwrap()).collect();
+    recordings.outdate([kept[1], Digest::of(b"gone long ago")].into_iter());
+    assert!(is_there(&dir, &kept[1]), "nothing is waited for");
+    recordings.keep(b"the next").unwrap();
+    let there: Vec<bool> = kept.iter().map(|digest| is_there(&dir, digest)).collect();
+    assert_eq!(there, [true, false, true]);
+}
+
+#[test]
+fn a_failure_takes_nothing_away_that_was_kept_before() {
+    let dir = TempDir::new().unwrap();
+    let recordings = within(&dir, 100);
+    let digest = recordings.keep(b"a call").unwrap();
+    let in_the_way = dir.path().join(RECORDINGS).join(format!("{}{}{}", TEMP.0, digest.hex(), TEMP.1));
+    fs::create_dir(in_the_way).unwrap();
+    recordings.keep(b"a call").unwrap_err();
+    assert!(is_there(&dir, &digest));
+}
+
+#[test]
 fn a_disk_that_refuses_costs_the_recording_and_is_named_once() {
     let dir = TempDir::new().unwrap();
     let full = Recordings::within(dir.path(), Bounds { budget: 100, floor: u64::MAX });

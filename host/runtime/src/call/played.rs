@@ -16,9 +16,11 @@ use crate::tape::{Passed, Playing};
 /// So often everybody else on this thread gets a turn before nothing can happen any more.
 const TURNS: u32 = 64;
 
-/// How much longer than when it was recorded a guest may compute: the machine may be a slower one.
+/// How much longer than when it was recorded a guest may compute: the machine may be a slower one. A recording may be a stranger's:
+/// whatever it names as its time, it gets no more than any role has without being given more.
 const SLOWER: u32 = 4;
 const AT_LEAST: Duration = Duration::from_secs(60);
+const AT_MOST: Duration = Duration::from_secs(300);
 
 /// How long a guest may compute that had computed until its time was over: what would be found out takes as long again.
 const SPUN: Duration = Duration::from_secs(60);
@@ -46,7 +48,7 @@ pub(super) async fn drive<T>(
 ) -> End<T> {
     let mut guest = pin!(guest);
     let mut closed = pin!(engine.closed());
-    let until = if playing.timed_out() { time.min(SPUN) } else { time.saturating_mul(SLOWER).max(AT_LEAST) };
+    let until = patience(time, playing.timed_out());
     let asked = Arc::new(Asked(AtomicBool::new(false)));
     let waker = Waker::from(Arc::clone(&asked));
     let mut idle = 0_u32;
@@ -80,6 +82,11 @@ pub(super) async fn drive<T>(
     }
 }
 
+/// How long it may compute whose call had so much time.
+fn patience(time: Duration, timed_out: bool) -> Duration {
+    if timed_out { time.min(SPUN) } else { time.saturating_mul(SLOWER).clamp(AT_LEAST, AT_MOST) }
+}
+
 /// Whoever works for the guest on the other thread, on its files, is done: there is one such thread, and it takes its turns.
 async fn beside() {
     // One that panicked is done, too.
@@ -97,5 +104,17 @@ fn turn<T>(
         Ok(Poll::Ready(result)) => Some(End::Done(result)),
         Err(payload) => Some(End::Panicked(message(payload.as_ref()))),
         Ok(Poll::Pending) => closed.poll(&mut context).is_ready().then_some(End::Cancelled),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_recording_chooses_how_long_a_replay_computes() {
+        let of = |seconds, timed_out| patience(Duration::from_secs(seconds), timed_out).as_secs();
+        assert_eq!([1, 30, 3_600, u64::MAX].map(|seconds| of(seconds, false)), [60, 120, 300, 300]);
+        assert_eq!([1, 30, 3_600, u64::MAX].map(|seconds| of(seconds, true)), [1, 30, 60, 60]);
     }
 }

@@ -2,25 +2,26 @@
 //! anew. It reads the ledger beside a running host or without one, and changes nothing in it.
 
 use std::path::Path;
+use std::time::Instant;
 
 use razar_core::fact::Fact;
 use razar_core::id::{ComponentId, Digest, IncidentId};
 use razar_core::patch::{Evidence, Look, Verdict, judge};
 use razar_core::problem::Problem;
 use razar_core::trust::Signers;
-use razar_ledger::LedgerReader;
 use razar_ledger::bundle::{self, Bundle};
 use razar_ledger::key::PublicKey;
+use razar_ledger::{LedgerError, LedgerReader};
 use razar_runtime::locked::lock_of;
 use razar_runtime::package::PackageError;
 use serde_json::{Value, json};
 
 use super::super::{Exit, code_cache, complain, one_shot, one_shot_kept, say, show_problems};
-use super::{find, read, unknown};
+use super::{Nothing, find, read, unknown};
 use crate::cli::{IncidentReplay, Output};
 use crate::packages::read_signers;
 use crate::record::calls::{Asked, Call, Calls};
-use crate::record::play::{Again, Played, Player};
+use crate::record::play::{Again, MAX_TIME, Played, Player};
 use crate::report::escape;
 use crate::trial::plugins::look_again;
 
@@ -31,8 +32,33 @@ const MAX_TOLD: usize = 600;
 struct Incident {
     id: IncidentId,
     component: ComponentId,
-    /// What names each document, and the document.
-    documents: Vec<(Digest, Result<Calls, String>)>,
+    /// Its recordings, oldest first.
+    recordings: Vec<Digest>,
+    source: Source,
+}
+
+/// Where recordings lie.
+enum Source {
+    State(LedgerReader),
+    Bundle(Box<Bundle>),
+}
+
+impl Incident {
+    /// One recording, read when its turn comes: all at once may be more than there is memory. A damaged one is left out as one that
+    /// is gone.
+    fn document(&self, calls: &Digest) -> Result<Calls, String> {
+        let read = |bytes: &[u8]| Calls::read(bytes).map_err(|error| error.to_string());
+        match &self.source {
+            Source::State(reader) => match reader.recording(calls).map_err(|error| error.to_string())? {
+                Some(bytes) => read(&bytes),
+                None => Err("it is no longer kept".to_owned()),
+            },
+            Source::Bundle(bundle) => match bundle.attached.get(calls) {
+                Some(text) => read(text.as_bytes()),
+                None => Err("it was no longer kept, or there was no room for it".to_owned()),
+            },
+        }
+    }
 }
 
 /// How it all came out.
@@ -64,11 +90,12 @@ pub(super) fn replay(arguments: &IncidentReplay) -> Exit {
     };
     let incident = match found {
         Ok(incident) => incident,
-        Err(why) => return refused(output, &why),
+        Err(nothing) => return nothing.tell(output),
     };
-    if incident.documents.is_empty() {
+    if incident.recordings.is_empty() {
         let (id, component) = (incident.id, &incident.component);
-        return refused(output, &format!("no call of incident {id} of `{component}` was recorded"));
+        return Nothing::of_name(format!("no call of incident {id} of `{component}` was recorded"))
+            .tell(output);
     }
     // One thread, and one for what waits for a disk: only so it is known when nothing can happen any more.
     let played = tokio::runtime::Builder::new_current_thread()
@@ -118,39 +145,27 @@ fn fit(dir: &Path) -> Result<(), Vec<Problem>> {
     }
 }
 
-fn refused(output: Output, why: &str) -> Exit {
-    complain(output, why);
-    Exit::Usage
-}
-
-/// The recordings of one incident of a state directory.
-fn of_state(state: &Path, wanted: &str) -> Result<Incident, String> {
-    let (reader, incidents) = read(state).map_err(|error| error.to_string())?;
-    let found = find(&incidents, wanted).ok_or_else(|| unknown(wanted))?;
+/// One incident of a state directory.
+fn of_state(state: &Path, wanted: &str) -> Result<Incident, Nothing> {
+    let (reader, incidents) = read(state)?;
+    let found = find(&incidents, wanted).ok_or_else(|| Nothing::of_name(unknown(wanted)))?;
     let (id, component) = (found.id, found.component.clone());
-    let mut documents = Vec::new();
-    for digest in named(&reader, id)? {
-        let document = match reader.recording(&digest).map_err(|error| error.to_string())? {
-            Some(bytes) => Calls::read(&bytes).map_err(|error| error.to_string()),
-            None => Err("it is no longer kept".to_owned()),
-        };
-        documents.push((digest, document));
-    }
-    Ok(Incident { id, component, documents })
+    let recordings = named(&reader, id)?;
+    Ok(Incident { id, component, recordings, source: Source::State(reader) })
 }
 
-/// The recordings of one incident in a bundle, which is believed as `log verify` believes it.
-fn of_bundle(file: &Path, key: Option<&Path>) -> Result<Incident, String> {
-    let refused = |why: &dyn std::fmt::Display| format!("`{}`: {why}", file.display());
+/// One incident in a bundle, which is believed as `log verify` believes it.
+fn of_bundle(file: &Path, key: Option<&Path>) -> Result<Incident, Nothing> {
+    let refused = |why: &dyn std::fmt::Display| Nothing::of_name(format!("`{}`: {why}", file.display()));
     let bytes = bundle::bytes_of(file).map_err(|error| refused(&error))?;
     let bundle = Bundle::read(&bytes).map_err(|error| refused(&error))?;
     let key = match key {
-        Some(key) => PublicKey::read(key).map_err(|error| error.to_string())?,
+        Some(key) => PublicKey::read(key)?,
         None => bundle.head.key,
     };
     bundle.check(&key).map_err(|error| refused(&error))?;
     let mut incident = None;
-    let mut documents = Vec::new();
+    let mut recordings = Vec::new();
     for (_, fact) in bundle.recorded() {
         match fact {
             Fact::IncidentOpened { incident: id, .. } | Fact::RollbackRequested { incident: id, .. } => {
@@ -160,24 +175,25 @@ fn of_bundle(file: &Path, key: Option<&Path>) -> Result<Incident, String> {
                 if incident.is_none_or(|incident| incident == id) =>
             {
                 incident = Some(id);
-                let document = match bundle.attached.get(&calls) {
-                    Some(text) => Calls::read(text.as_bytes()).map_err(|error| error.to_string()),
-                    None => Err("it was no longer kept, or there was no room for it".to_owned()),
-                };
-                documents.push((calls, document));
+                recordings.push(calls);
             }
             _ => {}
         }
     }
     let id = incident.ok_or_else(|| refused(&"it is about no incident"))?;
-    Ok(Incident { id, component: bundle.about.component, documents })
+    Ok(Incident {
+        id,
+        component: bundle.about.component.clone(),
+        recordings,
+        source: Source::Bundle(Box::new(bundle)),
+    })
 }
 
 /// What facts name as recordings of one incident.
-fn named(reader: &LedgerReader, id: IncidentId) -> Result<Vec<Digest>, String> {
+fn named(reader: &LedgerReader, id: IncidentId) -> Result<Vec<Digest>, LedgerError> {
     let mut named = Vec::new();
-    for recorded in reader.replay(1).map_err(|error| error.to_string())? {
-        if let Fact::CallsRecorded { incident, calls, .. } = recorded.map_err(|error| error.to_string())?.fact
+    for recorded in reader.replay(1)? {
+        if let Fact::CallsRecorded { incident, calls, .. } = recorded?.fact
             && incident == id
         {
             named.push(calls);
@@ -194,13 +210,20 @@ async fn play(
     let runtime = one_shot(Some(code_cache(&arguments.state.state))).or_else(|_| one_shot_kept())?;
     let scratch = tempfile::Builder::new().prefix("razar-replay-").tempdir();
     let scratch = scratch.map_err(|error| format!("no directory can be made for it: {error}"))?;
-    let player = Player { runtime: &runtime, plugins: &arguments.plugins, signers, scratch: scratch.path() };
+    let player = Player {
+        until: Instant::now() + MAX_TIME,
+        runtime: &runtime,
+        plugins: &arguments.plugins,
+        signers,
+        scratch: scratch.path(),
+    };
     let mut teller = Teller { output: arguments.output, count: Count::default() };
-    for (digest, document) in &incident.documents {
-        match document {
-            Ok(document) => whole(&player, document, &mut teller).await,
-            Err(why) => teller
-                .tell(&Line::about(None, "recording", &digest.to_string()), &Played::LeftOut(why.clone())),
+    for calls in &incident.recordings {
+        match incident.document(calls) {
+            Ok(document) => whole(&player, &document, &mut teller).await,
+            Err(why) => {
+                teller.tell(&Line::about(None, "recording", &calls.to_string()), &Played::LeftOut(why))
+            }
         }
     }
     Ok(teller.count)

@@ -12,9 +12,10 @@ use razar_ledger::key::LedgerKey;
 use razar_ledger::recordings::place;
 use serde_json::{Value, json};
 
-use super::{Exit, fail, tell, unread};
+use super::super::{aside, warn};
+use super::{Exit, fail, say, unread};
 use crate::cli::{LogExport, Output, State};
-use crate::report::{escape, moment};
+use crate::report::moment;
 
 pub(super) fn export(arguments: &LogExport) -> Exit {
     let output = arguments.output;
@@ -68,13 +69,13 @@ pub(in crate::command) fn written(wanted: &Wanted<'_>) -> Exit {
         return fail(output, Exit::Failed, format!("cannot write `{}`: {error}", out.display()));
     }
     // What is printed beside a bundle would be a part of it.
-    let tell = |line: String| if to_stdout { aside(&line) } else { tell(line) };
+    let tell = |line: &str| if to_stdout { aside(line) } else { say(line) };
     let (facts, attached) = (bundle.facts.len(), bundle.attached.len());
     match output {
         Output::Json => {
             let left_out: Vec<Value> = left_out.iter().map(|left| missing(state, left)).collect();
             tell(
-                json!({
+                &json!({
                     "file": out.display().to_string(), "facts": facts, "recordings": attached,
                     "left_out": left_out, "key": key.public(),
                 })
@@ -90,14 +91,14 @@ pub(in crate::command) fn written(wanted: &Wanted<'_>) -> Exit {
                     }
                     _ => String::new(),
                 };
-                aside(&format!("left out: the recording {calls}: {why}{remedy}"));
+                warn(output, &format!("left out: the recording {calls}: {why}{remedy}"));
             }
             let and =
                 if *recordings { format!(" and {attached} recordings of calls") } else { String::new() };
             let place =
                 if to_stdout { "on standard output".to_owned() } else { format!("in {}", out.display()) };
-            tell(format!("{facts} facts{and} about {} are {place}, signed by", bundle.about));
-            tell(key.public().to_string());
+            tell(&format!("{facts} facts{and} about {} are {place}, signed by", bundle.about));
+            tell(&key.public().to_string());
         }
     }
     Exit::Done
@@ -105,11 +106,6 @@ pub(in crate::command) fn written(wanted: &Wanted<'_>) -> Exit {
 
 /// The name of standard output where a file is asked for.
 const STDOUT: &str = "-";
-
-/// One line for people that is no part of the answer. A closed pipe is no failure.
-fn aside(line: &str) {
-    let _ = writeln!(io::stderr(), "{}", escape::line(line));
-}
 
 /// A recording that is not in the bundle, and where it lies, if it does.
 fn missing(state: &Path, left: &LeftOut) -> Value {
