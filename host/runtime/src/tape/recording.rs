@@ -241,6 +241,9 @@ pub struct Connection {
     /// Whether it was made, or the error's name; nothing when neither came while the call lasted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Result<(), String>>,
+    /// Where from, if the guest has asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<std::net::SocketAddr>,
     /// How often the guest looked in vain before that.
     #[serde(default)]
     pub waits: u32,
@@ -527,6 +530,7 @@ mod tests {
             connections: vec![Connection {
                 address: "127.0.0.1:1".parse().unwrap(),
                 made: Some(Ok(())),
+                local: None,
                 waits: 1,
                 received: vec![Data(Bytes::from_static(b"\xffs3cr3t"))],
                 end: ReadEnd::Closed,

@@ -1,6 +1,6 @@
 //! How much one connection may carry. wasmtime hands a guest two plain streams when a connection is made; here they are
-//! replaced by streams that count, and fail once the call's limit is passed. Two more functions are told apart here: what a call
-//! with a tape does to connect, and what it waits for.
+//! replaced by streams that count, and fail once the call's limit is passed. More functions are told apart here: what a call with a
+//! tape does to connect, what it waits for, and what it is told of a connection's ends.
 
 use std::sync::Arc;
 
@@ -32,7 +32,15 @@ pub struct MeterView<'a> {
     pub broker: TcpBroker,
 }
 
-/// Defines the functions that begin a connection, wait for it and make streams of it, over wasmtime's own, which they call.
+/// Which of a connection's addresses.
+#[derive(Clone, Copy)]
+enum End {
+    Remote,
+    Local,
+}
+
+/// Defines the functions that begin a connection, wait for it, make streams of it and name its ends, over wasmtime's own, which they
+/// call.
 pub fn add_meter_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     view: fn(&mut T) -> MeterView<'_>,
@@ -57,7 +65,16 @@ pub fn add_meter_to_linker<T: Send + 'static>(
             move |mut store: StoreContextMut<'_, T>, (socket,): (Resource<TcpSocket>,)| {
                 Ok((finish_connect(view(store.data_mut()), socket)?,))
             },
-        )
+        )?;
+        for (name, end) in [("remote", End::Remote), ("local", End::Local)] {
+            instance.func_wrap(
+                &format!("[method]tcp-socket.{name}-address"),
+                move |mut store: StoreContextMut<'_, T>, (socket,): (Resource<TcpSocket>,)| {
+                    Ok((address(view(store.data_mut()), socket, end)?,))
+                },
+            )?;
+        }
+        Ok(())
     });
     linker.allow_shadowing(false);
     defined
@@ -126,6 +143,35 @@ fn pollable(view: MeterView<'_>, socket: Resource<TcpSocket>) -> wasmtime::Resul
         None => sockets.subscribe(socket),
         Some(playing) => taped::wait(&mut sockets, playing, socket),
     }
+}
+
+fn address(
+    view: MeterView<'_>,
+    socket: Resource<TcpSocket>,
+    end: End,
+) -> wasmtime::Result<Result<IpSocketAddress, ErrorCode>> {
+    let MeterView { mut sockets, broker } = view;
+    let tape = broker.0.journal.tape();
+    let number = socket.rep();
+    if let Some(playing) = tape.and_then(Tape::playing) {
+        let known = taped::ends(playing, number).and_then(|(remote, local)| match end {
+            End::Remote => Some(remote),
+            End::Local => local,
+        });
+        return Ok(known.map(Into::into).ok_or(ErrorCode::InvalidState));
+    }
+    let asked = match end {
+        End::Remote => sockets.remote_address(socket),
+        End::Local => sockets.local_address(socket),
+    };
+    let found = match asked {
+        Ok(found) => found,
+        Err(error) => return Ok(Err(error.downcast()?)),
+    };
+    if let (Some(tape), End::Local) = (tape, end) {
+        taped::local(tape, number, found.into());
+    }
+    Ok(Ok(found))
 }
 
 /// The tape of a connection's call, and its number there.

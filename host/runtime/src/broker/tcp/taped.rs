@@ -63,6 +63,7 @@ pub(super) fn began(tape: &Tape, socket: u32, address: SocketAddr, result: Resul
         writing.recording.connections.push(Connection {
             address,
             made,
+            local: None,
             waits: 0,
             received: Vec::new(),
             end: ReadEnd::Open,
@@ -91,6 +92,22 @@ pub(super) fn made(tape: &Tape, socket: u32, result: Result<(), ErrorCode>) -> u
         }
     });
     number
+}
+
+/// Writes down the address that it was made from.
+pub(super) fn local(tape: &Tape, socket: u32, address: SocketAddr) {
+    tape.write(size_of::<SocketAddr>(), |writing| {
+        let number = writing.sockets.get(&socket).copied().unwrap_or(usize::MAX);
+        if let Some(connection) = writing.recording.connections.get_mut(number) {
+            connection.local = Some(address);
+        }
+    });
+}
+
+/// Both ends of a connection that was made then; the nearer one if anybody had asked for it.
+pub(super) fn ends(playing: &Playing, socket: u32) -> Option<(SocketAddr, Option<SocketAddr>)> {
+    let (_, then) = connection(playing, socket)?;
+    matches!(then.made, Some(Ok(()))).then_some((then.address, then.local))
 }
 
 /// Writes down what was read.
