@@ -159,16 +159,18 @@ impl Player<'_> {
         name: &PluginId,
         given: &Grants,
     ) -> Result<Option<Arc<LoadedPlugin>>, String> {
-        let is_named = |id: Option<&PluginId>, dir: &Path| {
-            id.map_or_else(|| named_by(dir).as_ref() == Some(name), |id| id == name)
-        };
-        let alone = !dir.join(LOCK).exists() && dir.join(MANIFEST).exists();
-        let package = alone.then(|| Package::read(dir)).transpose();
-        let package = match package {
-            Err(error) if is_named(None, dir) => return Err(error.to_string()),
-            package => package.ok().flatten(),
-        };
-        if let Some(package) = package.filter(|package| package.manifest.name == *name) {
+        let is_locked = dir.join(LOCK).exists();
+        let read = |place: &Path| (!is_locked && place.join(MANIFEST).exists()).then(|| Package::read(place));
+        // What cannot be read has no name but that of its directory.
+        for place in [dir, &dir.join(name.as_str())] {
+            if named_by(place).as_ref() == Some(name)
+                && let Some(Err(error)) = read(place)
+            {
+                return Err(error.to_string());
+            }
+        }
+        if let Some(package) = read(dir).and_then(Result::ok).filter(|package| package.manifest.name == *name)
+        {
             self.vouch(&package)?;
             let grant = given.get(name).cloned().unwrap_or_default();
             let plugin = self.runtime.load(package.source(), &grant).await;
@@ -179,8 +181,7 @@ impl Player<'_> {
             self.vouch(&installed.package)?;
             return Ok(Some(Arc::clone(&installed.plugin)));
         }
-        // A file that lies beside packages is nobody's.
-        let failed = found.failed().iter().find(|failed| is_named(failed.id.as_ref(), &failed.dir));
+        let failed = found.failed().iter().find(|failed| failed.id.as_ref() == Some(name));
         failed.map_or(Ok(None), |failed| Err(failed.error.to_string()))
     }
 
