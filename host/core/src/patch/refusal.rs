@@ -235,11 +235,11 @@ impl std::error::Error for Refusal {}
 
 /// A piece of a foreign text: bounded, on one line, without anything that could draw on a terminal.
 pub(super) fn shown(text: &str) -> String {
-    let mut out = visible(&text.chars().take(SHOWN).collect::<String>());
-    if text.chars().nth(SHOWN).is_some() {
-        out.push('…');
+    let seen = visible(&text.chars().take(SHOWN + 1).collect::<String>());
+    match seen.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", seen.get(..end).unwrap_or_default()),
+        None => seen,
     }
-    out
 }
 
 #[cfg(test)]
@@ -267,5 +267,13 @@ mod tests {
         let said = refusal.to_string();
         assert!(said.len() < 500 && !said.chars().any(crate::grant::is_deceptive), "{said:?}");
         assert!(said.ends_with("(unsafe-path)"));
+    }
+
+    #[test]
+    fn what_is_written_longer_than_it_is_counts_as_it_is_written() {
+        let odd = "\u{1e}".repeat(9_999);
+        assert_eq!(shown(&odd).chars().count(), SHOWN + 1);
+        assert_eq!(shown("abc"), "abc");
+        assert_eq!(shown(&"é".repeat(SHOWN)), "é".repeat(SHOWN));
     }
 }
